@@ -1,0 +1,64 @@
+# FindMe. `make` alone tells what there is. Needs Python 3.11 or newer and make; brings the rest itself.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+SHELL := /bin/sh
+VENV := .venv/bin
+
+# The first Python that is new enough; shims that answer "not found" are passed over.
+FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then found="$$p"; break; fi; done; \
+	if [ -z "$$found" ]; then \
+	echo "FindMe needs Python 3.11 or newer, and there is none on the PATH. Install one, or name it: make PYTHON=/path/to/python3" >&2; \
+	exit 1; fi
+
+.PHONY: help run dev install install-dev test lint format bench lock clean
+
+help: ## this list
+	@echo "FindMe: guests find their photos of an event with a selfie."
+	@echo
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@echo
+	@echo "PORT and DATA_DIR are honoured, as is every other setting of .env.example."
+
+run: install ## install what is missing and start everything: web, workers, Redis, a demo event
+	@exec $(VENV)/python -m webapp.supervisor --die-with-parent
+
+dev: install-dev ## the same, reloading when a file changes
+	@exec $(VENV)/python -m webapp.supervisor --die-with-parent --dev
+
+install: ## packages, assets and translations for running
+	@found=; $(FIND_PYTHON); exec "$$found" -I webapp/install.py run
+
+install-dev:
+	@found=; $(FIND_PYTHON); exec "$$found" -I webapp/install.py dev
+
+test: lint ## every check and every test (ARGS="-k word" for some)
+	@$(VENV)/python -m pytest $(ARGS)
+
+lint: install-dev ## style, types and who may import whom
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports
+
+format: install-dev ## let ruff lay the code out and mend what it can
+	@$(VENV)/ruff check --fix .
+	@$(VENV)/ruff format .
+
+bench: install-dev ## measure speed; writes a CSV, fails where a goal is missed
+	@$(VENV)/python -m tests.bench $(ARGS)
+
+# The lock files, from pyproject.toml and package.json. Only this asks for newer versions (UPGRADE=--upgrade).
+COMPILE = $(VENV)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-annotate --no-header $(UPGRADE)
+lock: install-dev ## write the lock files anew
+	@$(COMPILE) pyproject.toml -o requirements.txt
+	@$(COMPILE) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	@$(COMPILE) --group demo --no-deps -o requirements-demo.txt
+	@$(COMPILE) --group node --no-deps -o requirements-node.txt
+	@npm install --package-lock-only --ignore-scripts
+
+clean: ## remove what install and the tools made (data stays)
+	@rm -rf .venv node_modules static/vendor .install.lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find webapp -name '*.mo' -delete 2>/dev/null || true

