@@ -1,0 +1,44 @@
+"""Alembic's environment, bound to the present app's database."""
+
+import logging
+from typing import Any, Literal
+
+from alembic import context
+from flask import current_app
+from sqlalchemy import Enum
+
+from webapp.columns import UtcDateTime
+from webapp.database import writing
+from webapp.extensions import db
+
+log = logging.getLogger("alembic.env")
+
+
+def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
+    """Our own column types as plain ones, so that a migration does not change with the code."""
+    if kind == "type" and isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, Enum):
+        return f"sa.String(length={item.length})"
+    return False
+
+
+def skip_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
+    """No file for a migration that would change nothing."""
+    if getattr(context.config.cmd_opts, "autogenerate", False) and directives[0].upgrade_ops.is_empty():
+        directives[:] = []
+        log.info("Nothing has changed.")
+
+
+def run() -> None:
+    """Migrate over a connection of the app's own engine."""
+    arguments = {**current_app.extensions["migrate"].configure_args, "process_revision_directives": skip_empty}
+    with writing(), db.engine.connect() as connection:
+        context.configure(connection=connection, target_metadata=db.metadata, render_item=render_item, **arguments)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+if context.is_offline_mode():
+    raise SystemExit("Offline migrations are not supported: run them against the database itself.")
+run()

@@ -1,0 +1,52 @@
+"""An event: what the photographer made and guests join."""
+
+from datetime import date, datetime
+from enum import StrEnum
+
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from webapp.clock import utcnow
+from webapp.columns import new_public_id, word
+from webapp.extensions import Model
+from webapp.models.membership import Membership
+
+
+class EventStatus(StrEnum):
+    """Closed: no more joins and uploads; galleries stay readable."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Event(Model):
+    """One wedding, race or gala."""
+
+    __tablename__ = "event"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(unique=True, default=new_public_id)
+    code: Mapped[str]
+    """As shown to people."""
+    code_key: Mapped[str] = mapped_column(unique=True)
+    """The code for comparison: without spaces and hyphens, upper case."""
+    name: Mapped[str]
+    date: Mapped[date]
+    place: Mapped[str] = mapped_column(default="")
+    timezone: Mapped[str] = mapped_column(default="UTC")
+    status: Mapped[EventStatus] = mapped_column(word(EventStatus), default=EventStatus.OPEN)
+    engine: Mapped[str]
+    """The face engine whose vectors this event is searched with."""
+    engine_version: Mapped[str]
+    sure_threshold: Mapped[float | None]
+    """Null: the installation's."""
+    maybe_threshold: Mapped[float | None]
+    templates_revision: Mapped[int] = mapped_column(default=0)
+    """Moves whenever somebody's selfie vectors or confirmed faces change."""
+    removals_revision: Mapped[int] = mapped_column(default=0)
+    """Moves when vectors go, so that a matrix in memory knows that it has to be built anew."""
+    rematch_requested_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    memberships: Mapped[list[Membership]] = relationship(
+        back_populates="event", cascade="all, delete-orphan", passive_deletes=True
+    )

@@ -1,0 +1,43 @@
+"""Mails that wait, and those that went out."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.clock import utcnow
+from webapp.columns import new_public_id, word
+from webapp.extensions import Model
+from webapp.models.claimable import Claimable
+
+
+class MailStatus(StrEnum):
+    """A mail is a row first, so that none is lost with the queue."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class Mail(Claimable, Model):
+    """One message."""
+
+    __tablename__ = "mail"
+    __table_args__ = (Index("ix_mail_status_lease", "status", "lease_expires_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(unique=True, default=new_public_id)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    recipient: Mapped[str]
+    language: Mapped[str] = mapped_column(default="en")
+    kind: Mapped[str]
+    """Which template; secrets such as a link's token are made when it is rendered, so that none waits in a table."""
+    params: Mapped[dict[str, str]]
+    rendered: Mapped[str | None] = mapped_column(Text)
+    """The text as it would have gone out; kept in development without SMTP only, for the page that shows it."""
+    status: Mapped[MailStatus] = mapped_column(word(MailStatus), default=MailStatus.WAITING)
+    failure_reason: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    sent_at: Mapped[datetime | None]

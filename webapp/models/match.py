@@ -1,0 +1,54 @@
+"""That a face is a person's, how sure we are, and what the person says."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from webapp.clock import utcnow
+from webapp.columns import new_public_id, word
+from webapp.extensions import Model
+from webapp.models.face import Face
+from webapp.models.membership import Person
+
+
+class Band(StrEnum):
+    """Sure ones are shown, maybes are asked about; `none` stays only for the verdict that it carries."""
+
+    SURE = "sure"
+    MAYBE = "maybe"
+    NONE = "none"
+
+
+class Verdict(StrEnum):
+    """What the person said of it; outlives every rematch."""
+
+    NONE = "none"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+
+
+class Match(Model):
+    """face × person."""
+
+    __tablename__ = "match"
+    __table_args__ = (
+        UniqueConstraint("face_id", "person_id"),
+        Index("ix_match_person", "person_id", "band", "verdict"),
+        Index("ix_match_photo", "photo_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(unique=True, default=new_public_id)
+    face_id: Mapped[int] = mapped_column(ForeignKey("face.id", ondelete="CASCADE"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photo.id", ondelete="CASCADE"))
+    similarity: Mapped[float]
+    band: Mapped[Band] = mapped_column(word(Band))
+    verdict: Mapped[Verdict] = mapped_column(word(Verdict), default=Verdict.NONE)
+    decided_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    face: Mapped[Face] = relationship()
+    person: Mapped[Person] = relationship()

@@ -1,0 +1,82 @@
+"""Who belongs to an event, and the persons whose faces are searched for."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from webapp.clock import utcnow
+from webapp.columns import new_public_id, word
+from webapp.extensions import Model
+from webapp.models.claimable import Claimable
+from webapp.models.user import User
+
+if TYPE_CHECKING:
+    from webapp.models.event import Event
+
+
+class MembershipRole(StrEnum):
+    """What a user is in one event."""
+
+    OWNER = "owner"
+    TEAM = "team"
+    ATTENDEE = "attendee"
+
+
+class PersonKind(StrEnum):
+    """Oneself, or somebody in one's care."""
+
+    SELF = "self"
+    DEPENDANT = "dependant"
+
+
+class Membership(Model):
+    """A user's place in an event."""
+
+    __tablename__ = "membership"
+    __table_args__ = (UniqueConstraint("event_id", "user_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    event_id: Mapped[int] = mapped_column(ForeignKey("event.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    role: Mapped[MembershipRole] = mapped_column(word(MembershipRole), default=MembershipRole.ATTENDEE)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    event: Mapped["Event"] = relationship(back_populates="memberships")
+    user: Mapped[User] = relationship()
+    persons: Mapped[list["Person"]] = relationship(
+        back_populates="membership", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+    @property
+    def runs_event(self) -> bool:
+        return self.role in (MembershipRole.OWNER, MembershipRole.TEAM)
+
+
+class Person(Claimable, Model):
+    """Somebody who is searched for: selfies, consent and matches hang here.
+
+    `match_wanted` counts the reasons to compute this person's matches, `match_done` is the count that the last
+    computation answered. Work waits exactly while they differ, whatever happens to the queue.
+    """
+
+    __tablename__ = "person"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(unique=True, default=new_public_id)
+    membership_id: Mapped[int] = mapped_column(ForeignKey("membership.id", ondelete="CASCADE"), index=True)
+    event_id: Mapped[int] = mapped_column(ForeignKey("event.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[PersonKind] = mapped_column(word(PersonKind), default=PersonKind.SELF)
+    name: Mapped[str]
+    match_wanted: Mapped[int] = mapped_column(default=0)
+    match_done: Mapped[int] = mapped_column(default=0)
+    match_failed: Mapped[bool] = mapped_column(default=False)
+    """The last computation gave up; what was found before still stands, and a rematch tries again."""
+    match_revision: Mapped[int] = mapped_column(default=0)
+    """Moves whenever a match or a verdict of this person changes."""
+    matched_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    membership: Mapped[Membership] = relationship(back_populates="persons")

@@ -1,0 +1,90 @@
+"""Photos of an event and the pictures made of them."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from webapp.clock import utcnow
+from webapp.columns import new_public_id, word
+from webapp.extensions import Model
+from webapp.models.claimable import Claimable
+
+
+class PhotoStatus(StrEnum):
+    """Where a photo is on its way; each state is shown to the photographer."""
+
+    RECEIVING = "receiving"
+    UPLOADED = "uploaded"
+    INDEXING = "indexing"
+    INDEXED = "indexed"
+    DUPLICATE = "duplicate"
+    FAILED = "failed"
+
+
+class RenditionKind(StrEnum):
+    """The original as it came, and what is made for screens."""
+
+    ORIGINAL = "original"
+    PREVIEW = "preview"
+    THUMBNAIL = "thumbnail"
+
+
+class Photo(Claimable, Model):
+    """One photo that somebody handed in."""
+
+    __tablename__ = "photo"
+    __table_args__ = (
+        UniqueConstraint("event_id", "sha256"),
+        Index("ix_photo_event_status", "event_id", "status"),
+        Index("ix_photo_event_time", "event_id", "sorted_at", "id"),
+        Index("ix_photo_status_lease", "status", "lease_expires_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(unique=True, default=new_public_id)
+    event_id: Mapped[int] = mapped_column(ForeignKey("event.id", ondelete="CASCADE"))
+    uploaded_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    filename: Mapped[str]
+    """As the uploader's device named it; shown, never used as a path."""
+    sha256: Mapped[str | None]
+    byte_size: Mapped[int] = mapped_column(BigInteger, default=0)
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    placeholder: Mapped[str | None] = mapped_column(Text)
+    """A tiny blurred picture as a data URI, shown until the thumbnail has loaded."""
+    taken_at: Mapped[datetime | None]
+    sorted_at: Mapped[datetime] = mapped_column(default=utcnow)
+    """When it was taken where that is known, else when it came in: the order of galleries."""
+    status: Mapped[PhotoStatus] = mapped_column(word(PhotoStatus), default=PhotoStatus.UPLOADED)
+    failure_reason: Mapped[str | None]
+    duplicate_of_id: Mapped[int | None] = mapped_column(ForeignKey("photo.id", ondelete="SET NULL"))
+    faces_count: Mapped[int | None]
+    published_at: Mapped[datetime | None]
+    hidden_at: Mapped[datetime | None]
+    shown_to_all: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    indexed_at: Mapped[datetime | None]
+
+    renditions: Mapped[list["Rendition"]] = relationship(
+        back_populates="photo", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+
+class Rendition(Model):
+    """One stored picture of a photo."""
+
+    __tablename__ = "rendition"
+    __table_args__ = (UniqueConstraint("photo_id", "kind"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    photo_id: Mapped[int] = mapped_column(ForeignKey("photo.id", ondelete="CASCADE"))
+    kind: Mapped[RenditionKind] = mapped_column(word(RenditionKind))
+    blob_key: Mapped[str]
+    content_type: Mapped[str]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    byte_size: Mapped[int] = mapped_column(BigInteger)
+
+    photo: Mapped[Photo] = relationship(back_populates="renditions")

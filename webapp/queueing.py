@@ -1,0 +1,151 @@
+"""Names of jobs and queues, and `unit_of_work()`: commit, then enqueue.
+
+The database is the truth and Redis only carries: what can't be enqueued (Redis away, a crash right after the commit) is
+a row that waits, and the sweeper enqueues it. Job ids follow from the row, so that a row has one job at a time.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import redis
+import structlog
+from flask import current_app
+from redis.backoff import NoBackoff
+from redis.retry import Retry as ConnectionRetry
+from rq import Queue, Retry
+from rq.exceptions import DuplicateJobError, NoSuchJobError
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+
+from webapp.database import writing
+from webapp.extensions import db
+from webapp.settings import Settings
+
+log = structlog.get_logger()
+
+SELFIES, PHOTOS, MAIL, MAINTENANCE = "selfies", "photos", "mail", "maintenance"
+QUEUES = (SELFIES, MAIL, MAINTENANCE, PHOTOS)
+
+_PENDING = "pending_jobs"
+_OVER = {JobStatus.FAILED, JobStatus.FINISHED, JobStatus.STOPPED, JobStatus.CANCELED}
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """A function that a worker can run, by its dotted name, and the queue it goes to."""
+
+    function: str
+    queue: str
+
+    def job_id(self, key: str) -> str:
+        """The one id of the job for this row."""
+        return f"{self.function.rpartition('.')[2]}-{key}"
+
+
+INDEX_PHOTO = JobKind("jobs.tasks.index_photo", PHOTOS)
+MATCH_SELFIE = JobKind("jobs.tasks.match_selfie", SELFIES)
+PROBE_SELFIE = JobKind("jobs.tasks.probe_selfie", SELFIES)
+MATCH_PERSON = JobKind("jobs.tasks.match_person", MAINTENANCE)
+REMATCH_EVENT = JobKind("jobs.tasks.rematch_event", MAINTENANCE)
+SEND_MAIL = JobKind("jobs.tasks.send_mail", MAIL)
+JOB_KINDS = (INDEX_PHOTO, MATCH_SELFIE, PROBE_SELFIE, MATCH_PERSON, REMATCH_EVENT, SEND_MAIL)
+
+
+def connect(settings: Settings) -> redis.Redis:
+    """A client that gives up at once: a page never waits for a Redis that is away."""
+    return redis.Redis.from_url(
+        settings.redis_url,
+        socket_connect_timeout=1,
+        socket_timeout=2,
+        retry=ConnectionRetry(NoBackoff(), 0),
+        health_check_interval=30,
+    )
+
+
+def connection() -> redis.Redis:
+    """The present app's client."""
+    return cast("redis.Redis", current_app.extensions["redis"])
+
+
+def queue(name: str) -> Queue:
+    """One of QUEUES, with the serializer that our workers read."""
+    return Queue(name, connection=connection(), serializer=JSONSerializer)
+
+
+def enqueue_after_commit(kind: JobKind, key: str) -> None:
+    """Remember a job for the end of the present unit of work. `key` is the row's public id."""
+    db.session.info.setdefault(_PENDING, {})[(kind, key)] = None
+
+
+@contextmanager
+def unit_of_work() -> Iterator[None]:
+    """Commit at the end, then enqueue what the services asked for; on an error neither happens."""
+    with writing():
+        db.session.info.pop(_PENDING, None)
+        yield
+        db.session.flush()
+        pending = db.session.info.pop(_PENDING, {})
+        db.session.commit()
+    for kind, key in pending:
+        try_enqueue(kind, key)
+
+
+def try_enqueue(kind: JobKind, key: str) -> bool:
+    """Enqueue now; with Redis away say so in the log and leave the row to the sweeper."""
+    try:
+        enqueue(kind, key)
+    except redis.RedisError as error:
+        log.warning("queue.unreachable", job=kind.job_id(key), error=type(error).__name__)
+        return False
+    return True
+
+
+def enqueue(kind: JobKind, key: str) -> None:
+    """Enqueue the job of a row; that it is queued already is success.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    try:
+        _enqueue_unique(kind, key)
+    except DuplicateJobError:
+        if _forget_ended(kind.job_id(key)):
+            _enqueue_unique(kind, key)
+
+
+def _enqueue_unique(kind: JobKind, key: str) -> None:
+    settings: Settings = current_app.extensions["settings"]
+    queue(kind.queue).enqueue_call(
+        kind.function,
+        args=(key,),
+        job_id=kind.job_id(key),
+        unique=True,
+        timeout=settings.job_timeout,
+        result_ttl=0,
+        failure_ttl=7 * 24 * 3600,
+        retry=Retry(max=3),
+    )
+
+
+def _forget_ended(job_id: str) -> bool:
+    """Remove a job that is over but still listed (failed ones are, for ops to see), so that its row can be tried anew."""
+    try:
+        job = Job.fetch(job_id, connection=connection(), serializer=JSONSerializer)
+        if job.get_status() not in _OVER:
+            return False
+        job.delete()
+    except NoSuchJobError:
+        pass
+    return True
+
+
+def enqueued_ids(name: str) -> set[str]:
+    """Ids of all jobs that wait, run or are set aside in a queue: three reads, however many there are."""
+    source = queue(name)
+    return {
+        *source.get_job_ids(),
+        *source.started_job_registry.get_job_ids(cleanup=False),
+        *source.scheduled_job_registry.get_job_ids(cleanup=False),
+    }

@@ -1,0 +1,148 @@
+"""One frozen Settings; the only reader of the environment."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from webapp.errors import ConfigurationError
+
+ROOT = Path(__file__).resolve().parent.parent
+MEGABYTE = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Every setting of an installation, with its default. Names in the environment are these in capitals.
+
+    What `make run` chose (port, Redis socket, secret) lies in DATA_DIR/findme.env and is read before `.env` and the
+    environment, so that `rq` and `flask` commands started beside it meet the same installation.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+
+    environment: Literal["production", "development", "testing"] = "production"
+    data_dir: Path = ROOT / "data"
+    secret_key: SecretStr = SecretStr("")
+    public_url: str = ""
+    trusted_proxies: int = Field(0, ge=0, le=5)
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    workers: int = Field(2, ge=1, description="gunicorn processes")
+    threads: int = Field(16, ge=1, description="threads of each gunicorn process")
+    timeout: int = Field(120, ge=1, description="seconds after which a silent web worker is replaced")
+    graceful_timeout: int = Field(30, ge=1, description="seconds that processes get to finish when they are stopped")
+    matching_processes: int = Field(2, ge=1, description="RQ worker processes that `make run` starts")
+
+    database_url: str = ""
+    db_pool_size: int = Field(20, ge=1)
+    db_max_overflow: int = Field(10, ge=0)
+    redis_url: str = ""
+
+    face_engine: Literal["local", "rekognition"] = "local"
+    blob_store: Literal["local", "s3"] = "local"
+    sure_threshold: float = Field(0.50, ge=0, le=1, description="cosine similarity from which a match is sure")
+    maybe_threshold: float = Field(0.42, ge=0, le=1, description="cosine similarity from which a match is asked about")
+
+    max_photo_mb: int = Field(60, ge=1)
+    max_selfie_mb: int = Field(15, ge=1)
+    max_megapixels: int = Field(80, ge=1)
+
+    session_days: int = Field(30, ge=1, description="how long a browser or an API token stays signed in")
+    sweep_interval: int = Field(15, ge=1, le=60, description="seconds between two looks for rows that wait")
+    job_timeout: int = Field(50, ge=5, description="seconds after which a job is ended")
+    lease_seconds: int = Field(60, ge=5, description="seconds for which a claimed row belongs to its worker")
+
+    smtp_url: SecretStr = SecretStr("")
+    mail_from: str = "FindMe <no-reply@localhost>"
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Read the environment (and .env, and DATA_DIR/findme.env).
+
+        Raises:
+            ConfigurationError: a value can't be used; names the setting.
+        """
+        try:
+            data_dir = cls(_env_file=".env").data_dir  # type: ignore[call-arg]
+            return cls(_env_file=(data_dir / "findme.env", ".env"))  # type: ignore[call-arg]
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(str(part) for part in fault['loc']).upper() or 'settings'}: {fault['msg']}"
+                for fault in error.errors()
+            )
+            raise ConfigurationError(f"These settings can't be used: {faults}") from error
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_derived(cls, values: dict[str, object]) -> dict[str, object]:
+        """Defaults that follow from DATA_DIR; in development also a secret of the installation's own."""
+        data_dir = Path(str(values.get("data_dir") or ROOT / "data")).expanduser().resolve()
+        values["data_dir"] = data_dir
+        values["database_url"] = _with_driver(
+            str(values.get("database_url") or f"sqlite:///{data_dir / 'findme.sqlite'}")
+        )
+        values["redis_url"] = values.get("redis_url") or f"unix://{data_dir / 'redis.sock'}"
+        if isinstance(values.get("public_url"), str):
+            values["public_url"] = str(values["public_url"]).rstrip("/")
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.maybe_threshold > self.sure_threshold:
+            raise ValueError("MAYBE_THRESHOLD must not be above SURE_THRESHOLD")
+        if self.lease_seconds <= self.job_timeout:
+            raise ValueError("LEASE_SECONDS must be longer than JOB_TIMEOUT, or two workers would hold one row")
+        return self
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def blobs_dir(self) -> Path:
+        return self.data_dir / "blobs"
+
+    @property
+    def models_dir(self) -> Path:
+        """Where the folded face models are cached."""
+        return self.data_dir / "models"
+
+    def check_for_serving(self) -> None:
+        """Refuse to serve people with settings that would put them at risk.
+
+        Raises:
+            ConfigurationError: production without a strong SECRET_KEY or with a PUBLIC_URL that is not https.
+        """
+        if len(self.secret_key.get_secret_value()) < 32:
+            raise ConfigurationError(
+                "SECRET_KEY is missing or shorter than 32 characters. Sessions could be forged, so nothing is served. "
+                'Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+            )
+        if self.environment == "production" and not self.public_url.startswith("https://"):
+            raise ConfigurationError(
+                "PUBLIC_URL must be the https:// address under which guests reach this installation: QR codes and "
+                "mails carry it, and cookies are only sent over https."
+            )
+
+
+def ensure_secret(data_dir: Path) -> str:
+    """The development installation's own secret, made once and kept in DATA_DIR, readable by its owner only."""
+    path = data_dir / "secret_key"
+    if not path.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    return path.read_text().strip()
+
+
+def _with_driver(url: str) -> str:
+    """Name the PostgreSQL driver that is installed, so that the URLs that hosts hand out work as they are."""
+    for prefix in ("postgres://", "postgresql://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    return url
