@@ -1,0 +1,290 @@
+"""Everything about picture files, with Pillow: what a file is, its pixels upright, and the renditions that are shown.
+
+Files come from strangers. Only the formats of FORMATS are tried, the megapixels are checked before anything is decoded,
+and whatever Pillow raises leaves here as one of the codes of FAULTS.
+"""
+
+import base64
+import io
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from webapp.errors import FindMeError, TooLarge, UnsupportedType
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+"""What is tried. MPO, the phones' JPEG with a second picture behind the first, is opened as JPEG."""
+
+FAULTS = {
+    "empty": "The file is empty. Please send it again.",
+    "not_a_picture": "This is not a JPEG, PNG or WebP picture.",
+    "heic": "This is a HEIC picture, which can't be read here. Please send it as JPEG.",
+    "truncated": "The picture is damaged or did not arrive completely. Please send it again.",
+    "too_many_pixels": "The picture has too many pixels. Please send a smaller version.",
+}
+"""Every code that this module raises, with its sentence in English."""
+
+FRAME_SIDE, PREVIEW_SIDE, THUMBNAIL_SIDE = 1600, 1600, 400
+SELFIE_SIDE, CROP_SIDE, PLACEHOLDER_SIDE = 480, 240, 16
+
+Frame = npt.NDArray[np.uint8]
+
+# The limit in megapixels is ours, checked on every file before it is decoded; Pillow's warning would only go to a log,
+# and its error beyond twice that size stays in force.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureInfo:
+    """What the head of a file says."""
+
+    format: str
+    """JPEG, PNG or WEBP."""
+    width: int
+    height: int
+    """Pixels of the upright picture."""
+    taken_at: datetime | None
+    """The camera's clock, without a zone."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A picture's pixels, upright, and what its file says."""
+
+    frame: Frame
+    """(height, width, 3), RGB in sRGB; smaller than the file's picture where that saves work."""
+    info: PictureInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """A picture file that is served, without any metadata."""
+
+    content: bytes
+    content_type: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renditions:
+    """What the gallery shows of a photo."""
+
+    preview: Rendition
+    thumbnail: Rendition
+    placeholder: str
+    """A `data:` URI of about 150 characters, shown blurred until the thumbnail is there."""
+
+
+def probe(stream: IO[bytes], *, max_megapixels: float) -> PictureInfo:
+    """Look at the head of a file without decoding it; cheap enough for a web request. Leaves the stream at its start.
+
+    Raises:
+        UnsupportedType: code `empty`, `not_a_picture`, `heic` or `truncated`.
+        TooLarge: code `too_many_pixels`.
+    """
+    try:
+        with _faults_named(), _open(stream, max_megapixels) as image:
+            return _info(image, _exif(image))
+    finally:
+        stream.seek(0)
+
+
+def decode(stream: IO[bytes], *, max_megapixels: float, min_long_side: int = FRAME_SIDE) -> Decoded:
+    """The picture, upright, in sRGB, scaled down by a whole factor so that its long side stays ≥ `min_long_side`.
+
+    JPEG is scaled while it is decoded, which saves most of time and memory: 24 MP take 90 ms and 18 MB. Transparent
+    pictures are laid on white; of animated ones the first frame counts.
+
+    Raises:
+        UnsupportedType: code `empty`, `not_a_picture`, `heic` or `truncated`.
+        TooLarge: code `too_many_pixels`.
+    """
+    with _faults_named(), _open(stream, max_megapixels) as image:
+        full_size = image.size
+        longest = max(full_size)
+        if image.format in ("JPEG", "MPO") and longest > min_long_side:
+            wanted = (math.ceil(side * min_long_side / longest) for side in image.size)
+            image.draft(None, (next(wanted), next(wanted)))
+        image.load()
+        exif = _exif(image)
+        info = _info(image, exif, full_size)
+        return Decoded(np.asarray(_upright(_reduced_rgb(image, min_long_side), exif)), info)
+
+
+def renditions(frame: Frame) -> Renditions:
+    """Preview (long side ≤ 1600, JPEG, since guests save it and pass it on), thumbnail (≤ 400, WebP) and placeholder.
+
+    frame: (height, width, 3), RGB. Never enlarges.
+    """
+    preview = _fit(Image.fromarray(frame), PREVIEW_SIDE)
+    thumbnail = _fit(preview, THUMBNAIL_SIDE)
+    tiny = _webp(_fit(thumbnail, PLACEHOLDER_SIDE), quality=20)
+    uri = f"data:{tiny.content_type};base64,{base64.b64encode(tiny.content).decode()}"
+    return Renditions(_jpeg(preview, quality=82), _webp(thumbnail, quality=75), uri)
+
+
+def selfie_preview(frame: Frame) -> Rendition:
+    """The selfie as its owner is shown it: long side ≤ 480, JPEG. frame: (height, width, 3), RGB."""
+    return _jpeg(_fit(Image.fromarray(frame), SELFIE_SIDE), quality=82)
+
+
+def face_crop(frame: Frame, x: float, y: float, width: float, height: float) -> Rendition:
+    """The square around one face and nothing more of the picture: 240 × 240, JPEG.
+
+    frame: (height, width, 3), RGB; x, y, width, height: the face's box relative to the picture, 0 to 1. The square is
+    1.3 times as large as the box's longer side, moved inwards at the picture's edge.
+    """
+    rows, columns = frame.shape[:2]
+    side = max(1, min(rows, columns, round(1.3 * max(width * columns, height * rows))))
+    left = min(max(0, round((x + width / 2) * columns - side / 2)), columns - side)
+    top = min(max(0, round((y + height / 2) * rows - side / 2)), rows - side)
+    square = Image.fromarray(np.ascontiguousarray(frame[top : top + side, left : left + side]))
+    return _jpeg(square.resize((CROP_SIDE, CROP_SIDE), Image.Resampling.LANCZOS), quality=85)
+
+
+def fault(code: str) -> FindMeError:
+    """The error for a code of FAULTS."""
+    kind = TooLarge if code == "too_many_pixels" else UnsupportedType
+    return kind(code=code)
+
+
+@contextmanager
+def _faults_named() -> Iterator[None]:
+    """Whatever Pillow's readers raise on a damaged file means that it is damaged: they raise almost anything."""
+    try:
+        yield
+    except (FindMeError, MemoryError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise fault("too_many_pixels") from error
+    except UnidentifiedImageError as error:
+        raise fault("not_a_picture") from error
+    except Exception as error:
+        raise fault("truncated") from error
+
+
+def _open(stream: IO[bytes], max_megapixels: float) -> Image.Image:
+    stream.seek(0)
+    head = stream.read(12)
+    stream.seek(0)
+    if not head:
+        raise fault("empty")
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1"):
+        raise fault("heic")
+    image = Image.open(stream, formats=FORMATS)
+    if image.width * image.height > max_megapixels * 1e6:
+        # Not closed here: that would close the caller's stream as well.
+        raise fault("too_many_pixels")
+    return image
+
+
+def _info(image: Image.Image, exif: Image.Exif, full_size: tuple[int, int] | None = None) -> PictureInfo:
+    width, height = full_size or image.size
+    if _orientation(exif) >= 5:
+        width, height = height, width
+    return PictureInfo("JPEG" if image.format == "MPO" else str(image.format), width, height, _taken_at(exif))
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    """The picture's EXIF; an empty one where it is damaged, since the picture itself may be fine."""
+    try:
+        exif = image.getexif()
+        exif.get_ifd(ExifTags.IFD.Exif)
+        return exif
+    except Exception:
+        return Image.Exif()
+
+
+def _orientation(exif: Image.Exif) -> int:
+    value = exif.get(ExifTags.Base.Orientation, 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _taken_at(exif: Image.Exif) -> datetime | None:
+    """When the shutter opened, else when the file was digitised or written, by the camera's clock."""
+    detail = exif.get_ifd(ExifTags.IFD.Exif)
+    for value in (
+        detail.get(ExifTags.Base.DateTimeOriginal),
+        detail.get(ExifTags.Base.DateTimeDigitized),
+        exif.get(ExifTags.Base.DateTime),
+    ):
+        try:
+            return datetime.strptime(str(value).strip("\0 ")[:19], "%Y:%m:%d %H:%M:%S")
+        except ValueError:
+            continue
+    return None
+
+
+def _reduced_rgb(image: Image.Image, min_long_side: int) -> Image.Image:
+    """The picture in 8-bit sRGB on white, averaged down first where its pixels can be averaged."""
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith("I;16"):
+        # Pillow clips 16-bit grey at 255 instead of scaling it.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode == "P" or "transparency" in image.info:
+        image = image.convert("RGBA")
+    factor = max(image.size) // min_long_side
+    if factor > 1 and image.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        image = image.reduce(factor)
+    if image.mode in ("LA", "PA", "RGBA", "RGBa", "La"):
+        on_white = Image.new("RGBA", image.size, "white")
+        on_white.alpha_composite(image.convert("RGBA"))
+        image = on_white.convert("RGB")
+    return _to_srgb(image, profile)
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Phones write Display P3, studios Adobe RGB: shown without their profile, skin would look pale."""
+    if profile and image.mode in ("RGB", "CMYK"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            fits = source.profile.xcolor_space.strip() == image.mode
+            if fits and "srgb" not in ImageCms.getProfileDescription(source).lower():
+                converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+                return converted if converted is not None else image.convert("RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            # A damaged profile is no reason to refuse the picture.
+            pass
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _upright(image: Image.Image, exif: Image.Exif) -> Image.Image:
+    turn = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }.get(_orientation(exif))
+    return image if turn is None else image.transpose(turn)
+
+
+def _fit(image: Image.Image, long_side: int) -> Image.Image:
+    if max(image.size) <= long_side:
+        return image
+    factor = long_side / max(image.size)
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def _jpeg(image: Image.Image, quality: int) -> Rendition:
+    target = io.BytesIO()
+    image.save(target, "JPEG", quality=quality, optimize=True, progressive=True)
+    return Rendition(target.getvalue(), "image/jpeg", image.width, image.height)
+
+
+def _webp(image: Image.Image, quality: int) -> Rendition:
+    target = io.BytesIO()
+    image.save(target, "WEBP", quality=quality, method=2)
+    return Rendition(target.getvalue(), "image/webp", image.width, image.height)
