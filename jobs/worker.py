@@ -1,0 +1,260 @@
+"""The worker class of `rq worker -w jobs.worker.Worker`: one resident horse, quick to notice the dead, warm to stop.
+
+See docs/decisions/0001-rq-worker-class.md for why. It builds on RQ 3.0.0's own methods and keeps their meaning; what it
+overrides is said at each place.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from secrets import token_hex
+from typing import Any
+
+import rq.worker
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from rq import Queue, worker_registration
+from rq.defaults import DEFAULT_JOB_MONITORING_INTERVAL, DEFAULT_MAINTENANCE_TASK_INTERVAL, DEFAULT_WORKER_TTL
+from rq.exceptions import DequeueTimeout, InvalidJobOperation, StopRequested
+from rq.executions import Execution
+from rq.intermediate_queue import IntermediateQueue
+from rq.job import Job, JobStatus
+from rq.registry import clean_registries
+from rq.serializers import JSONSerializer
+from rq.utils import now
+from rq.worker import WorkerStatus
+
+from jobs import reaper
+from jobs.horse import HorseGoneError, Message
+from jobs.rider import Rider
+from jobs.stable import Stable
+from jobs.upkeep import enqueue_due
+
+_AWAY = (RedisConnectionError, RedisTimeoutError)
+_OUR_DEFAULTS = {
+    # name: (RQ's default, ours)
+    "worker_ttl": (DEFAULT_WORKER_TTL, 30),
+    "maintenance_interval": (DEFAULT_MAINTENANCE_TASK_INTERVAL, 15),
+    "job_monitoring_interval": (DEFAULT_JOB_MONITORING_INTERVAL, 5),
+}
+
+
+class Worker(Stable, Rider, rq.worker.Worker):
+    """An RQ worker whose horse stays from job to job."""
+
+    max_connection_wait_time = 5.0
+    # Without a heartbeat for so long a worker counts as dead, and any other one takes its job over.
+    heartbeat_seconds = 30
+    # The horse is killed when a job has outlived its timeout by so much (RQ waits a minute): native code that never
+    # returns to Python can't be ended from inside.
+    kill_after = 10.0
+    # What the horse calls at every upkeep: it finds the rows that wait and enqueues them.
+    sweep = "jobs.tasks.sweep"
+    # So often a worker that waits looks whether it shall stop, and for delayed jobs that are due.
+    idle_seconds = 1
+
+    def __init__(self, queues: Any, name: str | None = None, **options: Any) -> None:
+        # The CLI hands over its own defaults as if they had been asked for. Another serializer would only make every
+        # job fail, so ours is no question.
+        options["serializer"] = JSONSerializer
+        for option, (theirs, ours) in _OUR_DEFAULTS.items():
+            if options.get(option) in (None, theirs):
+                options[option] = ours
+        options.pop("default_worker_ttl", None)
+        super().__init__(queues, name=name or f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}", **options)
+        for queue in self.queues:
+            queue.serializer = JSONSerializer
+
+    # --- one job ---
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Hand the job to the horse and watch over it; RQ would fork here."""
+        self._stopped_job_id = None  # a stop that came after its job had ended must not hit this one
+        execution = self.prepare_execution(job)
+        with contextlib.suppress(HorseGoneError):
+            self._order({"job": job.id, "queue": queue.name, "execution": execution.id})
+        self.monitor_work_horse(job, queue, execution)
+        with self._redis_may_be_away():
+            self.set_state(WorkerStatus.IDLE)
+
+    def prepare_execution(self, job: Job) -> Execution:
+        """RQ's, holding on to the job while Redis restarts: it has left its queue already and is nowhere else."""
+        while True:
+            try:
+                return super().prepare_execution(job)
+            except _AWAY as error:
+                if self._stop_requested:
+                    raise
+                self.log.error("Worker %s: Redis is away (%s), holding %s", self.name, error, job.id)
+                self._nap(1)
+
+    def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
+        """Heartbeats until the horse reports; a horse that dies or overstays takes its one job with it."""
+        job.started_at = now()
+        report = self._watch(job, execution)
+        self.executions.pop(execution.id, None)
+        if report is None:
+            self._settle(job, queue, execution, *self._dismiss_horse())
+        elif report["leaving"]:
+            self._dismiss_horse(self.farewell_seconds)
+        if not self._stop_requested:
+            self._have_horse()  # now, so that it warms up while there may be nothing to do
+
+    def _watch(self, job: Job, execution: Execution) -> Message | None:
+        """The report on this job; None when the horse died or has to be ended."""
+        limit = job.timeout + self.kill_after if job.timeout and job.timeout > 0 else float("inf")
+        horse = self._horse
+        while horse:
+            try:
+                report = self._await_report(horse, limit, self.job_monitoring_interval)
+            except HorseGoneError:
+                return None
+            if report is not None:
+                return report
+            with self._redis_may_be_away():
+                self.maintain_heartbeats(job, execution)
+        return None
+
+    def _settle(self, job: Job, queue: Queue, execution: Execution, pid: Any, status: int | None, usage: Any) -> None:
+        """What RQ does at the end of monitor_work_horse when the horse has not ended well."""
+        try:
+            job_status = job.get_status()
+        except InvalidJobOperation:
+            return  # done and already forgotten
+        if self._stopped_job_id == job.id:
+            self._handle_stopped_job(job, queue, execution)
+        elif job_status not in (JobStatus.FINISHED, JobStatus.FAILED):
+            job.ended_at = now()
+            told = f" (signal {os.WTERMSIG(status)})" if status and os.WIFSIGNALED(status) else ""
+            reason = f"Work-horse terminated unexpectedly; waitpid returned {status}{told}; "
+            self.log.warning("Worker %s: job %s failed (%s)", self.name, job.id, reason)
+            self.handle_work_horse_killed(job, pid, status, usage)
+            self.handle_job_failure(job, queue=queue, exc_string=reason, execution=execution)
+
+    # --- waiting for work ---
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Wait for a job in short slices.
+
+        RQ waits in one long read that a stop signal breaks off by an exception, and a job that had just been popped
+        would be gone; here a stop is seen between two reads.
+        """
+        self.set_state(WorkerStatus.IDLE)
+        idle_since, pause = time.monotonic(), 1.0
+        while not self._stop_requested:
+            try:
+                self._look_after_things()
+                return self._dequeue(timeout)
+            except DequeueTimeout:
+                if max_idle_time is not None and time.monotonic() - idle_since >= max_idle_time:
+                    return None
+            except _AWAY as error:
+                self.log.error("Worker %s: Redis is away (%s), trying again in %d s", self.name, error, pause)
+                self._nap(pause)
+                pause = min(pause * self.exponential_backoff_factor, self.max_connection_wait_time)
+        raise StopRequested
+
+    def _look_after_things(self) -> None:
+        """What a worker does between jobs."""
+        self._heartbeat_if_due()
+        if self.should_run_maintenance_tasks:
+            self.run_maintenance_tasks()
+        enqueue_due(self.queues, self.connection)
+
+    def _dequeue(self, timeout: int | None) -> tuple[Job, Queue] | None:
+        """One read of the queues; None when there is nothing and none shall be waited for (burst)."""
+        found = self.queue_class.dequeue_any(
+            self._ordered_queues,
+            timeout and min(timeout, self.idle_seconds),
+            connection=self.connection,
+            job_class=self.job_class,
+            serializer=self.serializer,
+            death_penalty_class=self.death_penalty_class,
+        )
+        if found:
+            job, queue = found
+            self.reorder_queues(reference_queue=queue)
+            self.log.info("Worker %s: %s: %s (%s)", self.name, queue.name, job.description, job.id)
+        return found
+
+    def _nap(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._stop_requested and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    # --- upkeep ---
+
+    def run_maintenance_tasks(self) -> None:
+        """RQ's cleaning, the dead's work handed back, the sweep for rows that wait. Nothing here ends a worker."""
+        try:
+            self._register_again()
+            super().run_maintenance_tasks()
+            dead = reaper.find_dead(self.connection) - {self.name}
+            if dead:
+                self._call("jobs.reaper.release_claims", sorted(dead))
+                count = reaper.reap(self.connection, dead)
+                self.log.warning("Worker %s: took back %d job(s) of dead workers %s", self.name, count, sorted(dead))
+        except _AWAY as error:
+            self.log.error("Worker %s: upkeep put off, Redis is away (%s)", self.name, error)
+        except Exception:
+            self.log.exception("Worker %s: upkeep failed", self.name)
+        self.last_cleaned_at = now()  # type: ignore[assignment]  # RQ leaves its type to be guessed
+        self._call(self.sweep)
+
+    def clean_registries(self) -> None:
+        """As RQ does, with a lock that a killed worker does not hold for 15 minutes."""
+        for queue in self.queues:
+            if reaper.take_lock(self.connection, queue, self.name):
+                clean_registries(queue, self._exc_handlers)
+                worker_registration.clean_worker_registry(queue)
+                IntermediateQueue(queue.key, connection=self.connection).cleanup(self, queue)
+                queue.release_maintenance_lock()
+
+    def _register_again(self) -> None:
+        """After Redis came back empty, be known again: RQ's heartbeat alone leaves a worker that nobody lists."""
+        if not self.connection.hexists(self.key, "birth"):
+            with self.connection.pipeline() as pipeline:
+                pipeline.hset(self.key, mapping=self.serialize())
+                worker_registration.register(self, pipeline)
+                pipeline.expire(self.key, self.heartbeat_seconds)
+                pipeline.execute()
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:  # noqa: ARG002 - RQ's signature
+        """RQ's, with a shorter life than its minute and a half, which is how long a dead worker's job would wait."""
+        with self._redis_may_be_away():
+            super().heartbeat(self.heartbeat_seconds, pipeline)
+
+    def _heartbeat_if_due(self) -> None:
+        if self.last_heartbeat is None or (now() - self.last_heartbeat).total_seconds() >= self.job_monitoring_interval:
+            self.heartbeat()
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """RQ's; a Redis that is away is no reason to end."""
+        with self._redis_may_be_away():
+            super().check_for_suspension(burst)
+
+    @contextlib.contextmanager
+    def _redis_may_be_away(self) -> Iterator[None]:
+        try:
+            yield
+        except _AWAY as error:
+            self.log.error("Worker %s: Redis is away (%s)", self.name, error)
+
+    # --- the end ---
+
+    def _shutdown(self) -> None:
+        """The first stop signal only leaves word; RQ raises an exception from the handler when it seems to be idle."""
+        self._stop_requested = True
+
+    def teardown(self) -> None:
+        """Let the horse go, then say goodbye to Redis if it is there."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # on the way out a second stop has nothing left to stop
+        self._dismiss_horse(self.farewell_seconds)
+        with self._redis_may_be_away():
+            super().teardown()

@@ -1,0 +1,127 @@
+"""Mails: rendered per language, sent over SMTP by a worker.
+
+Without SMTP settings a development installation keeps the rendered text for its page of mails, and production says in
+the log that it could not be sent and tries again: the row waits.
+"""
+
+import smtplib
+import ssl
+from collections.abc import Callable
+from email.message import EmailMessage
+from urllib.parse import unquote, urlsplit
+
+import structlog
+from flask import current_app, render_template
+from flask_babel import force_locale, gettext
+from sqlalchemy import select
+
+from webapp.clock import utcnow
+from webapp.errors import Transient
+from webapp.extensions import db
+from webapp.links import absolute, path_to
+from webapp.models import Mail, MailStatus, User
+from webapp.queueing import unit_of_work
+from webapp.services import claims, sign_in_links
+from webapp.settings import Settings
+
+log = structlog.get_logger()
+
+WAITING = (MailStatus.WAITING, MailStatus.SENDING)
+TIMEOUT = 20
+
+
+def send(public_id: str) -> None:
+    """Send a waiting mail. Runs in a worker."""
+    token = claims.claim(Mail, public_id, Mail.status.in_(WAITING), status=MailStatus.SENDING)
+    if token is None:
+        return
+    try:
+        message = _render(public_id)
+        if message is not None:
+            _deliver(message)
+    except Transient as error:
+        _postpone(public_id, token, error.code)
+    except Exception:
+        _postpone(public_id, token, "internal")
+        raise
+    else:
+        _record(public_id, token, message)
+
+
+def _render(public_id: str) -> EmailMessage | None:
+    """The message; a link in it is made only now, so that none waits in a table. None when its reader is gone."""
+    with unit_of_work():
+        mail = db.session.scalars(select(Mail).where(Mail.public_id == public_id)).one()
+        user = db.session.get(User, mail.user_id) if mail.user_id else None
+        if user is None:
+            return None
+        with force_locale(mail.language):
+            values = RENDERERS[mail.kind](user)
+            message = EmailMessage()
+            message["Subject"] = str(values["subject"])
+            message["From"] = current_app.extensions["settings"].mail_from
+            message["To"] = mail.recipient
+            message.set_content(render_template(f"mail/{mail.kind}.txt", user=user, **values))
+            html = render_template(f"mail/{mail.kind}.html", user=user, **values)
+            message.add_alternative(html, subtype="html")
+    return message
+
+
+def _sign_in(user: User) -> dict[str, object]:
+    token = sign_in_links.new_token(user.id)
+    return {
+        "subject": gettext("Your link to your photos"),
+        "link": absolute(path_to("auth.link", token=token)),
+        "minutes": int(sign_in_links.LIFETIME.total_seconds() // 60),
+    }
+
+
+RENDERERS: dict[str, Callable[[User], dict[str, object]]] = {sign_in_links.MAIL_KIND: _sign_in}
+
+
+def _deliver(message: EmailMessage) -> None:
+    """Hand the message to the server of SMTP_URL (smtp://user:password@host:587, or smtps:// for TLS from the start)."""
+    settings: Settings = current_app.extensions["settings"]
+    url = urlsplit(settings.smtp_url.get_secret_value())
+    if not url.hostname:
+        if settings.environment == "production":
+            raise Transient(code="mail_not_set_up")
+        return
+    secure = url.scheme == "smtps"
+    try:
+        connect = smtplib.SMTP_SSL if secure else smtplib.SMTP
+        with connect(url.hostname, url.port or (465 if secure else 587), timeout=TIMEOUT) as server:
+            if not secure and server.has_extn("starttls"):
+                server.starttls(context=ssl.create_default_context())
+            if url.username:
+                server.login(unquote(url.username), unquote(url.password or ""))
+            server.send_message(message)
+    except (OSError, smtplib.SMTPException) as error:
+        log.warning("mail.not_sent", error=type(error).__name__)
+        raise Transient(code="mail_server_away") from error
+
+
+def _record(public_id: str, token: str, message: EmailMessage | None) -> None:
+    settings: Settings = current_app.extensions["settings"]
+    with unit_of_work():
+        mail: Mail | None = claims.held(Mail, public_id, token)
+        if mail is None:
+            return
+        mail.status, mail.failure_reason, mail.sent_at = MailStatus.SENT, None, utcnow()
+        if message is not None and settings.environment == "development" and not settings.smtp_url.get_secret_value():
+            body = message.get_body(("plain",))
+            mail.rendered = f"{message['Subject']}\n\n{body.get_content() if body else ''}"
+        claims.settle(mail)
+
+
+def _postpone(public_id: str, token: str, reason: str) -> None:
+    with unit_of_work():
+        mail: Mail | None = claims.held(Mail, public_id, token)
+        if mail is None:
+            return
+        mail.status = MailStatus.WAITING
+        if not claims.postpone(mail):
+            mail.status, mail.failure_reason = MailStatus.FAILED, reason
+            claims.settle(mail)
+
+

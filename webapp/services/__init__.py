@@ -1,0 +1,1 @@
+"""What can be done. One use a file; services flush, the caller's unit of work commits."""

@@ -1,0 +1,192 @@
+"""Accounts: making them, proving who one is, and staying signed in."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import InvalidHashError, VerificationError
+from email_validator import EmailNotValidError, validate_email
+from flask import current_app
+from sqlalchemy import delete, func, or_, select
+
+from webapp.clock import utcnow
+from webapp.errors import Conflict, Invalid, Unauthenticated
+from webapp.extensions import db
+from webapp.models import User, UserRole, UserSession
+
+MIN_PASSWORD = 8
+MAX_PASSWORD = 200
+MAX_NAME = 80
+_SAME_ADDRESS = 5
+"""How many unproven accounts of one address a password is tried against."""
+
+_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
+_NOBODY = _hasher.hash(secrets.token_hex(16))
+"""Checked when there is no such account, so that the answer takes as long."""
+
+
+def username_key(username: str) -> str:
+    """A username for comparison."""
+    return " ".join(username.split()).casefold()
+
+
+def checked_email(email: str) -> str:
+    """The address in the form in which it is kept.
+
+    Raises:
+        Invalid: it is no address.
+    """
+    try:
+        return validate_email(email.strip(), check_deliverability=False, test_environment=True).normalized.lower()
+    except EmailNotValidError as error:
+        raise Invalid(code="email_invalid", fields={"email": "email_invalid"}) from error
+
+
+def hash_password(password: str) -> str:
+    """argon2id. Takes 25 ms of processor time, so call it before a unit of work's first statement."""
+    return _hasher.hash(password)
+
+
+def check_input(email: str, name: str, password: str | None = None, name_field: str = "name") -> None:
+    """Report everything that is wrong with what somebody typed, all at once.
+
+    Raises:
+        Invalid: address, name or password can't be used; `fields` says which and why.
+    """
+    fields: dict[str, str] = {}
+    name = " ".join(name.split())
+    if not 0 < len(name) <= MAX_NAME or not name.isprintable():
+        fields[name_field] = "name_invalid"
+    try:
+        checked_email(email)
+    except Invalid as error:
+        fields |= error.fields
+    if password is not None and not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        fields["password"] = "password_length"  # noqa: S105 - a code, not a secret
+    if fields:
+        raise Invalid(code=next(iter(fields.values())), fields=fields)
+
+
+def create_user(
+    *,
+    email: str,
+    name: str,
+    password_hash: str | None = None,
+    username: str | None = None,
+    role: UserRole = UserRole.GUEST,
+    language: str | None = None,
+    verified: bool = False,
+) -> User:
+    """Make an account. Call check_input first: it reports all faults at once.
+
+    Raises:
+        Invalid: the address can't be used.
+        Conflict: the username is taken, or a proven account with this address is asked for and exists.
+    """
+    email, name = checked_email(email), " ".join(name.split())
+    if username is not None and username_taken(username):
+        raise Conflict(code="username_taken", fields={"username": "username_taken"})
+    if verified and verified_user(email) is not None:
+        raise Conflict(code="email_taken", fields={"email": "email_taken"})
+    user = User(
+        email=email,
+        name=name,
+        username=username,
+        username_key=username_key(username) if username is not None else None,
+        password_hash=password_hash,
+        role=role,
+        language=language,
+        email_verified_at=utcnow() if verified else None,
+    )
+    db.session.add(user)
+    db.session.flush()
+    return user
+
+
+def username_taken(username: str) -> bool:
+    """Whether somebody has this username already."""
+    return db.session.scalar(select(User.id).where(User.username_key == username_key(username))) is not None
+
+
+def verified_user(email: str) -> User | None:
+    """The account whose owner has proven this address."""
+    return db.session.scalar(
+        select(User).where(User.email == email.strip().lower(), User.email_verified_at.is_not(None))
+    )
+
+
+def authenticate(login: str, password: str) -> User:
+    """The account that this name or address and password belong to.
+
+    Raises:
+        Unauthenticated: wrong, unknown or disabled; which of them is not told.
+    """
+    candidates = db.session.scalars(
+        select(User)
+        .where(
+            or_(User.email == login.strip().lower(), User.username_key == username_key(login)),
+            User.disabled_at.is_(None),
+            User.password_hash.is_not(None),
+        )
+        .order_by(User.email_verified_at.is_(None), User.id.desc())
+        .limit(_SAME_ADDRESS)
+    ).all()
+    for user in candidates:
+        if _matches(user.password_hash or _NOBODY, password):
+            return user
+    if not candidates:
+        _matches(_NOBODY, password)
+    raise Unauthenticated(code="wrong_credentials")
+
+
+def open_session(user: User, kind: str, user_agent: str = "") -> str:
+    """Sign a browser or an API client in. Returns the token, which is kept nowhere but with its bearer."""
+    token = secrets.token_urlsafe(32)
+    days = current_app.extensions["settings"].session_days
+    db.session.add(
+        UserSession(
+            user_id=user.id,
+            token_hash=_token_hash(token),
+            kind=kind,
+            user_agent=user_agent[:255],
+            expires_at=utcnow() + timedelta(days=days),
+        )
+    )
+    db.session.flush()
+    return token
+
+
+def user_of_token(token: str, kind: str) -> User | None:
+    """Who is signed in with this token; None when it is unknown, expired, or the account is disabled."""
+    return db.session.scalar(
+        select(User)
+        .join(UserSession)
+        .where(
+            UserSession.token_hash == _token_hash(token),
+            UserSession.kind == kind,
+            UserSession.expires_at > utcnow(),
+            User.disabled_at.is_(None),
+        )
+    )
+
+
+def close_session(token: str) -> None:
+    """Sign this browser or client out."""
+    db.session.execute(delete(UserSession).where(UserSession.token_hash == _token_hash(token)))
+
+
+def count_users() -> int:
+    """How many accounts there are."""
+    return db.session.scalar(select(func.count()).select_from(User)) or 0
+
+
+def _matches(password_hash: str, password: str) -> bool:
+    try:
+        return _hasher.verify(password_hash, password[:MAX_PASSWORD])
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def _token_hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,35 @@
+"""Where blobs lie, and the present app's store."""
+
+from typing import cast
+
+from flask import current_app
+
+from webapp.storage.blobs import BlobStore
+
+
+def store() -> BlobStore:
+    """The store that this installation was set up with."""
+    return cast("BlobStore", current_app.extensions["blobs"])
+
+
+def photo_key(event_public_id: str, photo_public_id: str, name: str) -> str:
+    """The key of one rendition of a photo, such as `preview.webp`."""
+    return f"events/{event_public_id}/photos/{photo_public_id}/{name}"
+
+
+def selfie_key(event_public_id: str, selfie_public_id: str, name: str) -> str:
+    """The key of a selfie's picture."""
+    return f"events/{event_public_id}/selfies/{selfie_public_id}/{name}"
+
+
+_EXTENSIONS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+
+
+def content_type(picture_format: str) -> str:
+    """The type under which a picture of this format (as imaging names it) is served."""
+    return f"image/{picture_format.lower()}"
+
+
+def extension(kind: str) -> str:
+    """The ending of a blob's name for a content type."""
+    return _EXTENSIONS[kind]

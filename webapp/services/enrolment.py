@@ -1,0 +1,107 @@
+"""Joining an event, and agreeing to face search."""
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from webapp.clock import utcnow
+from webapp.errors import Invalid
+from webapp.extensions import db
+from webapp.models import Consent, Event, Membership, Person, PersonKind, User
+from webapp.services import accounts, audit, events
+
+CONSENT_VERSION = "2026-11"
+"""Moves whenever the text that people agree to changes its meaning."""
+
+
+def enrol(
+    event: Event,
+    *,
+    name: str,
+    email: str,
+    password: str | None = None,
+    username: str | None = None,
+    language: str | None = None,
+) -> Membership:
+    """A new account and its place in the event.
+
+    An address that has an account already gets the same answer as any other: a new, unproven account that shares
+    nothing with the other one.
+
+    Raises:
+        Invalid, Conflict: as create_user and require_open.
+    """
+    accounts.check_input(email, name, password, name_field="name" if username is None else "username")
+    password_hash = accounts.hash_password(password) if password is not None else None
+    events.require_open(event)
+    user = accounts.create_user(
+        email=email, name=name, password_hash=password_hash, username=username, language=language
+    )
+    return join(event, user)
+
+
+def join(event: Event, user: User) -> Membership:
+    """The user's place in the event, made if there is none; twice at once still makes one.
+
+    Raises:
+        Conflict: the event is closed and the user isn't in it.
+    """
+    known = membership_of(event, user)
+    if known is not None:
+        return known
+    events.require_open(event)
+    membership = Membership(event_id=event.id, user_id=user.id)
+    membership.persons.append(Person(event_id=event.id, name=user.name))
+    try:
+        with db.session.begin_nested():
+            db.session.add(membership)
+    except IntegrityError:
+        found = membership_of(event, user)
+        if found is None:
+            raise
+        return found
+    audit.record(user, "event.joined", "event", event.public_id)
+    return membership
+
+
+def membership_of(event: Event, user: User) -> Membership | None:
+    """The user's place in the event."""
+    return db.session.scalar(select(Membership).where(Membership.event_id == event.id, Membership.user_id == user.id))
+
+
+def own_person(membership: Membership) -> Person:
+    """The member themselves, as somebody to be searched for."""
+    return next(person for person in membership.persons if person.kind is PersonKind.SELF)
+
+
+def grant_consent(person: Person, version: str, *, language: str) -> Consent:
+    """Write down that the person agreed to the text of this version.
+
+    Raises:
+        Invalid: the text has changed meanwhile and has to be shown again.
+    """
+    if version != CONSENT_VERSION:
+        raise Invalid(code="consent_outdated", fields={"consent": "consent_outdated"})
+    current = active_consent(person)
+    if current is not None and current.text_version == version:
+        return current
+    consent = Consent(person_id=person.id, text_version=version, language=language)
+    db.session.add(consent)
+    db.session.flush()
+    return consent
+
+
+def withdraw_consent(person: Person) -> None:
+    """Write down that the person no longer agrees."""
+    consent = active_consent(person)
+    if consent is not None:
+        consent.withdrawn_at = utcnow()
+
+
+def active_consent(person: Person) -> Consent | None:
+    """The consent that holds now."""
+    return db.session.scalar(
+        select(Consent)
+        .where(Consent.person_id == person.id, Consent.withdrawn_at.is_(None))
+        .order_by(Consent.id.desc())
+        .limit(1)
+    )

@@ -1,0 +1,279 @@
+"""What a guest sees: how the search goes, their photos, and the faces they are asked about."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
+
+from webapp import imaging
+from webapp.errors import NotFound
+from webapp.extensions import db
+from webapp.models import (
+    Band,
+    Event,
+    Face,
+    Match,
+    Membership,
+    Person,
+    Photo,
+    PhotoStatus,
+    Rendition,
+    RenditionKind,
+    Selfie,
+    SelfieStatus,
+    User,
+)
+from webapp.services import blobs
+from webapp.services.visibility import is_out, is_question, is_theirs
+
+PAGE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The truth about a person's search, counted from rows.
+
+    `selfie` is the newest one handed in, whatever became of it; `searched_with` is the one that is searched with, which
+    stays until a newer one is accepted.
+    """
+
+    selfie: Selfie | None
+    searched_with: Selfie | None
+    photos_total: int
+    photos_indexed: int
+    found: int
+    maybe: int
+    matching: bool
+    """The person's matches are waiting to be computed."""
+    failed: bool
+    version: str
+    """Moves whenever anything of this, or of the photos found, does."""
+
+    @property
+    def checking(self) -> bool:
+        """The newest selfie is not judged yet."""
+        return self.selfie is not None and self.selfie.status in (SelfieStatus.RECEIVED, SelfieStatus.CHECKING)
+
+    @property
+    def refused(self) -> bool:
+        """The newest selfie can't be used; its reason says why."""
+        return self.selfie is not None and self.selfie.status is SelfieStatus.REJECTED
+
+    @property
+    def searching(self) -> bool:
+        """There is a face to search with, and photos or matches that are still worked on."""
+        return self.searched_with is not None and (self.matching or self.photos_indexed < self.photos_total)
+
+    @property
+    def busy(self) -> bool:
+        """Something will change soon by itself."""
+        return self.checking or self.searching
+
+    @property
+    def status(self) -> str:
+        """One word for programs: idle, queued, running, done, rejected or failed."""
+        if self.selfie is None:
+            return "idle"
+        if self.selfie.status is SelfieStatus.RECEIVED:
+            return "queued"
+        if self.checking:
+            return "running"
+        if self.refused:
+            return "rejected"
+        if self.selfie.status is SelfieStatus.FAILED or self.failed:
+            return "failed"
+        return "running" if self.searching else "done"
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoCard:
+    """One photo in a gallery. width and height are the upright original's, for the layout."""
+
+    public_id: str
+    width: int
+    height: int
+    placeholder: str | None
+    taken_at: datetime | None
+    sorted_at: datetime
+    match_id: str | None = None
+    similarity: float | None = None
+    band: Band | None = None
+    row_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A face that may be the guest's: only its crop is shown until they say yes."""
+
+    match_id: str
+    similarity: float
+    row_id: int = 0
+
+
+def progress_of(membership: Membership, person: Person) -> Progress:
+    """How this person's search goes; three queries."""
+    newest, current = _selfies(person)
+    total, indexed = photo_progress(membership.event_id)
+    found, maybe = _match_counts(person)
+    state = (
+        newest.public_id if newest else "",
+        newest.status if newest else "",
+        newest.reason if newest else "",
+        total,
+        indexed,
+        found,
+        maybe,
+        person.match_revision,
+        person.match_wanted == person.match_done,
+        person.match_failed,
+    )
+    return Progress(
+        selfie=newest,
+        searched_with=current,
+        photos_total=total,
+        photos_indexed=indexed,
+        found=found,
+        maybe=maybe,
+        matching=person.match_wanted != person.match_done and not person.match_failed,
+        failed=person.match_failed,
+        version=hashlib.sha256(repr(state).encode()).hexdigest()[:16],
+    )
+
+
+def photo_progress(event_id: int) -> tuple[int, int]:
+    """Photos that will be searched, and those that are: published and not hidden, without what failed for good."""
+    waiting = Photo.status.in_((PhotoStatus.UPLOADED, PhotoStatus.INDEXING, PhotoStatus.INDEXED))
+    total, indexed = db.session.execute(
+        select(func.count(), func.coalesce(func.sum(case((Photo.status == PhotoStatus.INDEXED, 1), else_=0)), 0)).where(
+            Photo.event_id == event_id, waiting, Photo.published_at.is_not(None), Photo.hidden_at.is_(None)
+        )
+    ).one()
+    return total, indexed
+
+
+def my_photos(
+    person: Person, *, limit: int | None = None, after: tuple[datetime, int] | None = None
+) -> list[PhotoCard]:
+    """The photos that are this person's, newest first. `after` is (sorted_at, row_id) of the last card of a page."""
+    best = (
+        select(Match.photo_id, func.max(Match.similarity).label("similarity"), func.min(Match.id).label("match_id"))
+        .where(Match.person_id == person.id, is_theirs())
+        .group_by(Match.photo_id)
+        .subquery()
+    )
+    wanted = (
+        select(Photo, Match, best.c.similarity)
+        .join(best, best.c.photo_id == Photo.id)
+        .join(Match, Match.id == best.c.match_id)
+        .where(is_out())
+        .order_by(Photo.sorted_at.desc(), Photo.id.desc())
+    )
+    if after is not None:
+        wanted = wanted.where(_behind(*after))
+    rows = db.session.execute(wanted.limit(limit) if limit else wanted).all()
+    return [
+        card(photo, match_id=match.public_id, similarity=similarity, band=match.band)
+        for photo, match, similarity in rows
+    ]
+
+
+def shown_to_all(
+    event: Event, *, limit: int | None = None, after: tuple[datetime, int] | None = None
+) -> list[PhotoCard]:
+    """Photos that the photographer shows to every guest, newest first."""
+    wanted = (
+        select(Photo)
+        .where(Photo.event_id == event.id, Photo.shown_to_all.is_(True), is_out())
+        .order_by(Photo.sorted_at.desc(), Photo.id.desc())
+    )
+    if after is not None:
+        wanted = wanted.where(_behind(*after))
+    return [card(photo) for photo in db.session.scalars(wanted.limit(limit) if limit else wanted)]
+
+
+def questions(person: Person, *, limit: int | None = None, after: int | None = None) -> list[Question]:
+    """Faces that may be this person's, the likeliest first (with `after`: in the order of their rows)."""
+    wanted = (
+        select(Match)
+        .join(Photo, Photo.id == Match.photo_id)
+        .where(Match.person_id == person.id, is_question(), is_out())
+    )
+    wanted = wanted.where(Match.id > after) if after is not None else wanted
+    wanted = wanted.order_by(Match.id) if limit else wanted.order_by(Match.similarity.desc(), Match.id)
+    rows = db.session.scalars(wanted.limit(limit) if limit else wanted)
+    return [Question(row.public_id, row.similarity, row.id) for row in rows]
+
+
+def crop_of(user: User, match_public_id: str) -> bytes:
+    """The face of one of the user's matches, as JPEG: the only thing that a maybe shows.
+
+    Raises:
+        NotFound: no such match, or nothing of it may be shown.
+    """
+    row = db.session.execute(
+        select(Face, Rendition)
+        .join(Match, Match.face_id == Face.id)
+        .join(Person, Person.id == Match.person_id)
+        .join(Membership, Membership.id == Person.membership_id)
+        .join(Photo, Photo.id == Face.photo_id)
+        .join(Rendition, and_(Rendition.photo_id == Photo.id, Rendition.kind == RenditionKind.PREVIEW))
+        .where(
+            Match.public_id == match_public_id,
+            Membership.user_id == user.id,
+            or_(is_question(), is_theirs()),
+            is_out(),
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound(code="match_unknown")
+    face, preview = row
+    with blobs.store().open(preview.blob_key) as stream:
+        frame = imaging.decode(stream, max_megapixels=10).frame
+    return imaging.face_crop(frame, face.box_x, face.box_y, face.box_width, face.box_height).content
+
+
+def card(
+    photo: Photo, match_id: str | None = None, similarity: float | None = None, band: Band | None = None
+) -> PhotoCard:
+    """A photo as galleries show it."""
+    return PhotoCard(
+        public_id=photo.public_id,
+        width=photo.width or 3,
+        height=photo.height or 2,
+        placeholder=photo.placeholder,
+        taken_at=photo.taken_at,
+        sorted_at=photo.sorted_at,
+        match_id=match_id,
+        similarity=similarity,
+        band=band,
+        row_id=photo.id,
+    )
+
+
+def _behind(sorted_at: datetime, row_id: int) -> ColumnElement[bool]:
+    return or_(Photo.sorted_at < sorted_at, and_(Photo.sorted_at == sorted_at, Photo.id < row_id))
+
+
+def _selfies(person: Person) -> tuple[Selfie | None, Selfie | None]:
+    """The newest selfie, and the newest one that is searched with."""
+    rows = db.session.scalars(
+        select(Selfie)
+        .where(Selfie.person_id == person.id, Selfie.retired_at.is_(None))
+        .order_by(Selfie.id.desc())
+        .limit(20)
+    ).all()
+    current = next((row for row in rows if row.status is SelfieStatus.ACCEPTED), None)
+    return (rows[0] if rows else None), current
+
+
+def _match_counts(person: Person) -> tuple[int, int]:
+    found, maybe = db.session.execute(
+        select(
+            func.count(func.distinct(case((is_theirs(), Match.photo_id)))),
+            func.coalesce(func.sum(case((is_question(), 1), else_=0)), 0),
+        )
+        .join(Photo, Photo.id == Match.photo_id)
+        .where(Match.person_id == person.id, is_out())
+    ).one()
+    return found, maybe

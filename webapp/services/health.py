@@ -1,0 +1,57 @@
+"""Which parts of the installation are up."""
+
+import io
+
+import redis
+from rq.worker_registration import REDIS_WORKER_KEYS
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp.errors import FindMeError
+from webapp.extensions import db
+from webapp.queueing import connection
+from webapp.services import blobs
+
+ESSENTIAL = frozenset({"database", "storage"})
+"""Without these nothing can be taken in."""
+
+_PROBE = "health/probe"
+
+
+def missing_parts() -> list[str]:
+    """The parts that don't answer: database, storage, redis, workers."""
+    checks = {"database": _database, "storage": _storage, "redis": _redis, "workers": _workers}
+    return [name for name, answers in checks.items() if not answers()]
+
+
+def _database() -> bool:
+    try:
+        db.session.execute(text("SELECT name FROM lease LIMIT 1"))
+        db.session.rollback()
+    except SQLAlchemyError:
+        return False
+    return True
+
+
+def _storage() -> bool:
+    try:
+        blobs.store().put(_PROBE, io.BytesIO(b"ok"))
+    except FindMeError:
+        return False
+    return True
+
+
+def _redis() -> bool:
+    try:
+        return bool(connection().ping())
+    except redis.RedisError:
+        return False
+
+
+def _workers() -> bool:
+    """At least one worker whose heartbeat has not run out."""
+    try:
+        keys = connection().smembers(REDIS_WORKER_KEYS)
+        return any(connection().exists(key) for key in keys)
+    except redis.RedisError:
+        return False

@@ -1,0 +1,200 @@
+"""What a worker does with a photo: renditions, faces, and who is concerned by them."""
+
+import io
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from flask import current_app
+from sqlalchemy import select
+
+from webapp import imaging
+from webapp.clock import utcnow
+from webapp.database import reading
+from webapp.errors import FindMeError, Transient
+from webapp.extensions import db
+from webapp.faces.protocols import DetectedFace
+from webapp.models import Event, Face, FaceVector, Photo, PhotoStatus, Rendition, RenditionKind
+from webapp.queueing import unit_of_work
+from webapp.services import blobs, claims, marking, matching
+from webapp.services.engines import analyzer
+from webapp.services.templates import to_blob
+
+WAITING = (PhotoStatus.UPLOADED, PhotoStatus.INDEXING)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What the slow part needs to know, so that it holds no transaction."""
+
+    event_public_id: str
+    photo_public_id: str
+    original_key: str
+    timezone: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the slow part found out."""
+
+    width: int
+    height: int
+    taken_at: datetime | None
+    placeholder: str
+    renditions: list[Rendition]
+    faces: list[DetectedFace]
+
+
+def index_photo(public_id: str) -> bool:
+    """Make a waiting photo's renditions, find its faces and mark the people concerned. Runs in a worker.
+
+    Returns whether there was anything to do. Whatever happens ends as a status of the photo.
+    """
+    token = claims.claim(Photo, public_id, Photo.status.in_(WAITING), status=PhotoStatus.INDEXING)
+    if token is None:
+        return False
+    task = _load(public_id)
+    if task.attempts > claims.MAX_ATTEMPTS:
+        _fail(public_id, token, "crashed")
+        return True
+    try:
+        work = _process(task)
+    except Transient as error:
+        _try_later(public_id, token, error.code)
+    except FindMeError as error:
+        _fail(public_id, token, error.code)
+    except Exception:
+        _try_later(public_id, token, "internal")
+        raise
+    else:
+        _record(public_id, token, work)
+    return True
+
+
+def _load(public_id: str) -> _Task:
+    with reading():
+        photo = db.session.scalars(select(Photo).where(Photo.public_id == public_id)).one()
+        event = db.session.get_one(Event, photo.event_id)
+        original = next(row for row in photo.renditions if row.kind is RenditionKind.ORIGINAL)
+        return _Task(event.public_id, photo.public_id, original.blob_key, event.timezone, photo.attempts)
+
+
+def _process(task: _Task) -> _Work:
+    """Decode once for both renditions and faces."""
+    settings = current_app.extensions["settings"]
+    with blobs.store().open(task.original_key) as stream:
+        decoded = imaging.decode(stream, max_megapixels=settings.max_megapixels)
+    made = imaging.renditions(decoded.frame)
+    rows = [
+        _keep(task, RenditionKind.PREVIEW, made.preview),
+        _keep(task, RenditionKind.THUMBNAIL, made.thumbnail),
+    ]
+    return _Work(
+        width=decoded.info.width,
+        height=decoded.info.height,
+        taken_at=_in_utc(decoded.info.taken_at, task.timezone),
+        placeholder=made.placeholder,
+        renditions=rows,
+        faces=analyzer().photo_faces(decoded.frame),
+    )
+
+
+def _keep(task: _Task, kind: RenditionKind, picture: imaging.Rendition) -> Rendition:
+    key = blobs.photo_key(
+        task.event_public_id, task.photo_public_id, kind.value + blobs.extension(picture.content_type)
+    )
+    blobs.store().put(key, io.BytesIO(picture.content))
+    return Rendition(
+        kind=kind,
+        blob_key=key,
+        content_type=picture.content_type,
+        width=picture.width,
+        height=picture.height,
+        byte_size=len(picture.content),
+    )
+
+
+def _in_utc(taken_at: datetime | None, timezone: str) -> datetime | None:
+    """A camera's clock knows no zone: it shows the event's."""
+    return taken_at.replace(tzinfo=ZoneInfo(timezone)) if taken_at is not None else None
+
+
+def _record(public_id: str, token: str, work: _Work) -> None:
+    """Write the outcome in one transaction, under the event's lock, and mark the people whom the new faces resemble."""
+    with reading():
+        event_id = db.session.scalar(select(Photo.event_id).where(Photo.public_id == public_id))
+    if event_id is None:
+        return
+    with unit_of_work():
+        event = marking.lock_event(event_id)
+        photo: Photo | None = claims.held(Photo, public_id, token)
+        if photo is None:
+            return
+        for rendition in work.renditions:
+            photo.renditions.append(rendition)
+        vectors = _add_faces(event, photo, work.faces)
+        photo.width, photo.height, photo.placeholder = work.width, work.height, work.placeholder
+        photo.taken_at, photo.sorted_at = work.taken_at, work.taken_at or photo.created_at
+        photo.faces_count = len(work.faces)
+        photo.status, photo.failure_reason, photo.indexed_at = PhotoStatus.INDEXED, None, utcnow()
+        claims.settle(photo)
+        db.session.flush()
+        marking.mark(matching.concerned(event, vectors))
+
+
+def _add_faces(event: Event, photo: Photo, faces: list[DetectedFace]) -> list[bytes]:
+    vectors = []
+    for ordinal, found in enumerate(faces):
+        face = Face(
+            photo_id=photo.id,
+            event_id=event.id,
+            ordinal=ordinal,
+            box_x=found.box.x,
+            box_y=found.box.y,
+            box_width=found.box.width,
+            box_height=found.box.height,
+            landmarks=[list(point) for point in found.landmarks],
+            score=found.score,
+            size=found.size,
+            quality=found.quality,
+            turn=found.turn,
+            blur=found.blur,
+            light=found.light,
+            weak=found.weak,
+        )
+        db.session.add(face)
+        db.session.flush()
+        vector = to_blob(found.vector) if found.vector is not None else None
+        db.session.add(
+            FaceVector(
+                face_id=face.id,
+                event_id=event.id,
+                engine=event.engine,
+                version=event.engine_version,
+                vector=vector,
+                external_id=found.external_id,
+            )
+        )
+        if vector is not None:
+            vectors.append(vector)
+    return vectors
+
+
+def _fail(public_id: str, token: str, reason: str) -> None:
+    with unit_of_work():
+        photo: Photo | None = claims.held(Photo, public_id, token)
+        if photo is not None:
+            photo.status, photo.failure_reason = PhotoStatus.FAILED, reason
+            claims.settle(photo)
+
+
+def _try_later(public_id: str, token: str, reason: str) -> None:
+    with unit_of_work():
+        photo: Photo | None = claims.held(Photo, public_id, token)
+        if photo is None:
+            return
+        photo.status = PhotoStatus.UPLOADED
+        if not claims.postpone(photo):
+            photo.status, photo.failure_reason = PhotoStatus.FAILED, reason
+            claims.settle(photo)

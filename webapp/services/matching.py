@@ -1,0 +1,223 @@
+"""Who is on which photo: computed for one person at a time, as a diff.
+
+A person's matches are a pure function of the event's faces, the person's templates and verdicts, and the thresholds.
+Whatever happened is a reason to compute them again, and the order in which things happened is none.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from flask import current_app
+from sqlalchemy import or_, select
+
+from webapp.clock import utcnow
+from webapp.database import reading
+from webapp.errors import Invalid, NotFound
+from webapp.extensions import db
+from webapp.models import Band, Event, Face, Match, Membership, Person, Selfie, SelfieStatus, User, Verdict
+from webapp.queueing import REMATCH_EVENT, enqueue_after_commit, unit_of_work
+from webapp.services import audit, claims, marking
+from webapp.services.rules import Thresholds, thresholds_of
+from webapp.services.templates import all_templates, from_blobs, synced_index, templates_of
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One face that resembles a person."""
+
+    photo_id: int
+    similarity: float
+    band: Band
+
+
+@dataclass(slots=True)
+class Diff:
+    """What a computation changed."""
+
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    kept: int = 0
+
+
+def match_person(public_id: str) -> Diff | None:
+    """Compute a person's matches until nothing asks for it any more. Runs in a worker; None when there was nothing to do."""
+    waits = (Person.match_wanted != Person.match_done) & Person.match_failed.is_(False)
+    total: Diff | None = None
+    while token := claims.claim(Person, public_id, waits):
+        try:
+            with reading():
+                person = db.session.scalars(select(Person).where(Person.public_id == public_id)).one()
+                exhausted = person.attempts > claims.MAX_ATTEMPTS
+                answered, found = person.match_wanted, {} if exhausted else _search(person)
+        except Exception:
+            _try_later(public_id, token)
+            raise
+        if exhausted:
+            _give_up(public_id, token)
+            return total
+        diff = _store(public_id, token, answered, found)
+        if diff is None:
+            return total
+        total = _sum(total, diff)
+    return total
+
+
+def match_person_by_id(person_id: int) -> Diff | None:
+    """The same, for a worker that has just marked this person."""
+    with reading():
+        public_id = db.session.scalar(select(Person.public_id).where(Person.id == person_id))
+    return match_person(public_id) if public_id is not None else None
+
+
+def concerned(event: Event, vectors: list[bytes]) -> list[int]:
+    """The people whom any of these new faces resembles enough for at least a maybe."""
+    templates = all_templates(event)
+    if not vectors or not len(templates.persons):
+        return []
+    floor = thresholds_of(event, current_app.extensions["settings"]).maybe
+    best = (from_blobs(vectors) @ templates.matrix.T).max(axis=0)
+    return [int(person) for person in np.unique(templates.persons[best >= floor])]
+
+
+def request_rematch(event: Event, actor: User) -> int:
+    """Ask for new matches of everybody in the event; returns how many people that are."""
+    event.rematch_requested_at = utcnow()
+    audit.record(actor, "event.rematch", "event", event.public_id)
+    enqueue_after_commit(REMATCH_EVENT, event.public_id)
+    return len(_searched_people(event.id))
+
+
+def rematch_event(public_id: str) -> int:
+    """Mark everybody in the event who is searched for. Runs in a worker."""
+    with unit_of_work():
+        event_id = db.session.scalar(select(Event.id).where(Event.public_id == public_id))
+        if event_id is None:
+            return 0
+        event = marking.lock_event(event_id)
+        if event.rematch_requested_at is None:
+            return 0
+        event.rematch_requested_at = None
+        return marking.mark(_searched_people(event.id))
+
+
+def give_verdict(user: User, match_public_id: str, verdict: str) -> Match:
+    """Keep what a person says of a match, for ever, and let it count for what is found next.
+
+    Raises:
+        NotFound: no match of theirs has this id.
+        Invalid: no such verdict.
+    """
+    if verdict not in [word.value for word in Verdict]:
+        raise Invalid(code="verdict_invalid", fields={"verdict": "verdict_invalid"})
+    match = db.session.scalar(
+        select(Match)
+        .join(Person)
+        .join(Membership)
+        .where(Match.public_id == match_public_id, Membership.user_id == user.id)
+    )
+    if match is None:
+        raise NotFound(code="match_unknown")
+    if match.verdict != verdict:
+        event = marking.lock_event(match.person.event_id)
+        match.verdict, match.decided_at = Verdict(verdict), utcnow()
+        event.templates_revision += 1
+        match.person.match_revision += 1
+        db.session.flush()
+        marking.mark([match.person_id])
+    return match
+
+
+def _search(person: Person) -> dict[int, Found]:
+    """Every face of the event that resembles the person, by the face's key."""
+    event = db.session.get_one(Event, person.event_id)
+    probes = templates_of(event, person.id)
+    if not len(probes):
+        return {}
+    thresholds = thresholds_of(event, current_app.extensions["settings"])
+    hits = {hit.face_id: hit.similarity for hit in synced_index(event).search(event.id, probes, thresholds.maybe)}
+    return _banded(hits, thresholds)
+
+
+def _banded(hits: dict[int, float], thresholds: Thresholds) -> dict[int, Found]:
+    faces = db.session.execute(select(Face.id, Face.photo_id, Face.weak).where(Face.id.in_(list(hits)))).all()
+    return {row.id: Found(row.photo_id, hits[row.id], thresholds.band(hits[row.id], weak=row.weak)) for row in faces}
+
+
+def _store(public_id: str, token: str, answered: int, found: dict[int, Found]) -> Diff | None:
+    """Bring the person's rows to what was found, in one transaction; None when the claim was lost."""
+    with unit_of_work():
+        person: Person | None = claims.held(Person, public_id, token)
+        if person is None:
+            return None
+        known = {row.face_id: row for row in db.session.scalars(select(Match).where(Match.person_id == person.id))}
+        # A photo may have been deleted since the search: its faces are not written any more.
+        there = set(db.session.scalars(select(Face.id).where(Face.id.in_(list(found)))))
+        diff = Diff()
+        for face_id in there - known.keys():
+            hit = found[face_id]
+            db.session.add(_new_match(person, face_id, hit))
+            diff.added += 1
+        for face_id, row in known.items():
+            _update(row, found.get(face_id), diff)
+        if diff.added or diff.removed or diff.changed:
+            person.match_revision += 1
+        person.match_done, person.matched_at = answered, utcnow()
+        claims.settle(person)
+        return diff
+
+
+def _new_match(person: Person, face_id: int, hit: Found) -> Match:
+    return Match(person_id=person.id, face_id=face_id, photo_id=hit.photo_id, similarity=hit.similarity, band=hit.band)
+
+
+def _update(row: Match, hit: Found | None, diff: Diff) -> None:
+    """Rows that stay as they are stay untouched; one that carries a verdict is never removed."""
+    if hit is None and row.verdict is Verdict.NONE:
+        db.session.delete(row)
+        diff.removed += 1
+    elif hit is None:
+        diff.changed += row.band is not Band.NONE
+        row.band = Band.NONE
+    elif row.band is not hit.band or abs(row.similarity - hit.similarity) > 1e-6:
+        row.band, row.similarity = hit.band, hit.similarity
+        diff.changed += 1
+    else:
+        diff.kept += 1
+
+
+def _searched_people(event_id: int) -> list[int]:
+    accepted = select(Selfie.person_id).where(Selfie.status == SelfieStatus.ACCEPTED, Selfie.retired_at.is_(None))
+    has_matches = select(Match.person_id)
+    return list(
+        db.session.scalars(
+            select(Person.id)
+            .where(Person.event_id == event_id, or_(Person.id.in_(accepted), Person.id.in_(has_matches)))
+            .order_by(Person.id)
+        )
+    )
+
+
+def _try_later(public_id: str, token: str) -> None:
+    """After an error: give the person back for a later try, or say that it failed."""
+    with unit_of_work():
+        person: Person | None = claims.held(Person, public_id, token)
+        if person is not None and not claims.postpone(person):
+            person.match_failed = True
+            claims.settle(person)
+
+
+def _give_up(public_id: str, token: str) -> None:
+    with unit_of_work():
+        person: Person | None = claims.held(Person, public_id, token)
+        if person is not None:
+            person.match_failed = True
+            claims.settle(person)
+
+
+def _sum(total: Diff | None, diff: Diff) -> Diff:
+    if total is None:
+        return diff
+    return Diff(
+        total.added + diff.added, total.removed + diff.removed, total.changed + diff.changed, total.kept + diff.kept
+    )

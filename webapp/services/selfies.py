@@ -1,0 +1,271 @@
+"""Selfies: taking them in at once, and judging them in a worker."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, get_args
+
+from flask import current_app
+from sqlalchemy import delete, select
+
+from webapp import imaging
+from webapp.clock import utcnow
+from webapp.columns import new_public_id
+from webapp.database import reading
+from webapp.errors import Conflict, FindMeError, Invalid, TooLarge, Transient, UnsupportedType
+from webapp.extensions import db
+from webapp.faces.protocols import Angle, DetectedFace, SelfieCheck
+from webapp.models import Event, Match, Membership, Person, PersonKind, Selfie, SelfieStatus, SelfieVector, User
+from webapp.queueing import MATCH_SELFIE, enqueue_after_commit, unit_of_work
+from webapp.services import audit, blobs, claims, enrolment, marking
+from webapp.services.engines import analyzer
+from webapp.services.templates import to_blob
+
+MAX_TEMPLATES = 5
+"""How many selfies a person is searched with; a further one takes the place of the oldest."""
+
+WAITING = (SelfieStatus.RECEIVED, SelfieStatus.CHECKING)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedSelfie:
+    """A picture that is stored but belongs to nobody yet."""
+
+    public_id: str
+    blob_key: str
+    content_type: str
+
+
+@contextmanager
+def staged(event: Event, stream: IO[bytes]) -> Iterator[StagedSelfie]:
+    """Look at a picture's header and store it, before the unit of work that makes it somebody's selfie.
+
+    Storing takes its time, and no transaction may be held meanwhile. When the block fails, the picture is gone again.
+
+    Raises:
+        Invalid, TooLarge, UnsupportedType: not a picture that can be used; nothing was changed.
+        Transient: it can't be stored now.
+    """
+    settings = current_app.extensions["settings"]
+    if stream.seek(0, io.SEEK_END) > settings.max_selfie_mb * 1024 * 1024:
+        raise TooLarge(code="selfie_too_large", fields={"file": "selfie_too_large"})
+    stream.seek(0)
+    try:
+        info = imaging.probe(stream, max_megapixels=settings.max_megapixels)
+    except FindMeError as error:
+        error.fields = {"file": error.code}
+        raise
+    stream.seek(0)
+    public_id = new_public_id()
+    kind = blobs.content_type(info.format)
+    key = blobs.selfie_key(event.public_id, public_id, f"original{blobs.extension(kind)}")
+    db.session.rollback()
+    blobs.store().put(key, stream)
+    try:
+        yield StagedSelfie(public_id, key, kind)
+    except BaseException:
+        blobs.store().delete(key)
+        raise
+
+
+def receive_selfie(person: Person, picture: StagedSelfie, angle: str = "front", adds: bool = False) -> Selfie:
+    """Make a staged picture the person's selfie and ask for its check; nothing is looked for in it here.
+
+    Raises:
+        Conflict: the person has not agreed to face search.
+        Invalid: no such angle.
+    """
+    if enrolment.active_consent(person) is None:
+        raise Conflict(code="consent_required", fields={"consent": "consent_required"})
+    if angle not in get_args(Angle):
+        raise Invalid(code="angle_invalid", fields={"angle": "angle_invalid"})
+    selfie = Selfie(
+        public_id=picture.public_id,
+        person_id=person.id,
+        angle=angle,
+        adds=adds,
+        content_type=picture.content_type,
+        blob_key=picture.blob_key,
+    )
+    db.session.add(selfie)
+    db.session.flush()
+    enqueue_after_commit(MATCH_SELFIE, selfie.public_id)
+    return selfie
+
+
+def newest_accepted(user: User) -> Selfie | None:
+    """The selfie of themselves that somebody is searched with in whichever event, to be used in a further one."""
+    return db.session.scalar(
+        select(Selfie)
+        .join(Person)
+        .join(Membership)
+        .where(
+            Membership.user_id == user.id,
+            Person.kind == PersonKind.SELF,
+            Selfie.status == SelfieStatus.ACCEPTED,
+            Selfie.retired_at.is_(None),
+        )
+        .order_by(Selfie.id.desc())
+        .limit(1)
+    )
+
+
+def check_selfie(public_id: str) -> int | None:
+    """Judge a waiting selfie and keep its vector if it is accepted. Runs in a worker.
+
+    Returns the id of the person whose matches have to be computed now, or None.
+    """
+    token = claims.claim(Selfie, public_id, Selfie.status.in_(WAITING), status=SelfieStatus.CHECKING)
+    if token is None:
+        return None
+    with reading():
+        selfie = db.session.scalars(select(Selfie).where(Selfie.public_id == public_id)).one()
+        blob_key, angle, attempts = selfie.blob_key, selfie.angle, selfie.attempts
+        agreed = enrolment.active_consent(selfie.person) is not None
+    if attempts > claims.MAX_ATTEMPTS:
+        _decide(public_id, token, SelfieStatus.FAILED, "crashed")
+    elif not agreed:
+        _decide(public_id, token, SelfieStatus.REJECTED, "consent_required")
+    else:
+        return _check(public_id, token, blob_key, angle)
+    return None
+
+
+def _check(public_id: str, token: str, blob_key: str, angle: str) -> int | None:
+    try:
+        verdict = judge(blob_key, angle)
+    except (UnsupportedType, Invalid, TooLarge) as error:
+        _decide(public_id, token, SelfieStatus.REJECTED, error.code)
+    except Transient as error:
+        _try_later(public_id, token, error.code)
+    except FindMeError as error:
+        _decide(public_id, token, SelfieStatus.FAILED, error.code)
+    except Exception:
+        _try_later(public_id, token, "internal")
+        raise
+    else:
+        if verdict.face is not None:
+            return _accept(public_id, token, verdict.face)
+        _decide(public_id, token, SelfieStatus.REJECTED, verdict.reason or "unclear")
+    return None
+
+
+def judge(blob_key: str, angle: str) -> SelfieCheck:
+    """Look at a stored picture as a selfie; also leaves a small rendition of it for its owner."""
+    settings = current_app.extensions["settings"]
+    with blobs.store().open(blob_key) as stream:
+        decoded = imaging.decode(stream, max_megapixels=settings.max_megapixels)
+    blobs.store().put(preview_key(blob_key), io.BytesIO(imaging.selfie_preview(decoded.frame).content))
+    turned: Angle = "left" if angle == "left" else "right" if angle == "right" else "front"
+    return analyzer().check_selfie(decoded.frame, turned)
+
+
+def preview_key(blob_key: str) -> str:
+    """Where the small rendition of a stored selfie lies."""
+    return blob_key.rpartition("/")[0] + "/preview.jpg"
+
+
+def _accept(public_id: str, token: str, face: DetectedFace) -> int | None:
+    with unit_of_work():
+        selfie: Selfie | None = claims.held(Selfie, public_id, token)
+        if selfie is None:
+            return None
+        event = marking.lock_event(selfie.person.event_id)
+        if enrolment.active_consent(selfie.person) is None:
+            selfie.status, selfie.reason, selfie.decided_at = SelfieStatus.REJECTED, "consent_required", utcnow()
+            claims.settle(selfie)
+            return None
+        db.session.add(
+            SelfieVector(
+                selfie_id=selfie.id,
+                event_id=event.id,
+                engine=event.engine,
+                version=event.engine_version,
+                vector=to_blob(face.vector) if face.vector is not None else None,
+                external_id=face.external_id,
+                quality=face.quality,
+            )
+        )
+        selfie.status, selfie.reason, selfie.decided_at = SelfieStatus.ACCEPTED, None, utcnow()
+        claims.settle(selfie)
+        db.session.flush()
+        retired = _retire_replaced(selfie)
+        event.templates_revision += 1
+        marking.mark([selfie.person_id], enqueue=False)
+        person_id = selfie.person_id
+    _erase_pictures(retired)
+    return person_id
+
+
+def _retire_replaced(selfie: Selfie) -> list[str]:
+    """Stop searching with the selfies that this one replaces, and forget their vectors. Returns their blobs' keys.
+
+    Of two that replace each other the later one wins, whichever is judged first.
+    """
+    current = db.session.scalars(
+        select(Selfie)
+        .where(
+            Selfie.person_id == selfie.person_id, Selfie.status == SelfieStatus.ACCEPTED, Selfie.retired_at.is_(None)
+        )
+        .order_by(Selfie.id)
+    ).all()
+    newest = max((row.id for row in current if not row.adds), default=0)
+    kept = [row for row in current if row.id >= newest][-MAX_TEMPLATES:]
+    gone = [row for row in current if row not in kept]
+    for row in gone:
+        row.retired_at = utcnow()
+    db.session.execute(delete(SelfieVector).where(SelfieVector.selfie_id.in_([row.id for row in gone])))
+    return [row.blob_key for row in gone]
+
+
+def erase_selfies(person: Person) -> None:
+    """Erase all selfies of a person, their vectors and every match that nobody can ask for any more."""
+    event = marking.lock_event(person.event_id)
+    selfies = db.session.scalars(select(Selfie).where(Selfie.person_id == person.id)).all()
+    keys = [row.blob_key for row in selfies]
+    for row in selfies:
+        db.session.delete(row)
+    db.session.execute(delete(Match).where(Match.person_id == person.id))
+    event.templates_revision += 1
+    person.match_revision += 1
+    person.match_done = person.match_wanted
+    db.session.flush()
+    _erase_pictures(keys)
+
+
+def erase_with_receipt(person: Person, actor: User) -> str:
+    """Erase a person's selfies at somebody's wish; returns the receipt's id."""
+    erase_selfies(person)
+    return audit.record(actor, "selfies.erased", "person", person.public_id)
+
+
+def withdraw(person: Person) -> None:
+    """Take consent back: everything that rested on it is erased."""
+    enrolment.withdraw_consent(person)
+    erase_selfies(person)
+
+
+def _erase_pictures(keys: list[str]) -> None:
+    for key in keys:
+        blobs.store().delete(key)
+        blobs.store().delete(preview_key(key))
+
+
+def _decide(public_id: str, token: str, status: SelfieStatus, reason: str) -> None:
+    with unit_of_work():
+        selfie: Selfie | None = claims.held(Selfie, public_id, token)
+        if selfie is not None:
+            selfie.status, selfie.reason, selfie.decided_at = status, reason, utcnow()
+            claims.settle(selfie)
+
+
+def _try_later(public_id: str, token: str, reason: str) -> None:
+    with unit_of_work():
+        selfie: Selfie | None = claims.held(Selfie, public_id, token)
+        if selfie is None:
+            return
+        selfie.status = SelfieStatus.RECEIVED
+        if not claims.postpone(selfie):
+            selfie.status, selfie.reason, selfie.decided_at = SelfieStatus.FAILED, reason, utcnow()
+            claims.settle(selfie)

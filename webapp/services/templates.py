@@ -1,0 +1,149 @@
+"""The vectors that people are searched with, and the faces of an event as the index holds them.
+
+Both are copies of rows, kept in the worker's memory and brought up to date before each use.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from flask import current_app
+from sqlalchemy import select, union_all
+
+from webapp.extensions import db
+from webapp.faces.protocols import FaceIndex, Vector
+from webapp.models import Consent, Event, FaceVector, Match, Person, Selfie, SelfieStatus, SelfieVector, Verdict
+from webapp.services import engines
+
+EVENTS_IN_MEMORY = 16
+"""How many events' faces a worker keeps; the one that was not used for longest goes first."""
+
+Matrix = npt.NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class _Loaded:
+    last_id: int
+    removals: int
+
+
+@dataclass(slots=True)
+class Templates:
+    """Everybody's templates in one event: row i of `matrix` is a template of person `persons[i]`."""
+
+    revision: int
+    persons: npt.NDArray[np.int64]
+    matrix: Matrix
+
+
+@dataclass(slots=True)
+class _Memory:
+    faces: OrderedDict[int, _Loaded] = field(default_factory=OrderedDict)
+    templates: OrderedDict[int, Templates] = field(default_factory=OrderedDict)
+
+
+def to_blob(vector: Vector) -> bytes:
+    """A vector as it is stored: float16, little endian."""
+    return np.asarray(vector, dtype="<f2").tobytes()
+
+
+def from_blobs(blobs: Iterable[bytes]) -> Matrix:
+    """Stored vectors as a matrix of (vectors, dimensions), float32."""
+    rows = [np.frombuffer(blob, dtype="<f2") for blob in blobs]
+    return np.stack(rows).astype(np.float32) if rows else np.zeros((0, 0), np.float32)
+
+
+def synced_index(event: Event) -> FaceIndex:
+    """The index, holding all faces of the event that are committed now."""
+    memory, index = _memory(), engines.index()
+    loaded = memory.faces.get(event.id)
+    if loaded is None or loaded.removals != event.removals_revision:
+        index.drop(event.id)
+        loaded = memory.faces[event.id] = _Loaded(0, event.removals_revision)
+    rows = db.session.execute(
+        select(FaceVector.id, FaceVector.face_id, FaceVector.vector)
+        .where(
+            FaceVector.event_id == event.id,
+            FaceVector.engine == event.engine,
+            FaceVector.version == event.engine_version,
+            FaceVector.vector.is_not(None),
+            FaceVector.id > loaded.last_id,
+        )
+        .order_by(FaceVector.id)
+    ).all()
+    if rows:
+        index.add(event.id, [row.face_id for row in rows], from_blobs(row.vector for row in rows))
+        loaded.last_id = rows[-1].id
+    memory.faces.move_to_end(event.id)
+    while len(memory.faces) > EVENTS_IN_MEMORY:
+        index.drop(memory.faces.popitem(last=False)[0])
+    return index
+
+
+def all_templates(event: Event) -> Templates:
+    """The templates of everybody in the event who agreed to be searched for."""
+    memory = _memory().templates
+    known = memory.get(event.id)
+    if known is None or known.revision != event.templates_revision:
+        rows = _template_rows(event)
+        known = memory[event.id] = Templates(
+            event.templates_revision,
+            np.array([person_id for person_id, _ in rows], dtype=np.int64),
+            from_blobs(vector for _, vector in rows),
+        )
+    memory.move_to_end(event.id)
+    while len(memory) > EVENTS_IN_MEMORY:
+        memory.popitem(last=False)
+    return known
+
+
+def templates_of(event: Event, person_id: int) -> Matrix:
+    """The templates of one person: accepted selfies, and faces that they confirmed as theirs."""
+    return from_blobs(vector for _, vector in _template_rows(event, person_id))
+
+
+def _template_rows(event: Event, person_id: int | None = None) -> list[tuple[int, bytes]]:
+    agreed = select(Consent.person_id).where(Consent.withdrawn_at.is_(None))
+    selfies = (
+        select(Selfie.person_id, SelfieVector.vector, SelfieVector.id)
+        .join(Selfie, SelfieVector.selfie_id == Selfie.id)
+        .where(
+            SelfieVector.event_id == event.id,
+            SelfieVector.engine == event.engine,
+            SelfieVector.version == event.engine_version,
+            SelfieVector.vector.is_not(None),
+            Selfie.status == SelfieStatus.ACCEPTED,
+            Selfie.retired_at.is_(None),
+            Selfie.person_id.in_(agreed),
+        )
+    )
+    searched = select(Selfie.person_id).where(Selfie.status == SelfieStatus.ACCEPTED, Selfie.retired_at.is_(None))
+    confirmed = (
+        select(Match.person_id, FaceVector.vector, FaceVector.id)
+        .join(FaceVector, FaceVector.face_id == Match.face_id)
+        .join(Person, Person.id == Match.person_id)
+        .where(
+            FaceVector.event_id == event.id,
+            FaceVector.engine == event.engine,
+            FaceVector.version == event.engine_version,
+            FaceVector.vector.is_not(None),
+            Match.verdict == Verdict.CONFIRMED,
+            Match.person_id.in_(agreed),
+            Match.person_id.in_(searched),
+        )
+    )
+    if person_id is not None:
+        selfies = selfies.where(Selfie.person_id == person_id)
+        confirmed = confirmed.where(Match.person_id == person_id)
+    rows = db.session.execute(union_all(selfies, confirmed)).all()
+    return sorted((person, vector) for person, vector, _ in rows if vector is not None)
+
+
+def _memory() -> _Memory:
+    extensions = current_app.extensions
+    if "vector_memory" not in extensions:
+        extensions["vector_memory"] = _Memory()
+    memory: _Memory = extensions["vector_memory"]
+    return memory

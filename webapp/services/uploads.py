@@ -1,0 +1,134 @@
+"""Taking photos in: checked, hashed, stored, and a row that waits. Nothing is decoded here."""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import IO
+
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from webapp import imaging
+from webapp.clock import utcnow
+from webapp.columns import new_public_id
+from webapp.errors import Invalid, TooLarge, Transient, UnsupportedType
+from webapp.extensions import db
+from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, User
+from webapp.queueing import INDEX_PHOTO, enqueue_after_commit, unit_of_work
+from webapp.services import blobs, claims, events
+
+MAX_FILENAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class UploadResult:
+    """What became of one file: accepted, duplicate (then of which photo) or rejected (then why)."""
+
+    filename: str
+    photo_id: str | None
+    status: str
+    reason: str | None = None
+
+
+def receive_photo(event: Event, user: User, filename: str, stream: IO[bytes]) -> UploadResult:
+    """Take one file in, in a unit of work of its own. A file that can't be used is a result with its reason.
+
+    Raises:
+        Conflict: the event is closed.
+        Transient: it can't be stored now; nothing was kept, send it again.
+    """
+    events.require_open(event)
+    filename = displayable(filename)
+    try:
+        info, digest, size = _inspect(stream)
+    except (UnsupportedType, Invalid, TooLarge) as error:
+        return UploadResult(filename, None, "rejected", error.code)
+    photo_id = new_public_id()
+    kind = blobs.content_type(info.format)
+    key = blobs.photo_key(event.public_id, photo_id, f"original{blobs.extension(kind)}")
+    original = Rendition(kind=RenditionKind.ORIGINAL, blob_key=key, content_type=kind, byte_size=size)
+    photo = Photo(
+        public_id=photo_id,
+        event_id=event.id,
+        uploaded_by_id=user.id,
+        filename=filename,
+        sha256=digest,
+        byte_size=size,
+        published_at=utcnow(),
+        renditions=[original],
+    )
+    if _same_bytes(event.id, digest) is None:
+        # No transaction is held while the bytes are written.
+        db.session.rollback()
+        blobs.store().put(key, stream)
+    return _register(photo, key)
+
+
+def _register(photo: Photo, key: str) -> UploadResult:
+    """Make the photo's row, unless its bytes are in the event already: the unique constraint decides, also for two that
+    come at once.
+    """
+    filename = photo.filename
+    with unit_of_work():
+        try:
+            with db.session.begin_nested():
+                db.session.add(photo)
+            enqueue_after_commit(INDEX_PHOTO, photo.public_id)
+            return UploadResult(filename, photo.public_id, "accepted")
+        except IntegrityError:
+            known = _same_bytes(photo.event_id, photo.sha256 or "")
+            if known is None:
+                raise Transient(code="storage_away") from None
+            result = _duplicate(known, filename)
+    blobs.store().delete(key)
+    return result
+
+
+def retry_failed(event: Event, photo_public_id: str | None = None) -> int:
+    """Let failed photos (or one) be tried again; returns how many."""
+    wanted = select(Photo).where(Photo.event_id == event.id, Photo.status == PhotoStatus.FAILED)
+    if photo_public_id is not None:
+        wanted = wanted.where(Photo.public_id == photo_public_id)
+    photos = db.session.scalars(wanted).all()
+    for photo in photos:
+        _wait_again(photo)
+    return len(photos)
+
+
+def displayable(filename: str) -> str:
+    """A file's name as it may be shown: its last part, printable, not endless. It is never used as a path."""
+    last = filename.replace("\\", "/").rpartition("/")[2]
+    return "".join(char for char in last if char.isprintable())[:MAX_FILENAME].strip() or "photo"
+
+
+def _inspect(stream: IO[bytes]) -> tuple[imaging.PictureInfo, str, int]:
+    """What the file is by its content, its SHA-256 and its size; the stream is at its start again afterwards."""
+    settings = current_app.extensions["settings"]
+    size = stream.seek(0, io.SEEK_END)
+    if size > settings.max_photo_mb * 1024 * 1024:
+        raise TooLarge(code="photo_too_large")
+    stream.seek(0)
+    info = imaging.probe(stream, max_megapixels=settings.max_megapixels)
+    stream.seek(0)
+    digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    stream.seek(0)
+    return info, digest, size
+
+
+def _same_bytes(event_id: int, digest: str) -> Photo | None:
+    return db.session.scalar(select(Photo).where(Photo.event_id == event_id, Photo.sha256 == digest))
+
+
+def _duplicate(known: Photo, filename: str) -> UploadResult:
+    """The same bytes are there already; handing in a failed photo once more is a wish to try it again."""
+    if known.status is PhotoStatus.FAILED:
+        _wait_again(known)
+        return UploadResult(filename, known.public_id, "accepted")
+    return UploadResult(filename, known.public_id, "duplicate")
+
+
+def _wait_again(photo: Photo) -> None:
+    photo.status, photo.failure_reason = PhotoStatus.UPLOADED, None
+    claims.settle(photo)
+    enqueue_after_commit(INDEX_PHOTO, photo.public_id)

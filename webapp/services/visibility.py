@@ -1,0 +1,60 @@
+"""Who sees a photo: the one place that decides.
+
+| who | sees |
+|---|---|
+| owner, team of the event; admins | every photo, whatever its state |
+| attendee | photos that are published and not hidden, and either shown to all or theirs |
+
+A photo is an attendee's when one of their persons' matches is confirmed, or sure without a verdict. A `maybe` is never
+more than the face's crop until its person says yes; a rejected match shows nothing.
+"""
+
+from typing import Any
+
+from sqlalchemy import Select, and_, exists, or_, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from webapp.extensions import db
+from webapp.models import Band, Match, Membership, Person, Photo, PhotoStatus, User, Verdict
+
+
+def is_theirs() -> ColumnElement[bool]:
+    """That a match shows its photo to its person."""
+    return or_(Match.verdict == Verdict.CONFIRMED, and_(Match.band == Band.SURE, Match.verdict == Verdict.NONE))
+
+
+def is_question() -> ColumnElement[bool]:
+    """That a match is to be asked about."""
+    return and_(Match.band == Band.MAYBE, Match.verdict == Verdict.NONE)
+
+
+def is_out() -> ColumnElement[bool]:
+    """That a photo is there for attendees at all."""
+    return and_(Photo.published_at.is_not(None), Photo.hidden_at.is_(None), Photo.status == PhotoStatus.INDEXED)
+
+
+def photos_for(membership: Membership, wanted: Select[Any]) -> Select[Any]:
+    """Narrow a select of Photo to what this member may see."""
+    wanted = wanted.where(Photo.event_id == membership.event_id)
+    if membership.runs_event:
+        return wanted
+    own = (
+        exists()
+        .where(Match.photo_id == Photo.id, Match.person_id == Person.id, Person.membership_id == membership.id)
+        .where(is_theirs())
+    )
+    return wanted.where(is_out(), or_(Photo.shown_to_all.is_(True), own))
+
+
+def visible_photo(user: User, public_id: str) -> Photo | None:
+    """The photo, if this user may see it; None for what is not theirs and for what is not there alike."""
+    photo = db.session.scalar(select(Photo).where(Photo.public_id == public_id))
+    if photo is None or user.is_admin:
+        return photo
+    membership = db.session.scalar(
+        select(Membership).where(Membership.event_id == photo.event_id, Membership.user_id == user.id)
+    )
+    if membership is None:
+        return None
+    seen: Photo | None = db.session.scalar(photos_for(membership, select(Photo).where(Photo.id == photo.id)))
+    return seen
