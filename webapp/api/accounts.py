@@ -1,0 +1,188 @@
+"""Joining, signing in, and who I am."""
+
+from typing import Any
+
+from flask import request
+from flask_smorest import Blueprint
+
+from webapp.api import schemas
+from webapp.api.common import caller, event_summary, language, member
+from webapp.errors import Invalid, NotFound
+from webapp.models import Event, Membership
+from webapp.permissions import SELFIE_BODY, Who
+from webapp.queueing import unit_of_work
+from webapp.services import accounts, enrolment, events, rejoining, selfies, sign_in_links
+from webapp.sessions import bearer_token, sign_out, signed_in
+
+blueprint = Blueprint("api_accounts", __name__, url_prefix="/api", description="Joining and signing in")
+
+WHO = {
+    "check_event_code": Who.ANYONE,
+    "check_availability": Who.ANYONE,
+    "register_with_code": Who.ANYONE,
+    "register_with_selfie": Who.ANYONE,
+    "login": Who.ANYONE,
+    "logout": Who.SIGNED_IN,
+    "me": Who.SIGNED_IN,
+    "my_events": Who.SIGNED_IN,
+    "join_event": Who.SIGNED_IN,
+    "consent": Who.SIGNED_IN,
+}
+BODIES = {"register_with_selfie": SELFIE_BODY}
+
+
+@blueprint.post("/check-event-code")
+@blueprint.arguments(schemas.EventCode)
+@blueprint.response(200, schemas.CodeAnswer)
+def check_event_code(body: dict[str, Any]) -> dict[str, Any]:
+    """Whether a code belongs to an event; case and spaces don't count."""
+    try:
+        event = events.find_event(body["event_code"])
+    except NotFound:
+        return {"valid": False, "event": None}
+    return {"valid": True, "event": event_summary(event)}
+
+
+@blueprint.post("/check-user-availability")
+@blueprint.arguments(schemas.Availability)
+@blueprint.response(200, schemas.AvailabilityAnswer)
+def check_availability(body: dict[str, Any]) -> dict[str, bool]:
+    """Whether a username is taken. Of an address it tells its signed-in owner only."""
+    events.find_event(body["event_code"])
+    user = signed_in()
+    own = user is not None and body.get("email", "").strip().lower() == user.email
+    return {
+        "username_taken": bool(body.get("username")) and accounts.username_taken(body["username"]),
+        "email_taken": own,
+    }
+
+
+@blueprint.post("/register-with-event-code")
+@blueprint.arguments(schemas.Registration)
+@blueprint.response(201, schemas.Registered)
+def register_with_code(body: dict[str, Any]) -> dict[str, Any]:
+    """A new account and its place in the event. Consent is needed for a selfie, not for an account."""
+    data = body["user_data"]
+    if data["user_type"] not in (None, "user", "attendee"):
+        raise Invalid(code="user_type_invalid", fields={"user_type": "user_type_invalid"})
+    event = events.find_event(body["event_code"])
+    with unit_of_work():
+        membership = _enrol(event, data)
+        if body["consent"]:
+            enrolment.grant_consent(enrolment.own_person(membership), enrolment.CONSENT_VERSION, language=language())
+        token = accounts.open_session(membership.user, "api", "")
+    return _registered(membership, token, consent_required=not body["consent"])
+
+
+@blueprint.post("/register-invite-with-selfie")
+@blueprint.arguments(schemas.InviteForm, location="form")
+@blueprint.arguments(schemas.SelfieFile, location="files")
+@blueprint.response(201, schemas.RegisteredWithSelfie)
+def register_with_selfie(form: dict[str, Any], files: dict[str, Any]) -> dict[str, Any]:
+    """The same, with a selfie, which is taken in at once and checked by a worker."""
+    if not form["consent"]:
+        raise Invalid(code="consent_required", fields={"consent": "consent_required"})
+    event = events.find_event(form["event_code"])
+    with selfies.staged(event, files["file"].stream) as picture, unit_of_work():
+        membership = _enrol(event, form)
+        person = enrolment.own_person(membership)
+        enrolment.grant_consent(person, enrolment.CONSENT_VERSION, language=language())
+        selfie = selfies.receive_selfie(person, picture)
+        token = accounts.open_session(membership.user, "api", "")
+        status = selfie.status
+    return _registered(membership, token, consent_required=False) | {"selfie": {"status": status}}
+
+
+@blueprint.post("/login")
+@blueprint.arguments(schemas.Credentials)
+@blueprint.response(200, schemas.Token)
+def login(body: dict[str, Any]) -> dict[str, str]:
+    """A bearer token for a username or address and its password."""
+    user = accounts.authenticate(body["username"], body["password"])
+    with unit_of_work():
+        return {"access_token": accounts.open_session(user, "api", "")}
+
+
+@blueprint.post("/logout")
+@blueprint.response(204)
+def logout() -> None:
+    """End this token, or this browser's session."""
+    with unit_of_work():
+        token = bearer_token(request)
+        if token:
+            accounts.close_session(token)
+        else:
+            sign_out()
+
+
+@blueprint.get("/me")
+@blueprint.response(200, schemas.MeAnswer)
+def me() -> dict[str, Any]:
+    """Who I am, and my events."""
+    user = caller()
+    return {"user": user, "events": [event_summary(card.event) for card in events.cards_of(user)]}
+
+
+@blueprint.get("/user/events")
+@blueprint.response(200, schemas.EventSummary(many=True))
+def my_events() -> list[dict[str, Any]]:
+    """The events that I am in, the latest first."""
+    return [event_summary(card.event) for card in events.cards_of(caller())]
+
+
+@blueprint.post("/join-event")
+@blueprint.arguments(schemas.JoinBody)
+@blueprint.response(200, schemas.JoinAnswer)
+def join_event(body: dict[str, Any]) -> dict[str, Any]:
+    """Join a further event; with consent my selfie of the last one is searched there too."""
+    event = events.find_event(body["event_code"])
+    joined = rejoining.join_further(event, caller(), consent=body["consent"], language=language())
+    return {
+        "event": event_summary(event),
+        "consent_required": not joined.agreed,
+        "selfie": {"status": joined.selfie_status} if joined.selfie_status else None,
+    }
+
+
+@blueprint.post("/consent")
+@blueprint.arguments(schemas.ConsentBody)
+@blueprint.response(200, schemas.ConsentAnswer)
+def consent(body: dict[str, Any]) -> dict[str, Any]:
+    """Agree to face search, or withdraw: then selfies, their vectors and matches are erased."""
+    membership = member(caller(), body["event_id"])
+    with unit_of_work():
+        person = enrolment.own_person(membership)
+        if body["granted"]:
+            version = body.get("version") or enrolment.CONSENT_VERSION
+            enrolment.grant_consent(person, version, language=language())
+        else:
+            selfies.withdraw(person)
+        current = enrolment.active_consent(person)
+        return {
+            "granted": current is not None,
+            "version": current.text_version if current else None,
+            "granted_at": current.granted_at if current else None,
+            "current_version": enrolment.CONSENT_VERSION,
+        }
+
+
+def _enrol(event: Event, data: dict[str, Any]) -> Membership:
+    membership = enrolment.enrol(
+        event,
+        name=data["username"],
+        username=data["username"],
+        email=data["email"],
+        password=data["password"],
+        language=language(),
+    )
+    sign_in_links.send_link(membership.user, language())
+    return membership
+
+
+def _registered(membership: Membership, token: str, *, consent_required: bool) -> dict[str, Any]:
+    return {
+        "user": membership.user,
+        "event_id": membership.event.public_id,
+        "access_token": token,
+        "consent_required": consent_required,
+    }

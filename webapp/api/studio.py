@@ -1,0 +1,112 @@
+"""What a photographer's client does."""
+
+from typing import Any
+
+from flask import Response, jsonify, request, url_for
+from flask_smorest import Blueprint
+
+from webapp.api import schemas
+from webapp.api.common import caller, event_summary, next_link, row_cursor
+from webapp.errors import Invalid
+from webapp.links import join_url
+from webapp.models import Event, Membership, Photo, PhotoStatus
+from webapp.permissions import PHOTOS_BODY, Who
+from webapp.queueing import unit_of_work
+from webapp.reasons import sentence
+from webapp.services import events, matching, studio, uploads
+
+blueprint = Blueprint("api_studio", __name__, url_prefix="/api/photographer", description="Events and uploads")
+
+WHO = {
+    "list_events": Who.PHOTOGRAPHER,
+    "create_event": Who.PHOTOGRAPHER,
+    "upload_photos": Who.RUNNER,
+    "list_photos": Who.RUNNER,
+    "rematch": Who.RUNNER,
+}
+BODIES = {"upload_photos": PHOTOS_BODY}
+
+
+@blueprint.get("/events")
+@blueprint.response(200, schemas.StudioEvent(many=True))
+def list_events() -> list[dict[str, Any]]:
+    """The events that I run, the latest first."""
+    return [_event(card.event) for card in events.cards_of(caller(), running=True)]
+
+
+@blueprint.post("/events")
+@blueprint.arguments(schemas.EventBody)
+@blueprint.response(201, schemas.StudioEvent)
+def create_event(body: dict[str, Any]) -> dict[str, Any]:
+    """A new event with a code that can't be guessed."""
+    with unit_of_work():
+        return _event(events.create_event(caller(), name=body["name"], date=body["date"]))
+
+
+@blueprint.post("/events/<event_id>/upload-photos")
+@blueprint.response(200, schemas.UploadAnswer)
+@blueprint.alt_response(207, schema=schemas.UploadAnswer)
+def upload_photos(event: Event, membership: Membership) -> Response:
+    """Take photos in, one row a file; 207 where some can't be used."""
+    files = request.files.getlist("files")
+    if not files:
+        raise Invalid(code="no_files", fields={"files": "no_files"})
+    user = membership.user
+    results = [uploads.receive_photo(event, user, file.filename or "", file.stream) for file in files]
+    rows = [
+        {
+            "filename": result.filename,
+            "id": result.photo_id,
+            "status": result.status,
+            "reason": result.reason,
+            "detail": sentence(result.reason) if result.reason else None,
+        }
+        for result in results
+    ]
+    response = jsonify({"files": rows})
+    response.status_code = 207 if any(result.status == "rejected" for result in results) else 200
+    return response
+
+
+@blueprint.get("/events/<event_id>/photos")
+@blueprint.arguments(schemas.StudioPhotoQuery, location="query")
+@blueprint.response(200, schemas.StudioPhoto(many=True))
+def list_photos(query: dict[str, Any], event: Event, membership: Membership) -> Any:
+    """The event's photos with their status and, where they failed, why."""
+    status, limit = query["status"], query["limit"]
+    if status is not None and status not in [word.value for word in PhotoStatus]:
+        raise Invalid(code="status_invalid", fields={"status": "status_invalid"})
+    photos = studio.photos_of(
+        event,
+        status=PhotoStatus(status) if status else None,
+        limit=limit + 1,
+        before=row_cursor(query["cursor"]),
+    )
+    answer = [_photo(photo) for photo in photos[:limit]]
+    return (answer, 200, next_link(photos[limit - 1].id)) if len(photos) > limit else answer
+
+
+@blueprint.post("/events/<event_id>/rematch")
+@blueprint.response(202, schemas.RematchAnswer)
+def rematch(event: Event, membership: Membership) -> dict[str, Any]:
+    """Compute everybody's matches anew, in the background."""
+    with unit_of_work():
+        return {"status": "queued", "selfies": matching.request_rematch(event, membership.user)}
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return event_summary(event) | {"code": event.code, "join_url": join_url(event)}
+
+
+def _photo(photo: Photo) -> dict[str, Any]:
+    return {
+        "id": photo.public_id,
+        "filename": photo.filename,
+        "status": photo.status,
+        "reason": photo.failure_reason,
+        "detail": sentence(photo.failure_reason) if photo.failure_reason else None,
+        "faces": photo.faces_count,
+        "url": url_for("api_media.photo", photo_id=photo.public_id),
+        "thumbnail_url": url_for("api_media.photo", photo_id=photo.public_id, size="thumbnail"),
+        "taken_at": photo.taken_at,
+    }

@@ -1,0 +1,101 @@
+"""Where errors become answers: JSON for the API, pages for people."""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Flask, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from webapp.errors import FindMeError, Invalid, NotFound, TooLarge, TooMany, Unauthenticated
+from webapp.extensions import db, htmx
+from webapp.reasons import explain, field_sentences
+
+log = structlog.get_logger()
+
+_CODES = {
+    400: "bad_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    415: "unsupported_type",
+    422: "invalid",
+    429: "too_many_requests",
+}
+
+
+def init_app(app: Flask) -> None:
+    """Map every error, our own, Flask's and the unexpected, to an answer."""
+    app.register_error_handler(FindMeError, answer)
+    app.register_error_handler(CSRFError, lambda error: answer(FindMeError(code="csrf")))
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def is_api() -> bool:
+    """Whether the present request is one of the API's."""
+    return request.path.startswith("/api/")
+
+
+def answer(error: FindMeError) -> ResponseReturnValue:
+    """The answer to one of our own errors."""
+    db.session.rollback()
+    if is_api():
+        payload: dict[str, Any] = {"detail": explain(error), "code": error.code, "fields": field_sentences(error)}
+        return jsonify(payload), error.status
+    if isinstance(error, Unauthenticated) and request.endpoint is not None:
+        return _to_sign_in()
+    title = HTTPStatus(error.status).phrase
+    page = render_template("errors/page.html", error=error, sentence=explain(error), status=error.status, title=title)
+    return page, error.status
+
+
+def _to_sign_in() -> ResponseReturnValue:
+    """People who have to sign in first come back to where they wanted to go, if that was a page."""
+    wanted = request.full_path.rstrip("?") if request.method == "GET" and not htmx else None
+    target = url_for("auth.sign_in", next=wanted) if wanted else url_for("auth.sign_in")
+    if htmx:
+        return "", 401, {"HX-Redirect": target}
+    return redirect(target, 303)
+
+
+def _http(error: HTTPException) -> ResponseReturnValue:
+    """Flask's and werkzeug's own errors, in our words."""
+    if error.code is not None and error.code < 400:
+        return error.get_response()
+    ours: FindMeError
+    if error.code == 404:
+        ours = NotFound()
+    elif error.code == 413:
+        ours = TooLarge()
+    elif error.code == 429:
+        ours = TooMany()
+    elif error.code == 422:
+        ours = Invalid(fields=_webargs_fields(error))
+    else:
+        ours = FindMeError(code=_CODES.get(error.code or 500, "error"))
+    ours.status = error.code or 500
+    return answer(ours)
+
+
+def _webargs_fields(error: HTTPException) -> dict[str, str]:
+    """Which fields a schema refused, from webargs' {"json": {"field": [messages]}}."""
+    messages = getattr(error, "data", {}).get("messages", {})
+    fields: dict[str, str] = {}
+    for place in messages.values():
+        for field, faults in place.items() if isinstance(place, dict) else ():
+            missing = isinstance(faults, list) and any("Missing data" in str(fault) for fault in faults)
+            fields[str(field)] = "field_missing" if missing else "field_invalid"
+    return fields
+
+
+def _unexpected(error: Exception) -> ResponseReturnValue:
+    log.exception("request.crashed", endpoint=request.endpoint, error=type(error).__name__)
+    ours = FindMeError(code="internal")
+    ours.status = 500
+    return answer(ours)

@@ -1,0 +1,107 @@
+"""Who may call what: one table, and the one hook that enforces it.
+
+An endpoint without a row is refused, so nothing is open by having been forgotten. Rows that name an event load it in
+scope: a view of such an endpoint takes `event` and `membership` instead of the code or id in its address, and what is
+not the caller's is a 404.
+"""
+
+from enum import StrEnum
+
+from flask import Flask, request
+from sqlalchemy import select
+
+from webapp.errors import NotFound, Unauthenticated
+from webapp.extensions import csrf, db
+from webapp.models import Event, User
+from webapp.services import enrolment, events
+from webapp.sessions import by_bearer, signed_in
+
+MEGABYTE = 1024 * 1024
+
+
+class Who(StrEnum):
+    """Who may call an endpoint."""
+
+    ANYONE = "anyone"
+    SIGNED_IN = "signed in"
+    MEMBER = "member of the event"
+    RUNNER = "owner or team of the event"
+    PHOTOGRAPHER = "photographer"
+    ADMIN = "admin"
+    ADMIN_OF_EVENT = "admin, for any event"
+
+
+PERMISSIONS: dict[str, Who] = {
+    "static": Who.ANYONE,
+}
+"""Endpoint → who. Blueprints add their rows where they are registered; a test walks url_map."""
+
+BODY_LIMITS: dict[str, int] = {}
+"""Endpoint → bytes that it may be sent; everything else takes 2 MB."""
+
+DEFAULT_BODY = 2 * MEGABYTE
+SELFIE_BODY = 64 * MEGABYTE
+"""Far more than a selfie may weigh, so that one that is too heavy is answered with a sentence beside the form."""
+
+PHOTOS_BODY = 1024 * MEGABYTE
+
+
+def init_app(app: Flask) -> None:
+    """Put the hook in front of every request."""
+    app.before_request(_authorise)
+
+
+def _authorise() -> None:
+    if request.endpoint is None:
+        return
+    request.max_content_length = BODY_LIMITS.get(request.endpoint, DEFAULT_BODY)
+    who = PERMISSIONS.get(request.endpoint)
+    if who is None:
+        raise NotFound(code="not_found")
+    if who is not Who.ANYONE:
+        user = signed_in()
+        if user is None:
+            raise Unauthenticated(code="sign_in_required")
+        _check(who, user)
+    _check_csrf()
+
+
+def _check(who: Who, user: User) -> None:
+    if (who is Who.PHOTOGRAPHER and not user.is_photographer) or (
+        who in (Who.ADMIN, Who.ADMIN_OF_EVENT) and not user.is_admin
+    ):
+        raise NotFound(code="not_found")
+    if who in (Who.MEMBER, Who.RUNNER, Who.ADMIN_OF_EVENT):
+        _load_event(who, user)
+
+
+def _load_event(who: Who, user: User) -> None:
+    """Replace the address's code or id by the event itself and the caller's place in it."""
+    arguments = request.view_args or {}
+    event = _event_of(arguments)
+    membership = enrolment.membership_of(event, user)
+    if who is Who.ADMIN_OF_EVENT:
+        arguments["event"] = event
+    elif membership is None or (who is Who.RUNNER and not membership.runs_event):
+        raise NotFound(code="not_found")
+    else:
+        arguments |= {"event": event, "membership": membership}
+    request.view_args = arguments
+
+
+def _event_of(arguments: dict[str, str]) -> Event:
+    if "code" in arguments:
+        return events.find_event(arguments.pop("code"))
+    event = db.session.scalar(select(Event).where(Event.public_id == arguments.pop("event_id")))
+    if event is None:
+        raise NotFound(code="not_found")
+    return event
+
+
+def _check_csrf() -> None:
+    """Every write that a browser may have been tricked into: all but those that carry no cookie's identity."""
+    if request.method in ("GET", "HEAD", "OPTIONS") or by_bearer():
+        return
+    if request.path.startswith("/api/") and signed_in() is None:
+        return
+    csrf.protect()

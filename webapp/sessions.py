@@ -1,0 +1,74 @@
+"""Signing browsers in and out with flask-login, and knowing who asks: a cookie's session or a bearer token."""
+
+from typing import cast
+
+from flask import Flask, Request, request, session
+from flask_login import current_user, login_user, logout_user
+
+from webapp.extensions import login_manager
+from webapp.models import User
+from webapp.services import accounts
+
+_KEPT = ("language",)
+"""What stays when a session rotates."""
+
+
+def init_app(app: Flask) -> None:
+    """Bind flask-login."""
+    login_manager.init_app(app)
+    login_manager.session_protection = None
+
+
+@login_manager.user_loader
+def _by_cookie(token: str) -> User | None:
+    return _signed_in(token, "browser")
+
+
+@login_manager.request_loader
+def _by_bearer(incoming: Request) -> User | None:
+    token = bearer_token(incoming)
+    return _signed_in(token, "api") if token else None
+
+
+def bearer_token(incoming: Request) -> str | None:
+    """The token of an Authorization header."""
+    authorization = incoming.authorization
+    return authorization.token if authorization is not None and authorization.type == "bearer" else None
+
+
+def signed_in() -> User | None:
+    """Who is signed in."""
+    return cast("User", current_user._get_current_object()) if current_user.is_authenticated else None
+
+
+def by_bearer() -> bool:
+    """Whether this request came with a bearer token, so that no other site can have made a browser send it."""
+    return bearer_token(request) is not None
+
+
+def sign_in(user: User) -> None:
+    """Sign this browser in with a new session; call it inside a unit of work."""
+    kept = {key: session[key] for key in _KEPT if key in session}
+    session.clear()
+    session.update(kept)
+    session.permanent = True
+    user.signed_in_by(accounts.open_session(user, "browser", request.user_agent.string))
+    login_user(user)
+
+
+def sign_out() -> None:
+    """Sign this browser out; call it inside a unit of work."""
+    token = session.get("_user_id")
+    if token:
+        accounts.close_session(token)
+    kept = {key: session[key] for key in _KEPT if key in session}
+    logout_user()
+    session.clear()
+    session.update(kept)
+
+
+def _signed_in(token: str, kind: str) -> User | None:
+    user = accounts.user_of_token(token, kind)
+    if user is not None:
+        user.signed_in_by(token)
+    return user
