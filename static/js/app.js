@@ -1,0 +1,110 @@
+// What every page shares: polling that rests in a hidden tab, error regions, copy buttons, one send per form.
+
+const LIVE = "[data-live]";
+
+// A hidden tab asks for nothing. The filter lives here and not in hx-trigger, since filters there need eval, which the
+// content policy forbids.
+document.addEventListener("htmx:configRequest", (event) => {
+  if (document.hidden && event.target.matches(LIVE)) event.preventDefault();
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden || !window.htmx) return;
+  for (const region of document.querySelectorAll(LIVE)) window.htmx.trigger(region, "wake");
+});
+
+// A live region keeps what it shows when an answer goes wrong; the next one will do.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.isError && event.detail.target.matches(LIVE)) event.detail.shouldSwap = false;
+});
+
+// Form answers replace only the error regions, so that a chosen picture stays chosen. This ties them to their fields.
+function markFields(root) {
+  for (const region of root.querySelectorAll("[data-error-for]")) {
+    const field = document.getElementById(region.dataset.errorFor);
+    if (!field) continue;
+    if (region.textContent.trim()) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+  }
+}
+document.addEventListener("htmx:afterSettle", () => markFields(document));
+
+function clearError(event) {
+  const region = event.target.id && document.querySelector(`[data-error-for="${event.target.id}"]`);
+  if (!region || !region.textContent) return;
+  region.textContent = "";
+  event.target.removeAttribute("aria-invalid");
+}
+document.addEventListener("input", clearError);
+document.addEventListener("change", clearError);
+
+// The selfie's own field is out of sight while its camera is there; then its first button takes the focus.
+function focusFirstFault(form) {
+  const field = form.querySelector('[aria-invalid="true"]');
+  if (!field) return;
+  const target = field.offsetParent ? field : field.closest("[data-selfie]")?.querySelector("button:not([hidden])");
+  (target ?? form).scrollIntoView({ block: "center" });
+  target?.focus({ preventScroll: true });
+}
+document.addEventListener("htmx:afterRequest", (event) => {
+  const form = event.target.closest?.("form");
+  if (!form || event.detail.successful) return;
+  // After the swap of the error regions has settled, the first field that needs another look gets the focus.
+  setTimeout(() => {
+    markFields(form);
+    focusFirstFault(form);
+    const trouble = form.querySelector("[data-network-error]");
+    if (trouble) trouble.hidden = event.detail.xhr.status !== 0;
+  }, 60);
+});
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const trouble = event.target.querySelector?.("[data-network-error]");
+  if (trouble) trouble.hidden = true;
+});
+
+// A plain form is sent once, however often an impatient thumb taps.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.hasAttribute("hx-post") || form.method === "dialog") return;
+  if (form.classList.contains("is-sending")) event.preventDefault();
+  form.classList.add("is-sending");
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll(".is-sending")) form.classList.remove("is-sending");
+});
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const label = button.querySelector("[data-label]");
+  const before = label.textContent;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    label.textContent = button.dataset.done;
+  } catch {
+    // Without the right to the clipboard the text is selected instead, ready for the person's own copy.
+    const target = document.getElementById(button.dataset.source);
+    if (target) window.getSelection().selectAllChildren(target);
+    return;
+  }
+  setTimeout(() => { label.textContent = before; }, 2500);
+});
+
+// Arrow keys on one photo.
+document.addEventListener("keydown", (event) => {
+  if (event.altKey || event.ctrlKey || event.metaKey || event.target.matches("input, textarea, select")) return;
+  const wanted = { ArrowLeft: '[rel="prev"]', ArrowRight: '[rel="next"]', Escape: "[data-close]" }[event.key];
+  const link = wanted && document.querySelector(`.viewer ${wanted}`);
+  if (link) link.click();
+});
+
+// Photos that arrive while one looks move in; those of the first page are just there.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const grid = document.querySelector(".grid[data-arrivals]");
+  if (!grid || !event.target.matches(LIVE)) return;
+  const known = new Set([...grid.children].map((item) => item.id));
+  document.addEventListener("htmx:afterSettle", () => {
+    for (const item of document.querySelectorAll(".grid[data-arrivals] > li")) {
+      if (!known.has(item.id)) item.classList.add("is-new");
+    }
+  }, { once: true });
+});

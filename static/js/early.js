@@ -1,0 +1,2 @@
+// Runs before anything is drawn, so that what needs a script and what replaces it never flicker.
+document.documentElement.classList.add("js");

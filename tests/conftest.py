@@ -1,0 +1,148 @@
+"""What all tests stand on: a real database, a real Redis, real models, and a real RQ worker.
+
+Each test gets a migrated SQLite file of its own (a copy of one that is migrated once), an emptied Redis, and an app.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from pydantic import SecretStr
+from rq import SimpleWorker
+from rq.serializers import JSONSerializer
+
+from jobs import tasks
+from tests import faces
+from tests.actors import Api, World
+from tests.servers import Valkey, valkey
+from webapp import create_app, queueing
+from webapp.settings import Settings
+
+SECRET = "tests-only-" + "s" * 40
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest first, so that parallel runs end together."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Where the labelled faces are, everything can run: then a skipped test is a failure in CI."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") and faces.find_faces_dir():
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and CI has all it needs: {report.longrepr}"
+    return report
+
+
+def make_settings(data_dir: Path, redis_url: str, **changes: object) -> Settings:
+    """Settings of a test: nothing comes from the environment but what is named here."""
+    values = {
+        "environment": "testing",
+        "data_dir": data_dir,
+        "secret_key": SecretStr(SECRET),
+        "redis_url": redis_url,
+        "database_url": f"sqlite:///{data_dir / 'findme.sqlite'}",
+        "public_url": "http://localhost",
+    }
+    return Settings(_env_file=None, **(values | changes))
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Valkey]:
+    """One server for the whole run of this process."""
+    with valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory, redis_server: Valkey) -> Path:
+    """A database file at the newest migration."""
+    folder = tmp_path_factory.mktemp("migrated")
+    app = create_app(make_settings(folder, redis_server.url))
+    with app.app_context():
+        upgrade()
+        from webapp.extensions import db
+
+        db.engine.dispose()
+    return folder / "findme.sqlite"
+
+
+@pytest.fixture
+def redis_url(redis_server: Valkey) -> str:
+    """An emptied Redis."""
+    redis_server.client().flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def settings(tmp_path: Path, migrated: Path, redis_url: str) -> Settings:
+    """Settings with a database and a folder of the test's own."""
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    shutil.copy(migrated, data_dir / "findme.sqlite")
+    return make_settings(data_dir, redis_url)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """An app whose jobs find the models loaded already."""
+    app = create_app(settings)
+    app.extensions["face_analyzer"] = faces.analyzer()
+    yield app
+    with app.app_context():
+        from webapp.extensions import db
+
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser without JavaScript."""
+    return app.test_client()
+
+
+@pytest.fixture
+def work(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Run RQ's worker on what is queued until nothing is left; returns how many jobs were done.
+
+    It is a real worker on the real queues; only its app is the test's, and it works in this process.
+    """
+    monkeypatch.setattr(tasks, "get_app", lambda: app)
+
+    def run(*queues: str, limit: int | None = None) -> int:
+        connection = queueing.connect(app.extensions["settings"])
+        worker = SimpleWorker(list(queues or queueing.QUEUES), connection=connection, serializer=JSONSerializer)
+        done = 0
+        worker.push_exc_handler(lambda job, *exc: True)
+        original = worker.execute_job
+
+        def counted(job, queue):  # type: ignore[no-untyped-def]
+            nonlocal done
+            done += 1
+            return original(job, queue)
+
+        worker.execute_job = counted  # type: ignore[method-assign]
+        worker.work(burst=True, logging_level="WARNING", max_jobs=limit)
+        return done
+
+    return run
+
+
+@pytest.fixture
+def api(app: Flask) -> Api:
+    """A client of the JSON API."""
+    return Api(app)
+
+
+@pytest.fixture
+def world(app: Flask, work: Callable[..., int]) -> World:
+    """Shortcuts to people, events and photos made through the services."""
+    return World(app, work)

@@ -1,0 +1,90 @@
+"""Jobs that a real worker imports in test_worker.py; they tell what they did in Redis."""
+
+import ctypes
+import hashlib
+import os
+import time
+
+from rq import get_current_job
+
+from jobs.worker import Worker
+
+_loaded: dict[str, float] = {}
+
+
+class QuickWorker(Worker):
+    """Ours with short patience, so that tests need little."""
+
+    kill_after = 1.0
+    heartbeat_seconds = 3
+    job_monitoring_interval = 1
+    horse_jobs = 3
+    sweep = "tests.integration.toy_jobs.sweep"
+    warm_up = "tests.integration.toy_jobs.warm_up"
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        options.update(maintenance_interval=1, job_monitoring_interval=1)
+        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+
+
+def _note(key: str, value: object) -> None:
+    job = get_current_job()
+    assert job
+    job.connection.rpush(key, str(value))
+
+
+def load_once(key: str) -> None:
+    """Stands for a model: is loaded when the process has none, and says by whom."""
+    if "model" not in _loaded:
+        _loaded["model"] = time.time()
+        _note(f"{key}:loads", os.getpid())
+    _note(key, os.getpid())
+
+
+def crash(key: str) -> None:
+    """Dies as native code does."""
+    _note(key, os.getpid())
+    os.abort()
+
+
+def null_pointer(key: str) -> None:
+    """Reads where nothing is."""
+    _note(key, os.getpid())
+    ctypes.string_at(0)
+
+
+def stuck_in_c(key: str) -> None:
+    """Computes in C, where no alarm is heard, for many minutes."""
+    _note(key, os.getpid())
+    hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2_000_000_000)
+
+
+def sleep(key: str, seconds: float) -> None:
+    """Takes its time, and says when it began and ended."""
+    _note(f"{key}:began", os.getpid())
+    time.sleep(seconds)
+    _note(f"{key}:ended", os.getpid())
+
+
+def fail_once(key: str) -> None:
+    """Fails the first time."""
+    job = get_current_job()
+    assert job
+    if job.connection.incr(key) == 1:
+        raise RuntimeError("the first time")
+
+
+def warm_up() -> None:
+    """Marks the horse as warm."""
+    _loaded["warm"] = time.time()
+
+
+def sweep() -> None:
+    """Counts itself; every second time it fails, which must not matter."""
+    import redis
+
+    from webapp.settings import Settings
+
+    count = redis.Redis.from_url(Settings.from_env().redis_url).incr("sweeps")
+    if count % 2 == 0:
+        raise RuntimeError("a sweep that fails")

@@ -1,0 +1,21 @@
+"""The pages that people see. Each room is a blueprint with its rows of the permission table beside it."""
+
+from flask import Flask
+
+from webapp import templating
+from webapp.pages import admin, auth, dev, guest, home, media, studio
+from webapp.permissions import BODY_LIMITS, PERMISSIONS
+from webapp.settings import Settings
+
+ROOMS = (home, guest, auth, studio, admin, media)
+
+
+def init_app(app: Flask) -> None:
+    """Register every blueprint with who may call it and how much it may be sent."""
+    templating.init_app(app)
+    settings: Settings = app.extensions["settings"]
+    rooms = (*ROOMS, dev) if settings.environment == "development" else ROOMS
+    for room in rooms:
+        app.register_blueprint(room.blueprint)
+        PERMISSIONS.update({f"{room.blueprint.name}.{name}": who for name, who in room.WHO.items()})
+        BODY_LIMITS.update({f"{room.blueprint.name}.{name}": size for name, size in getattr(room, "BODIES", {}).items()})

@@ -1,0 +1,81 @@
+"""Signing in and out."""
+
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+
+from webapp.errors import Unauthenticated
+from webapp.extensions import limiter
+from webapp.forms import SignInForm
+from webapp.localisation import choose_language
+from webapp.models import User
+from webapp.pages.common import safe_next
+from webapp.permissions import Who
+from webapp.queueing import unit_of_work
+from webapp.services import accounts, events, sign_in_links
+from webapp.sessions import sign_in as open_browser
+from webapp.sessions import sign_out as close_browser
+from webapp.sessions import signed_in
+
+blueprint = Blueprint("auth", __name__)
+
+WHO = dict.fromkeys(("sign_in", "sign_out", "link", "send_link"), Who.ANYONE)
+
+
+@blueprint.route("/sign-in", methods=["GET", "POST"])
+@limiter.limit("20 per minute", methods=["POST"])
+def sign_in() -> ResponseReturnValue:
+    """Name or address, and password."""
+    form = SignInForm()
+    user = signed_in()
+    if user is not None and not form.is_submitted():
+        return redirect(safe_next(request.args.get("next"), _home_of(user)), 303)
+    if form.validate_on_submit():
+        try:
+            user = accounts.authenticate(form.login.data or "", form.password.data or "")
+        except Unauthenticated as error:
+            form.show(error)
+        else:
+            with unit_of_work():
+                open_browser(user)
+            session.setdefault("language", user.language) if user.language else None
+            return redirect(safe_next(request.args.get("next"), _home_of(user)), 303)
+    return render_template("auth/sign_in.html", form=form), 422 if form.is_submitted() else 200
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> ResponseReturnValue:
+    """Sign this browser out."""
+    with unit_of_work():
+        close_browser()
+    return redirect(url_for("home.index"), 303)
+
+
+@blueprint.post("/sign-in/link")
+@limiter.limit("10 per minute")
+def send_link() -> ResponseReturnValue:
+    """Mail a link; the answer is the same whether or not the address is known."""
+    with unit_of_work():
+        sign_in_links.send_link_to(request.form.get("email", "")[:320], choose_language())
+    flash(gettext("If this address has joined an event, a link is on its way to it. It works for 15 minutes."), "good")
+    return redirect(url_for("auth.sign_in"), 303)
+
+
+@blueprint.route("/sign-in/<token>", methods=["GET", "POST"])
+@limiter.limit("30 per minute")
+def link(token: str) -> ResponseReturnValue:
+    """Come in by a mailed link. Opening it changes nothing, since mail scanners open links too: a person taps."""
+    if request.method == "GET":
+        return render_template("auth/link.html")
+    with unit_of_work():
+        user = sign_in_links.use(token, signed_in())
+        open_browser(user)
+    return redirect(_home_of(user), 303)
+
+
+def _home_of(user: User) -> str:
+    """Where somebody wants to be after signing in: photographers in the studio, guests with their photos."""
+    if user.is_photographer:
+        return url_for("studio.index")
+    cards = events.cards_of(user)
+    return url_for("guest.photos", code=cards[0].event.code) if len(cards) == 1 else url_for("home.index")

@@ -1,0 +1,64 @@
+"""What the rooms share: answers to forms, the pace of polls, and safe ways back."""
+
+import random
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import make_response, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from webapp.errors import Unauthenticated
+from webapp.extensions import htmx
+from webapp.forms import PageForm
+from webapp.models import User
+from webapp.sessions import signed_in
+
+BUSY_SECONDS, IDLE_SECONDS = 1.3, 15.0
+
+
+def me() -> User:
+    """Who is signed in. The permission table let nobody else through; this is for the types."""
+    user = signed_in()
+    if user is None:
+        raise Unauthenticated(code="sign_in_required")
+    return user
+
+
+def trigger(busy: bool) -> str:
+    """When a live region asks again: soon while work goes on, now and then otherwise, never all at the same moment.
+
+    `wake` is what the page sends when its tab comes to the front again, or when it knows that something changed.
+    """
+    seconds = (BUSY_SECONDS if busy else IDLE_SECONDS) * random.uniform(0.85, 1.25)
+    return f"every {round(seconds * 1000)}ms, wake"
+
+
+def unchanged(version: str) -> bool:
+    """Whether the caller shows this version already; then the answer is an empty 204, which htmx leaves alone."""
+    return request.args.get("v") == version
+
+
+def refuse(form: PageForm, page: str, **values: Any) -> ResponseReturnValue:
+    """A form that can't be taken: its error regions for htmx, the whole page with what was typed for everyone else."""
+    if htmx:
+        return render_template("shared/_form_errors.html", form=form), 422
+    return render_template(page, form=form, **values), 422
+
+
+def go(address: str) -> ResponseReturnValue:
+    """On to another page, whether a browser or htmx asked."""
+    if htmx:
+        response = make_response("", 204)
+        response.headers["HX-Redirect"] = address
+        return response
+    return redirect(address, 303)
+
+
+def safe_next(wanted: str | None, otherwise: str) -> str:
+    """Where to go on to: a path of ours, never another host."""
+    if not wanted:
+        return otherwise
+    parts = urlsplit(wanted)
+    if parts.scheme or parts.netloc or not wanted.startswith("/") or wanted.startswith(("//", "/\\")) or "\\" in wanted:
+        return otherwise
+    return wanted

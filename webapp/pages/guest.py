@@ -1,0 +1,161 @@
+"""What guests see: the event, joining it, their photos as they are found, one photo, a new selfie."""
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+
+from webapp.errors import FindMeError, NotFound
+from webapp.extensions import htmx
+from webapp.forms import JoinAgainForm, JoinForm, SelfieForm
+from webapp.localisation import choose_language
+from webapp.models import Event, EventStatus, Membership, User
+from webapp.pages.common import go, me, refuse, trigger, unchanged
+from webapp.permissions import SELFIE_BODY, Who
+from webapp.queueing import unit_of_work
+from webapp.services import enrolment, events, gallery, marking, matching, rejoining, selfies, sign_in_links
+from webapp.sessions import sign_in, signed_in
+
+blueprint = Blueprint("guest", __name__, url_prefix="/e/<code>")
+
+WHO = dict.fromkeys(("photos", "live", "photo", "verdict", "selfie", "search_again"), Who.MEMBER)
+WHO["landing"] = Who.ANYONE
+BODIES = {"landing": SELFIE_BODY, "selfie": SELFIE_BODY}
+
+
+@blueprint.route("", methods=["GET", "POST"])
+def landing(code: str) -> ResponseReturnValue:
+    """The event's page with the form that joins it; members are taken to their photos."""
+    event, user = events.find_event(code), signed_in()
+    if user is not None and enrolment.membership_of(event, user) is not None:
+        return go(url_for("guest.photos", code=event.code))
+    known = user is not None and selfies.newest_accepted(user) is not None
+    form = JoinForm() if user is None else JoinAgainForm(reuse=known)
+    values = {"event": event, "known_selfie": known, "closed": event.status is EventStatus.CLOSED}
+    if not form.is_submitted():
+        return render_template("guest/event.html", form=form, **values)
+    try:
+        if form.validate():
+            _join(event, user, form)
+            return go(url_for("guest.photos", code=event.code))
+    except FindMeError as error:
+        form.show(error)
+    return refuse(form, "guest/event.html", **values)
+
+
+@blueprint.get("/photos")
+def photos(event: Event, membership: Membership) -> ResponseReturnValue:
+    """My photos: the whole page; its live region is the same file that `live` answers."""
+    return render_template("guest/photos.html", event=event, membership=membership, **_live_values(membership))
+
+
+@blueprint.get("/photos/live")
+def live(event: Event, membership: Membership) -> ResponseReturnValue:
+    """The live region alone; nothing where nothing changed."""
+    if not htmx:
+        return redirect(url_for("guest.photos", code=event.code))
+    values = _live_values(membership)
+    if unchanged(values["progress"].version):
+        return "", 204
+    return render_template("guest/_live.html", event=event, membership=membership, **values)
+
+
+@blueprint.get("/photos/<photo_id>")
+def photo(event: Event, membership: Membership, photo_id: str) -> ResponseReturnValue:
+    """One of my photos, large, with its neighbours."""
+    cards = gallery.my_photos(enrolment.own_person(membership))
+    places = [place for place, card in enumerate(cards) if card.public_id == photo_id]
+    if not places:
+        raise NotFound(code="match_unknown")
+    place = places[0]
+    return render_template(
+        "guest/photo.html",
+        event=event,
+        photo=cards[place],
+        position=place + 1,
+        total=len(cards),
+        previous=cards[place - 1].public_id if place else None,
+        next=cards[place + 1].public_id if place + 1 < len(cards) else None,
+    )
+
+
+@blueprint.post("/matches/<match_id>")
+def verdict(event: Event, membership: Membership, match_id: str) -> ResponseReturnValue:
+    """Yes, that's me; or not me."""
+    said = request.form.get("verdict", "")
+    with unit_of_work():
+        matching.give_verdict(me(), match_id, said)
+    if htmx:
+        return render_template("guest/_live.html", event=event, membership=membership, **_live_values(membership))
+    flash(gettext("Thank you. This photo is no longer among yours.") if said == "rejected" else gettext("Added to your photos."), "good")
+    return redirect(url_for("guest.photos", code=event.code), 303)
+
+
+@blueprint.route("/selfie", methods=["GET", "POST"])
+def selfie(event: Event, membership: Membership) -> ResponseReturnValue:
+    """Another selfie; the one before stays until this one is accepted."""
+    person = enrolment.own_person(membership)
+    form = SelfieForm()
+    form.agreed_before = enrolment.active_consent(person) is not None
+    values = {"event": event, "agreed": form.agreed_before, "progress": gallery.progress_of(membership, person)}
+    if not form.is_submitted():
+        return render_template("guest/selfie.html", form=form, **values)
+    try:
+        if form.validate():
+            _take_selfie(event, membership, form)
+            return go(url_for("guest.photos", code=event.code))
+    except FindMeError as error:
+        form.show(error)
+    return refuse(form, "guest/selfie.html", **values)
+
+
+@blueprint.post("/search")
+def search_again(event: Event, membership: Membership) -> ResponseReturnValue:
+    """After a search that gave up: once more."""
+    with unit_of_work():
+        marking.mark([enrolment.own_person(membership).id])
+    return redirect(url_for("guest.photos", code=event.code), 303)
+
+
+def _join(event: Event, user: User | None, form: JoinForm | JoinAgainForm) -> None:
+    """Account, place in the event, consent, selfie and session: all of it or nothing."""
+    language = choose_language()
+    if isinstance(form, JoinAgainForm) and form.reuse.data and user is not None:
+        rejoining.join_further(event, user, consent=True, language=language)
+        return
+    with selfies.staged(event, form.file.data.stream) as picture, unit_of_work():
+        if isinstance(form, JoinForm):
+            membership = enrolment.enrol(
+                event,
+                name=form.name.data or "",
+                email=form.email.data or "",
+                password=form.password.data or None,
+                language=language,
+            )
+            sign_in_links.send_link(membership.user, language)
+            sign_in(membership.user)
+        else:
+            membership = enrolment.join(event, me())
+        person = enrolment.own_person(membership)
+        enrolment.grant_consent(person, form.consent_version.data or "", language=language)
+        selfies.receive_selfie(person, picture)
+
+
+def _take_selfie(event: Event, membership: Membership, form: SelfieForm) -> None:
+    with selfies.staged(event, form.file.data.stream) as picture, unit_of_work():
+        person = enrolment.own_person(membership)
+        if form.consent.data:
+            enrolment.grant_consent(person, form.consent_version.data or "", language=choose_language())
+        selfies.receive_selfie(person, picture)
+
+
+def _live_values(membership: Membership) -> dict[str, Any]:
+    person = enrolment.own_person(membership)
+    progress = gallery.progress_of(membership, person)
+    return {
+        "progress": progress,
+        "photos": gallery.my_photos(person),
+        "questions": gallery.questions(person),
+        "trigger": trigger(progress.busy),
+    }

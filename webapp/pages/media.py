@@ -1,0 +1,48 @@
+"""Pictures, only to those who may see them."""
+
+from flask import Blueprint, Response, make_response, request
+
+from webapp.errors import NotFound
+from webapp.media import send_blob, send_rendition
+from webapp.models import RenditionKind
+from webapp.pages.common import me
+from webapp.permissions import Who
+from webapp.services import gallery, selfies, studio, visibility
+
+blueprint = Blueprint("media", __name__, url_prefix="/media")
+
+WHO = dict.fromkeys(("photo", "crop", "selfie"), Who.SIGNED_IN)
+SIZES = {kind.value: kind for kind in RenditionKind}
+
+
+@blueprint.get("/photos/<photo_id>/<size>")
+def photo(photo_id: str, size: str) -> Response:
+    """A rendition of a photo, or its original; `?download=1` saves it under its own name."""
+    found = visibility.visible_photo(me(), photo_id)
+    if found is None or size not in SIZES:
+        raise NotFound(code="not_found")
+    return send_rendition(found, SIZES[size], download="download" in request.args)
+
+
+@blueprint.get("/crops/<match_id>")
+def crop(match_id: str) -> Response:
+    """The face that somebody is asked about, and nothing else of its photo."""
+    response = make_response(gallery.crop_of(me(), match_id))
+    response.content_type = "image/jpeg"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.cache_control.private = True
+    response.cache_control.max_age = 600
+    response.add_etag()
+    return response.make_conditional(request)
+
+
+@blueprint.get("/selfies/<selfie_id>")
+def selfie(selfie_id: str) -> Response:
+    """A selfie, to the one whom it shows and to who runs the event; the small rendition once a worker has made it."""
+    found = studio.visible_selfie(me(), selfie_id)
+    if found is None:
+        raise NotFound(code="not_found")
+    try:
+        return send_blob(selfies.preview_key(found.blob_key), "image/jpeg")
+    except NotFound:
+        return send_blob(found.blob_key, found.content_type)

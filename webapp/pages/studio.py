@@ -1,0 +1,149 @@
+"""What photographers see: their events, and one event with its upload, photos and guests, live."""
+
+from typing import Any
+
+import segno
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, ngettext
+
+from webapp.errors import FindMeError, Invalid, NotFound
+from webapp.extensions import htmx
+from webapp.forms import EventForm
+from webapp.links import join_url
+from webapp.models import Event, Membership, PhotoStatus
+from webapp.pages.common import me, refuse, trigger, unchanged
+from webapp.permissions import PHOTOS_BODY, Who
+from webapp.queueing import unit_of_work
+from webapp.services import events, matching, uploads
+from webapp.services import studio as desk
+
+blueprint = Blueprint("studio", __name__, url_prefix="/studio")
+
+WHO = {"index": Who.PHOTOGRAPHER, "new": Who.PHOTOGRAPHER}
+WHO |= dict.fromkeys(("event", "live", "upload", "rematch", "retry", "qr"), Who.RUNNER)
+BODIES = {"upload": PHOTOS_BODY}
+QR_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
+
+
+@blueprint.get("/")
+def index() -> ResponseReturnValue:
+    """The events that I run."""
+    return render_template("studio/index.html", cards=events.cards_of(me(), running=True))
+
+
+@blueprint.route("/events/new", methods=["GET", "POST"])
+def new() -> ResponseReturnValue:
+    """A new event."""
+    form = EventForm()
+    if not form.is_submitted():
+        return render_template("studio/new.html", form=form)
+    if form.validate():
+        try:
+            with unit_of_work():
+                made = events.create_event(
+                    me(),
+                    name=form.name.data or "",
+                    date=form.date.data,
+                    place=form.place.data or "",
+                    code=form.code.data or None,
+                )
+            return redirect(url_for("studio.event", event_id=made.public_id), 303)
+        except FindMeError as error:
+            form.show(error)
+    form.process_errors()
+    return refuse(form, "studio/new.html")
+
+
+@blueprint.get("/events/<event_id>")
+def event(event: Event, membership: Membership) -> ResponseReturnValue:
+    """The event's dashboard; its live region is the same file that `live` answers."""
+    return render_template("studio/event.html", join_url=join_url(event), **_live_values(event))
+
+
+@blueprint.get("/events/<event_id>/live")
+def live(event: Event, membership: Membership) -> ResponseReturnValue:
+    """The live region alone; nothing where nothing changed."""
+    if not htmx:
+        return redirect(url_for("studio.event", event_id=event.public_id))
+    progress = desk.progress_of_event(event)
+    if unchanged(progress.version):
+        return "", 204
+    return render_template("studio/_live.html", **_live_values(event))
+
+
+@blueprint.post("/events/<event_id>/photos")
+def upload(event: Event, membership: Membership) -> ResponseReturnValue:
+    """Take photos in: one a request from the script, all at once from the plain form. Each gets its own answer."""
+    files = [file for file in request.files.getlist("files") if file.filename]
+    if not files:
+        raise Invalid(code="no_files")
+    user = membership.user
+    results = [uploads.receive_photo(event, user, file.filename or "", file.stream) for file in files]
+    page = "studio/_upload_rows.html" if htmx else "studio/uploaded.html"
+    return render_template(page, event=event, results=results)
+
+
+@blueprint.post("/events/<event_id>/rematch")
+def rematch(event: Event, membership: Membership) -> ResponseReturnValue:
+    """Search again for everyone."""
+    with unit_of_work():
+        matching.request_rematch(event, membership.user)
+    if htmx:
+        return render_template("studio/_live.html", **_live_values(event))
+    flash(gettext("We are searching again for everyone. You can leave this page."), "good")
+    return redirect(url_for("studio.event", event_id=event.public_id), 303)
+
+
+@blueprint.post("/events/<event_id>/retry")
+def retry(event: Event, membership: Membership) -> ResponseReturnValue:
+    """Try failed photos again: one (`?photo=`), or all."""
+    with unit_of_work():
+        count = uploads.retry_failed(event, request.args.get("photo"))
+    flash(ngettext("Trying %(num)s photo again.", "Trying %(num)s photos again.", count), "good")
+    return redirect(url_for("studio.event", event_id=event.public_id), 303)
+
+
+@blueprint.get("/events/<event_id>/qr.<kind>")
+def qr(event: Event, membership: Membership, kind: str) -> Response:
+    """The join link as a QR code: SVG for the screen, PNG to print."""
+    if kind not in QR_TYPES:
+        raise NotFound(code="not_found")
+    response = Response(mimetype=QR_TYPES[kind])
+    code = segno.make(join_url(event), error="m", micro=False)
+    if kind == "svg":
+        code.save(response.stream, kind="svg", border=2, xmldecl=False, svgns=True)
+    else:
+        code.save(response.stream, kind="png", scale=24, border=4)
+    return response
+
+
+def _live_values(event: Event) -> dict[str, Any]:
+    progress = desk.progress_of_event(event)
+    status = request.args.get("status", "")
+    wanted = PhotoStatus(status) if status in [word.value for word in PhotoStatus] else None
+    before = request.args.get("before", type=int)
+    photos = desk.photos_of(event, status=wanted, limit=desk.PAGE + 1, before=before)
+    return {
+        "event": event,
+        "progress": progress,
+        "status": wanted.value if wanted else None,
+        "filters": _filters(progress),
+        "photos": photos[: desk.PAGE],
+        "next_page": photos[desk.PAGE - 1].id if len(photos) > desk.PAGE else None,
+        "guests": desk.guests_of(event),
+        # A page of older photos stands still, so that nothing is swapped under the reader.
+        "trigger": trigger(progress.busy) if before is None else None,
+    }
+
+
+def _filters(progress: desk.EventProgress) -> list[tuple[str | None, str, int]]:
+    """All, and each state that has photos."""
+    labels = {
+        PhotoStatus.INDEXED: gettext("Ready"),
+        PhotoStatus.UPLOADED: gettext("Waiting"),
+        PhotoStatus.INDEXING: gettext("In work"),
+        PhotoStatus.FAILED: gettext("Failed"),
+    }
+    some = [(key.value, label, progress.by_status[key]) for key, label in labels.items() if progress.by_status.get(key)]
+    return [(None, gettext("All"), progress.total), *some]

@@ -1,0 +1,43 @@
+"""What the processes of an installation do so that none outlives the one that started it. Standard library only."""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+
+_PR_SET_PDEATHSIG = 1
+# Loaded here, in the parent: between fork and exec nothing may be imported safely.
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def die_with_parent(parent: int, with_signal: int = signal.SIGKILL) -> None:
+    """Be signalled when the process `parent`, which started this one, ends in whatever way.
+
+    On Linux the kernel does it, even after SIGKILL; the setting lasts over exec, not over fork. Elsewhere see
+    `watch_parent`. The parent may have gone before we asked, hence the look at the end.
+    """
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(with_signal), 0, 0, 0)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), with_signal)
+
+
+def watch_parent(parent: int, with_signal: int = signal.SIGKILL) -> None:
+    """The same for systems whose kernel does not tell: a thread that looks once a second."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), with_signal)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def follow_parent(parent: int, with_signal: int = signal.SIGKILL) -> None:
+    """Whichever of the two this system offers."""
+    if _LIBC is not None:
+        die_with_parent(parent, with_signal)
+    else:
+        watch_parent(parent, with_signal)
