@@ -1,16 +1,19 @@
 """Where errors become answers: JSON for the API, pages for people."""
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, jsonify, redirect, render_template, request, url_for
+from flask import Flask, jsonify, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
+from htmx_flask import request
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 
 from webapp.errors import FindMeError, Invalid, NotFound, TooLarge, TooMany, Unauthenticated
-from webapp.extensions import db, htmx
+from webapp.extensions import db
 from webapp.reasons import explain, field_sentences
 
 log = structlog.get_logger()
@@ -34,12 +37,13 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(FindMeError, answer)
     app.register_error_handler(CSRFError, lambda error: answer(FindMeError(code="csrf")))
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(DataError, _not_storable)
     app.register_error_handler(Exception, _unexpected)
 
 
 def is_api() -> bool:
     """Whether the present request is one of the API's."""
-    return request.path.startswith("/api/")
+    return bool(request.path.startswith("/api/"))
 
 
 def answer(error: FindMeError) -> ResponseReturnValue:
@@ -57,9 +61,9 @@ def answer(error: FindMeError) -> ResponseReturnValue:
 
 def _to_sign_in() -> ResponseReturnValue:
     """People who have to sign in first come back to where they wanted to go, if that was a page."""
-    wanted = request.full_path.rstrip("?") if request.method == "GET" and not htmx else None
+    wanted = request.full_path.rstrip("?") if request.method == "GET" and not request.htmx else None
     target = url_for("auth.sign_in", next=wanted) if wanted else url_for("auth.sign_in")
-    if htmx:
+    if request.htmx:
         return "", 401, {"HX-Redirect": target}
     return redirect(target, 303)
 
@@ -84,14 +88,24 @@ def _http(error: HTTPException) -> ResponseReturnValue:
 
 
 def _webargs_fields(error: HTTPException) -> dict[str, str]:
-    """Which fields a schema refused, from webargs' {"json": {"field": [messages]}}."""
+    """Which fields a schema refused, from webargs' {"json": {"field": [messages], "group": {"field": [messages]}}}."""
     messages = getattr(error, "data", {}).get("messages", {})
-    fields: dict[str, str] = {}
-    for place in messages.values():
-        for field, faults in place.items() if isinstance(place, dict) else ():
-            missing = isinstance(faults, list) and any("Missing data" in str(fault) for fault in faults)
-            fields[str(field)] = "field_missing" if missing else "field_invalid"
-    return fields
+    return dict(fault for place in messages.values() if isinstance(place, dict) for fault in _faults(place))
+
+
+def _faults(place: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for field, found in place.items():
+        if isinstance(found, dict):
+            yield from _faults(found)
+        else:
+            missing = any("Missing data" in str(message) for message in found)
+            yield str(field), "field_missing" if missing else "field_invalid"
+
+
+def _not_storable(error: DataError) -> ResponseReturnValue:
+    """A value that the database can't take, such as a NUL in a text: nobody's form sends one."""
+    log.warning("request.not_storable", endpoint=request.endpoint, error=type(error.orig).__name__)
+    return answer(Invalid())
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:

@@ -1,4 +1,4 @@
-"""What pages ask people for. The rules are the services'; forms only say which fields there are and collect every fault."""
+"""What pages ask people for. The rules are the services'; forms say which fields there are and collect every fault."""
 
 from typing import Any
 
@@ -16,6 +16,8 @@ from webapp.services.enrolment import CONSENT_VERSION
 
 class PageForm(FlaskForm):
     """A form whose token was checked before the view ran; it only carries one."""
+
+    form_errors: list[str]
 
     def show(self, error: FindMeError) -> None:
         """Put an error of a service beside the fields that it means; what has no field stands above the form."""
@@ -36,14 +38,11 @@ class CodeForm(PageForm):
 
 
 class SelfieForm(PageForm):
-    """A selfie and, where it was not given before, consent."""
+    """A selfie and consent; where consent was given before, the view takes its field away."""
 
     file = FileField(lazy_gettext("A picture of you"))
     consent = BooleanField(lazy_gettext("I agree"))
     consent_version = HiddenField(default=CONSENT_VERSION)
-
-    agreed_before = False
-    """Set by the view: consent was given before and need not be given again."""
 
     def validate_file(self, field: Field) -> None:
         """A file that arrived; whether it is a picture, the service says."""
@@ -52,7 +51,7 @@ class SelfieForm(PageForm):
 
     def validate_consent(self, field: Field) -> None:
         """Nothing is looked for without consent."""
-        if not field.data and not self.agreed_before:
+        if not field.data:
             raise ValidationError(SENTENCES["consent_required"])
 
 
@@ -94,7 +93,7 @@ class SignInForm(PageForm):
 class EventForm(PageForm):
     """A new event."""
 
-    name = StringField(lazy_gettext("Name"))
+    name = StringField(lazy_gettext("Name"), [InputRequired(SENTENCES["event_name_invalid"])])
     date = DateField(lazy_gettext("Date"), [InputRequired(SENTENCES["event_date_invalid"])])
     place = StringField(lazy_gettext("Place"))
     code = StringField(lazy_gettext("Code"))

@@ -16,17 +16,25 @@ _SELFIE = {
         "We couldn't open this picture. Nothing is lost: take a new selfie, or pick a JPEG or PNG picture."
     ),
     "no_face": lazy_gettext(
-        "We couldn't find a face in this picture. Look straight into the camera, with your whole face in the oval, and try again."
+        "We couldn't find a face in this picture. Look straight into the "
+        "camera, with your whole face in the oval, and try again."
     ),
     "several_faces": lazy_gettext(
-        "There is more than one face in this picture, and we can't tell which is yours. Take a selfie with nobody else in it."
+        "There is more than one face in this picture, and we can't tell "
+        "which is yours. Take a selfie with nobody else in it."
     ),
-    "too_small": lazy_gettext("Your face is too small in this picture. Hold the camera closer, so that your face fills the oval."),
+    "too_small": lazy_gettext(
+        "Your face is too small in this picture. Hold the camera closer, so that your face fills the oval."
+    ),
     "turned_away": lazy_gettext("Your face is turned to the side. Look straight into the camera and try again."),
     "blurred": lazy_gettext("The picture is blurred. Hold the phone still, wipe the lens, and try again."),
     "too_dark": lazy_gettext("It is too dark to see your face. Turn towards a light and try again."),
-    "too_bright": lazy_gettext("Your face is too bright to make out. Turn away from the light behind the camera and try again."),
-    "unclear": lazy_gettext("We can't see your face clearly. Take off sunglasses, mask or cap, face the light, and try again."),
+    "too_bright": lazy_gettext(
+        "Your face is too bright to make out. Turn away from the light behind the camera and try again."
+    ),
+    "unclear": lazy_gettext(
+        "We can't see your face clearly. Take off sunglasses, mask or cap, face the light, and try again."
+    ),
     "selfie_too_large": lazy_gettext(
         "This file is too large for a selfie. What you typed is still here: pick a smaller picture, or take a new one."
     ),
@@ -36,7 +44,9 @@ _SELFIE = {
 
 _PICTURE = {
     "empty": lazy_gettext("The file is empty. Please choose it again, or another one."),
-    "not_a_picture": lazy_gettext("This file is not a picture that we can open. Please choose a JPEG, PNG or WebP picture."),
+    "not_a_picture": lazy_gettext(
+        "This file is not a picture that we can open. Please choose a JPEG, PNG or WebP picture."
+    ),
     "heic": lazy_gettext("This is a HEIC picture, which we can't open here. Please save it as JPEG and send that."),
     "truncated": lazy_gettext("The picture is damaged or did not arrive completely. Please send it again."),
     "too_many_pixels": lazy_gettext("The picture has too many pixels. Please export it smaller and send that."),
@@ -45,11 +55,18 @@ _PICTURE = {
 }
 
 _WORK = {
-    "crashed": lazy_gettext("This picture stopped our program three times, so we set it aside. The file is kept: try again, or send it as a new JPEG."),
+    "crashed": lazy_gettext(
+        "This picture stopped our program three times, so we set it aside. The "
+        "file is kept: try again, or send it as a new JPEG."
+    ),
     "timeout": lazy_gettext("Looking at this picture took too long. It is kept: please try again."),
     "transient": lazy_gettext("Something was out of reach for a moment. Nothing is lost: please try again."),
-    "storage_away": lazy_gettext("The picture store can't be reached just now. Nothing was lost: please try again in a minute."),
-    "no_space": lazy_gettext("There is no room left for pictures just now. Nothing else is lost; we are told, please try again later."),
+    "storage_away": lazy_gettext(
+        "The picture store can't be reached just now. Nothing was lost: please try again in a minute."
+    ),
+    "no_space": lazy_gettext(
+        "There is no room left for pictures just now. Nothing else is lost; we are told, please try again later."
+    ),
     "blob_missing": lazy_gettext("The file of this picture is missing. Please send it again."),
     "error": lazy_gettext("Something went wrong on our side. Nothing is lost: please try again."),
     "internal": lazy_gettext("Something went wrong on our side. Nothing is lost: please try again."),
@@ -61,21 +78,44 @@ _PEOPLE = {
     "sign_in_required": lazy_gettext("Please sign in first."),
     "login_missing": lazy_gettext("Please type your e-mail address or your name."),
     "password_missing": lazy_gettext("Please type your password."),
-    "email_invalid": lazy_gettext("This doesn't look like an e-mail address. Please check it, for example name@example.com."),
+    "email_invalid": lazy_gettext(
+        "This doesn't look like an e-mail address. Please check it, for example name@example.com."
+    ),
     "email_taken": lazy_gettext("This e-mail address already belongs to an account. Sign in, or use another address."),
     "username_taken": lazy_gettext("This name is taken. Please choose another one."),
     "name_invalid": lazy_gettext("Please tell us your name, in at most 80 characters."),
     "password_length": lazy_gettext("A password has at least 8 characters. You can also leave it out."),
-    "consent_required": lazy_gettext("We only look for your face if you agree. Please tick the box, or leave the page: nothing has been stored."),
-    "consent_outdated": lazy_gettext("The text you agree to has changed meanwhile. Please read it again and tick the box."),
+    "consent_required": lazy_gettext(
+        "We only look for your face if you agree. Please tick the box, or leave the page: nothing has been stored."
+    ),
+    "consent_outdated": lazy_gettext(
+        "The text you agree to has changed meanwhile. Please read it again and tick the box."
+    ),
+    "link_invalid": lazy_gettext(
+        "This link was used before or is too old. Nothing is lost: ask for a new one below the sign-in form."
+    ),
+    "mail_not_set_up": lazy_gettext("No mail server is set up here, so this message was not sent."),
+    "mail_server_away": lazy_gettext("The mail server can't be reached just now. We try again by ourselves."),
+    "configuration": lazy_gettext(
+        "This installation is not set up completely. The people who run it have to look at it."
+    ),
     "user_type_invalid": lazy_gettext("Only guests can join with an event's code."),
 }
 
 _EVENTS = {
-    "event_code_unknown": lazy_gettext("We don't know this code. Check it on the invitation or the sign: letters and digits, spaces don't matter."),
-    "event_code_missing": lazy_gettext("Type the code of the event first. It is on the invitation or the sign with the QR code."),
-    "event_closed": lazy_gettext("This event is closed: nobody can join or add photos any more. If you joined before, sign in to see your photos."),
-    "event_code_taken": lazy_gettext("Another event has this code. Please choose another one, or leave it empty and get one."),
+    "event_code_unknown": lazy_gettext(
+        "We don't know this code. Check it on the invitation or the sign: letters and digits, spaces don't matter."
+    ),
+    "event_code_missing": lazy_gettext(
+        "Type the code of the event first. It is on the invitation or the sign with the QR code."
+    ),
+    "event_closed": lazy_gettext(
+        "This event is closed: nobody can join or add photos any more. If "
+        "you joined before, sign in to see your photos."
+    ),
+    "event_code_taken": lazy_gettext(
+        "Another event has this code. Please choose another one, or leave it empty and get one."
+    ),
     "event_code_invalid": lazy_gettext("A code has 4 to 32 letters and digits. Leave it empty to get one."),
     "event_name_invalid": lazy_gettext("Please give the event a name, in at most 120 characters."),
     "event_place_invalid": lazy_gettext("Please shorten the place to 120 characters."),
@@ -86,7 +126,9 @@ _EVENTS = {
 
 _GENERAL = {
     "invalid": lazy_gettext("Something in the form can't be used as it is. Please check the marked fields."),
-    "bad_request": lazy_gettext("We didn't understand this request. Nothing was changed: go back, reload the page and try again."),
+    "bad_request": lazy_gettext(
+        "We didn't understand this request. Nothing was changed: go back, reload the page and try again."
+    ),
     "method_not_allowed": lazy_gettext("This address is not meant to be opened like this. Go back and try again."),
     "field_missing": lazy_gettext("This is missing. Please fill it in."),
     "field_invalid": lazy_gettext("This can't be used as it is. Please check it."),
@@ -96,7 +138,9 @@ _GENERAL = {
     "not_found": lazy_gettext("There is nothing here, or it isn't yours to see."),
     "conflict": lazy_gettext("This isn't possible just now. Reload the page to see how things stand."),
     "too_large": lazy_gettext("What you sent is too large. Nothing was lost: please send something smaller."),
-    "unsupported_type": lazy_gettext("This file is not a picture that we can open. Please choose a JPEG, PNG or WebP picture."),
+    "unsupported_type": lazy_gettext(
+        "This file is not a picture that we can open. Please choose a JPEG, PNG or WebP picture."
+    ),
     "too_many_requests": lazy_gettext("That was a lot at once. Nothing is lost: wait a minute, then try again."),
     "csrf": lazy_gettext("This page has been open for too long. Nothing was lost: reload it and send the form again."),
     "rejected": lazy_gettext("This picture can't be used. Please try another one."),

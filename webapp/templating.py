@@ -7,8 +7,8 @@ from functools import lru_cache
 from zlib import crc32
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask import Flask, current_app
-from flask_babel import format_date, format_datetime, format_decimal, get_locale, gettext
+from flask import Flask, Response, current_app, request, url_for
+from flask_babel import format_date, format_decimal, format_time, get_locale, gettext
 from markupsafe import Markup
 
 from webapp.models import Event
@@ -17,16 +17,45 @@ from webapp.settings import ROOT
 
 LANGUAGES = {"en": "English", "fr": "Français"}
 ACCENTS = ("petrol", "ocean", "forest", "plum", "gold", "indigo")
-ICONS = ROOT / "static" / "vendor" / "icons"
+STATIC = ROOT / "static"
+ICONS = STATIC / "vendor" / "icons"
+WEEK, YEAR = 7 * 24 * 3600, 365 * 24 * 3600
 
 
 def init_app(app: Flask) -> None:
     """Give the app's templates their filters, functions and values."""
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters |= {"day": day, "moment": moment, "number": number, "percent": percent, "sentence": sentence, "merged": merged}
-    app.jinja_env.globals |= {"icon": icon, "accent_of": accent_of, "ratio_class": ratio_class}
+    app.jinja_env.filters |= {
+        "day": day,
+        "moment": moment,
+        "number": number,
+        "sentence": sentence,
+        "merged": merged,
+    }
+    app.jinja_env.globals |= {"asset": asset, "icon": icon, "accent_of": accent_of, "ratio_class": ratio_class}
     app.context_processor(_page_values)
+    app.after_request(_keep_assets)
+
+
+def asset(filename: str) -> str:
+    """The address of one of our static files, which changes with the file, so that browsers may keep it for a year."""
+    try:
+        state = (STATIC / filename).stat()
+    except OSError:
+        return url_for("static", filename=filename)
+    return url_for("static", filename=filename, v=f"{state.st_mtime_ns ^ state.st_size:x}"[-10:])
+
+
+def _keep_assets(response: Response) -> Response:
+    """Versioned files, and fonts, which styles name without one, are not asked for again on every page."""
+    if request.endpoint == "static" and response.status_code in (200, 304):
+        age = YEAR if "v" in request.args else WEEK if "/fonts/" in request.path else None
+        if age is not None:
+            response.cache_control.no_cache = None
+            response.cache_control.public = True
+            response.cache_control.max_age = age
+    return response
 
 
 @lru_cache(maxsize=128)
@@ -37,7 +66,8 @@ def _svg(name: str) -> str:
         return ""
     source = re.sub(r"<!--.*?-->", "", source, flags=re.DOTALL)
     source = re.sub(r'\sclass="[^"]*"', "", source, count=1)
-    return re.sub(r"\s+", " ", source).replace("<svg ", '<svg class="icon" aria-hidden="true" focusable="false" ', 1).strip()
+    attributes = 'class="icon" aria-hidden="true" focusable="false"'
+    return re.sub(r"\s+", " ", source).replace("<svg ", f"<svg {attributes} ", 1).strip()
 
 
 def icon(name: str) -> Markup:
@@ -64,27 +94,21 @@ def day(value: date | None, style: str = "long") -> str:
     return format_date(value, style) if value else ""
 
 
-def moment(value: datetime | None, event: Event | None = None, style: str = "medium") -> str:
-    """A moment in the event's own timezone, else in UTC."""
+def moment(value: datetime | None, event: Event | None = None) -> str:
+    """A moment in the event's own timezone, else in UTC: Jun 6, 2026, 10:55 PM."""
     if value is None:
         return ""
     try:
         zone = ZoneInfo(event.timezone) if event else ZoneInfo("UTC")
     except (ZoneInfoNotFoundError, ValueError):
         zone = ZoneInfo("UTC")
-    return format_datetime(value.astimezone(zone), style, rebase=False)
+    local = value.astimezone(zone)
+    return f"{format_date(local, 'medium', rebase=False)}, {format_time(local, 'short', rebase=False)}"
 
 
 def number(value: float) -> str:
     """A number with the separators of the reader's language."""
-    return format_decimal(value)
-
-
-def percent(part: int, whole: int) -> int:
-    """How many hundredths `part` is of `whole`, 100 only when nothing is left to do."""
-    if whole <= 0:
-        return 0
-    return 100 if part >= whole else min(99, part * 100 // whole)
+    return str(format_decimal(value))
 
 
 def merged(first: Mapping[str, object], second: Mapping[str, object]) -> dict[str, object]:

@@ -14,6 +14,7 @@ class Uploader {
     this.running = 0;
     this.total = 0;
     this.done = 0;
+    this.sums = { accepted: 0, duplicate: 0, rejected: 0, lost: 0 };
     this.input.addEventListener("change", () => { this.add(this.input.files); this.input.value = ""; });
     form.addEventListener("submit", (event) => { event.preventDefault(); event.stopPropagation(); this.add(this.input.files); }, true);
     this.acceptDrops(form.querySelector(".drop"));
@@ -73,28 +74,39 @@ class Uploader {
   /** A lost connection or a restart: the same file is sent again after a growing pause; twice is once, by its bytes. */
   again(item) {
     item.tries += 1;
-    if (item.tries >= TRIES) {
-      item.row.querySelector("[data-state]").textContent = this.words.sayFailed;
-      return this.finished();
-    }
+    if (item.tries >= TRIES) return this.lost(item);
     this.running -= 1;
     setTimeout(() => { this.waiting.unshift(item); this.next(); }, 1000 * 2 ** item.tries);
   }
 
-  /** The server's own words about the file take the row's place. */
-  answered(item, request) {
-    const answer = new DOMParser().parseFromString(request.responseText, "text/html").querySelector("li");
-    if (answer) item.row.replaceWith(answer);
-    else item.row.querySelector("[data-state]").textContent = this.words.sayFailed;
-    this.finished();
+  lost(item) {
+    item.row.querySelector("[data-state]").textContent = this.words.sayFailed;
+    item.row.querySelector("[data-state]").classList.add("is-bad");
+    this.finished("lost");
   }
 
-  finished() {
+  /** The server's own words about the file take the row's place, behind those that are still on their way. */
+  answered(item, request) {
+    const answer = new DOMParser().parseFromString(request.responseText, "text/html").querySelector("li[data-status]");
+    if (!answer) return this.lost(item);
+    item.row.remove();
+    this.list.append(answer);
+    this.finished(answer.dataset.status);
+  }
+
+  finished(status) {
     this.running -= 1;
     this.done += 1;
+    this.sums[status] += 1;
+    if (this.done === this.total) this.tidy();
     const live = document.querySelector("[data-live]");
     if (live && window.htmx && (this.done % 8 === 0 || this.done === this.total)) window.htmx.trigger(live, "wake");
     this.next();
+  }
+
+  /** At the end only what needs a look stays; the rest is in the photos below. */
+  tidy() {
+    for (const row of this.list.querySelectorAll('[data-status="accepted"]')) row.remove();
   }
 
   tell() {
@@ -103,6 +115,10 @@ class Uploader {
     this.summary.querySelector("progress").value = (this.done / this.total) * 100;
     this.summary.querySelector("[data-count]").textContent = this.words.sayCount
       .replace("%(done)s", this.done).replace("%(total)s", this.total);
+    this.summary.querySelector("[data-sum]").textContent = Object.entries(this.sums)
+      .filter(([, count]) => count)
+      .map(([status, count]) => this.words[`say${status[0].toUpperCase()}${status.slice(1)}`].replace("%s", count))
+      .join(" · ");
   }
 }
 

@@ -18,4 +18,5 @@ def init_app(app: Flask) -> None:
     for room in rooms:
         app.register_blueprint(room.blueprint)
         PERMISSIONS.update({f"{room.blueprint.name}.{name}": who for name, who in room.WHO.items()})
-        BODY_LIMITS.update({f"{room.blueprint.name}.{name}": size for name, size in getattr(room, "BODIES", {}).items()})
+        limits = getattr(room, "BODIES", {})
+        BODY_LIMITS.update({f"{room.blueprint.name}.{name}": size for name, size in limits.items()})

@@ -4,11 +4,11 @@ import random
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import make_response, redirect, render_template, request
+from flask import make_response, redirect, render_template
 from flask.typing import ResponseReturnValue
+from htmx_flask import request
 
 from webapp.errors import Unauthenticated
-from webapp.extensions import htmx
 from webapp.forms import PageForm
 from webapp.models import User
 from webapp.sessions import signed_in
@@ -35,19 +35,19 @@ def trigger(busy: bool) -> str:
 
 def unchanged(version: str) -> bool:
     """Whether the caller shows this version already; then the answer is an empty 204, which htmx leaves alone."""
-    return request.args.get("v") == version
+    return bool(request.args.get("v") == version)
 
 
 def refuse(form: PageForm, page: str, **values: Any) -> ResponseReturnValue:
     """A form that can't be taken: its error regions for htmx, the whole page with what was typed for everyone else."""
-    if htmx:
+    if request.htmx:
         return render_template("shared/_form_errors.html", form=form), 422
     return render_template(page, form=form, **values), 422
 
 
 def go(address: str) -> ResponseReturnValue:
     """On to another page, whether a browser or htmx asked."""
-    if htmx:
+    if request.htmx:
         response = make_response("", 204)
         response.headers["HX-Redirect"] = address
         return response

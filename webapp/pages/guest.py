@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
+from htmx_flask import request
 
 from webapp.errors import FindMeError, NotFound
-from webapp.extensions import htmx
 from webapp.forms import JoinAgainForm, JoinForm, SelfieForm
 from webapp.localisation import choose_language
 from webapp.models import Event, EventStatus, Membership, User
@@ -53,7 +53,7 @@ def photos(event: Event, membership: Membership) -> ResponseReturnValue:
 @blueprint.get("/photos/live")
 def live(event: Event, membership: Membership) -> ResponseReturnValue:
     """The live region alone; nothing where nothing changed."""
-    if not htmx:
+    if not request.htmx:
         return redirect(url_for("guest.photos", code=event.code))
     values = _live_values(membership)
     if unchanged(values["progress"].version):
@@ -86,9 +86,14 @@ def verdict(event: Event, membership: Membership, match_id: str) -> ResponseRetu
     said = request.form.get("verdict", "")
     with unit_of_work():
         matching.give_verdict(me(), match_id, said)
-    if htmx:
+    if request.htmx:
         return render_template("guest/_live.html", event=event, membership=membership, **_live_values(membership))
-    flash(gettext("Thank you. This photo is no longer among yours.") if said == "rejected" else gettext("Added to your photos."), "good")
+    flash(
+        gettext("Thank you. This photo is no longer among yours.")
+        if said == "rejected"
+        else gettext("Added to your photos."),
+        "good",
+    )
     return redirect(url_for("guest.photos", code=event.code), 303)
 
 
@@ -97,8 +102,9 @@ def selfie(event: Event, membership: Membership) -> ResponseReturnValue:
     """Another selfie; the one before stays until this one is accepted."""
     person = enrolment.own_person(membership)
     form = SelfieForm()
-    form.agreed_before = enrolment.active_consent(person) is not None
-    values = {"event": event, "agreed": form.agreed_before, "progress": gallery.progress_of(membership, person)}
+    if enrolment.active_consent(person) is not None:
+        del form.consent
+    values = {"event": event, "progress": gallery.progress_of(membership, person)}
     if not form.is_submitted():
         return render_template("guest/selfie.html", form=form, **values)
     try:
@@ -122,7 +128,7 @@ def _join(event: Event, user: User | None, form: JoinForm | JoinAgainForm) -> No
     """Account, place in the event, consent, selfie and session: all of it or nothing."""
     language = choose_language()
     if isinstance(form, JoinAgainForm) and form.reuse.data and user is not None:
-        rejoining.join_further(event, user, consent=True, language=language)
+        rejoining.join_further(event, user, consent=form.consent_version.data, language=language)
         return
     with selfies.staged(event, form.file.data.stream) as picture, unit_of_work():
         if isinstance(form, JoinForm):
@@ -134,18 +140,20 @@ def _join(event: Event, user: User | None, form: JoinForm | JoinAgainForm) -> No
                 language=language,
             )
             sign_in_links.send_link(membership.user, language)
-            sign_in(membership.user)
         else:
             membership = enrolment.join(event, me())
         person = enrolment.own_person(membership)
         enrolment.grant_consent(person, form.consent_version.data or "", language=language)
         selfies.receive_selfie(person, picture)
+        if user is None:
+            # Last, since a refusal above must leave the browser as it was, with the token of the form that it shows.
+            sign_in(membership.user)
 
 
 def _take_selfie(event: Event, membership: Membership, form: SelfieForm) -> None:
     with selfies.staged(event, form.file.data.stream) as picture, unit_of_work():
         person = enrolment.own_person(membership)
-        if form.consent.data:
+        if form.consent:
             enrolment.grant_consent(person, form.consent_version.data or "", language=choose_language())
         selfies.receive_selfie(person, picture)
 

@@ -33,7 +33,8 @@ def crop(match_id: str) -> Response:
     response.cache_control.private = True
     response.cache_control.max_age = 600
     response.add_etag()
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 @blueprint.get("/selfies/<selfie_id>")

@@ -1,14 +1,15 @@
 """What photographers see: their events, and one event with its upload, photos and guests, live."""
 
+import io
 from typing import Any
 
 import segno
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
+from htmx_flask import request
 
 from webapp.errors import FindMeError, Invalid, NotFound
-from webapp.extensions import htmx
 from webapp.forms import EventForm
 from webapp.links import join_url
 from webapp.models import Event, Membership, PhotoStatus
@@ -56,20 +57,20 @@ def new() -> ResponseReturnValue:
 
 
 @blueprint.get("/events/<event_id>")
-def event(event: Event, membership: Membership) -> ResponseReturnValue:
+def event(event: Event, **_: Membership) -> ResponseReturnValue:
     """The event's dashboard; its live region is the same file that `live` answers."""
     return render_template("studio/event.html", join_url=join_url(event), **_live_values(event))
 
 
 @blueprint.get("/events/<event_id>/live")
-def live(event: Event, membership: Membership) -> ResponseReturnValue:
+def live(event: Event, **_: Membership) -> ResponseReturnValue:
     """The live region alone; nothing where nothing changed."""
-    if not htmx:
+    if not request.htmx:
         return redirect(url_for("studio.event", event_id=event.public_id))
     progress = desk.progress_of_event(event)
     if unchanged(progress.version):
         return "", 204
-    return render_template("studio/_live.html", **_live_values(event))
+    return render_template("studio/_answer.html", **_live_values(event))
 
 
 @blueprint.post("/events/<event_id>/photos")
@@ -80,7 +81,7 @@ def upload(event: Event, membership: Membership) -> ResponseReturnValue:
         raise Invalid(code="no_files")
     user = membership.user
     results = [uploads.receive_photo(event, user, file.filename or "", file.stream) for file in files]
-    page = "studio/_upload_rows.html" if htmx else "studio/uploaded.html"
+    page = "studio/_upload_rows.html" if request.htmx else "studio/uploaded.html"
     return render_template(page, event=event, results=results)
 
 
@@ -89,14 +90,14 @@ def rematch(event: Event, membership: Membership) -> ResponseReturnValue:
     """Search again for everyone."""
     with unit_of_work():
         matching.request_rematch(event, membership.user)
-    if htmx:
-        return render_template("studio/_live.html", **_live_values(event))
+    if request.htmx:
+        return render_template("studio/_answer.html", **_live_values(event))
     flash(gettext("We are searching again for everyone. You can leave this page."), "good")
     return redirect(url_for("studio.event", event_id=event.public_id), 303)
 
 
 @blueprint.post("/events/<event_id>/retry")
-def retry(event: Event, membership: Membership) -> ResponseReturnValue:
+def retry(event: Event, **_: Membership) -> ResponseReturnValue:
     """Try failed photos again: one (`?photo=`), or all."""
     with unit_of_work():
         count = uploads.retry_failed(event, request.args.get("photo"))
@@ -105,17 +106,17 @@ def retry(event: Event, membership: Membership) -> ResponseReturnValue:
 
 
 @blueprint.get("/events/<event_id>/qr.<kind>")
-def qr(event: Event, membership: Membership, kind: str) -> Response:
+def qr(event: Event, kind: str, **_: Membership) -> Response:
     """The join link as a QR code: SVG for the screen, PNG to print."""
     if kind not in QR_TYPES:
         raise NotFound(code="not_found")
-    response = Response(mimetype=QR_TYPES[kind])
+    drawn = io.BytesIO()
     code = segno.make(join_url(event), error="m", micro=False)
     if kind == "svg":
-        code.save(response.stream, kind="svg", border=2, xmldecl=False, svgns=True)
+        code.save(drawn, kind="svg", border=0, xmldecl=False, svgns=True)
     else:
-        code.save(response.stream, kind="png", scale=24, border=4)
-    return response
+        code.save(drawn, kind="png", scale=24, border=4)
+    return Response(drawn.getvalue(), mimetype=QR_TYPES[kind])
 
 
 def _live_values(event: Event) -> dict[str, Any]:
