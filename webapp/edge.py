@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from flask import Flask, jsonify, redirect, render_template, url_for
@@ -61,7 +62,10 @@ def answer(error: FindMeError) -> ResponseReturnValue:
 
 def _to_sign_in() -> ResponseReturnValue:
     """People who have to sign in first come back to where they wanted to go, if that was a page."""
-    wanted = request.full_path.rstrip("?") if request.method == "GET" and not request.htmx else None
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+    if request.htmx:
+        # A fragment is no place to come back to: the page that asked for it is.
+        wanted = urlsplit(request.htmx.current_url or "").path or None
     target = url_for("auth.sign_in", next=wanted) if wanted else url_for("auth.sign_in")
     if request.htmx:
         return "", 401, {"HX-Redirect": target}

@@ -13,7 +13,8 @@ from webapp.forms import PageForm
 from webapp.models import User
 from webapp.sessions import signed_in
 
-BUSY_SECONDS, IDLE_SECONDS = 1.3, 15.0
+QUICK, BUSY, IDLE = 0.4, 1.3, 15.0
+"""Seconds between two questions: while a selfie is judged, while work goes on, and otherwise."""
 
 
 def me() -> User:
@@ -24,13 +25,12 @@ def me() -> User:
     return user
 
 
-def trigger(busy: bool) -> str:
+def trigger(pace: float) -> str:
     """When a live region asks again: soon while work goes on, now and then otherwise, never all at the same moment.
 
     `wake` is what the page sends when its tab comes to the front again, or when it knows that something changed.
     """
-    seconds = (BUSY_SECONDS if busy else IDLE_SECONDS) * random.uniform(0.85, 1.25)
-    return f"every {round(seconds * 1000)}ms, wake"
+    return f"every {round(pace * random.uniform(0.85, 1.25) * 1000)}ms, wake"
 
 
 def unchanged(version: str) -> bool:
@@ -59,6 +59,9 @@ def safe_next(wanted: str | None, otherwise: str) -> str:
     if not wanted:
         return otherwise
     parts = urlsplit(wanted)
-    if parts.scheme or parts.netloc or not wanted.startswith("/") or wanted.startswith(("//", "/\\")) or "\\" in wanted:
+    if parts.scheme or parts.netloc or not wanted.startswith("/") or wanted.startswith("//"):
+        return otherwise
+    # Browsers take a backslash for a slash, and drop control characters before they look.
+    if "\\" in wanted or not wanted.isprintable():
         return otherwise
     return wanted

@@ -11,7 +11,7 @@ from webapp.errors import FindMeError, NotFound
 from webapp.forms import JoinAgainForm, JoinForm, SelfieForm
 from webapp.localisation import choose_language
 from webapp.models import Event, EventStatus, Membership, User
-from webapp.pages.common import go, me, refuse, trigger, unchanged
+from webapp.pages.common import BUSY, IDLE, QUICK, go, me, refuse, trigger, unchanged
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.services import enrolment, events, gallery, marking, matching, rejoining, selfies, sign_in_links
@@ -19,7 +19,7 @@ from webapp.sessions import sign_in, signed_in
 
 blueprint = Blueprint("guest", __name__, url_prefix="/e/<code>")
 
-WHO = dict.fromkeys(("photos", "live", "photo", "verdict", "selfie", "search_again"), Who.MEMBER)
+WHO = dict.fromkeys(("photos", "live", "photo", "verdict", "selfie", "search_again", "withdraw"), Who.MEMBER)
 WHO["landing"] = Who.ANYONE
 BODIES = {"landing": SELFIE_BODY, "selfie": SELFIE_BODY}
 
@@ -124,6 +124,15 @@ def search_again(event: Event, membership: Membership) -> ResponseReturnValue:
     return redirect(url_for("guest.photos", code=event.code), 303)
 
 
+@blueprint.post("/withdraw")
+def withdraw(event: Event, membership: Membership) -> ResponseReturnValue:
+    """Take consent back: selfies, what was computed of them and all matches are erased at once."""
+    with unit_of_work():
+        selfies.withdraw(enrolment.own_person(membership))
+    flash(gettext("Done: your selfie and everything that was found with it are deleted."), "good")
+    return redirect(url_for("guest.photos", code=event.code), 303)
+
+
 def _join(event: Event, user: User | None, form: JoinForm | JoinAgainForm) -> None:
     """Account, place in the event, consent, selfie and session: all of it or nothing."""
     language = choose_language()
@@ -165,5 +174,5 @@ def _live_values(membership: Membership) -> dict[str, Any]:
         "progress": progress,
         "photos": gallery.my_photos(person),
         "questions": gallery.questions(person),
-        "trigger": trigger(progress.busy),
+        "trigger": trigger(QUICK if progress.checking else BUSY if progress.searching else IDLE),
     }

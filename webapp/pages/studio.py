@@ -9,11 +9,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 from htmx_flask import request
 
+from webapp.columns import is_row_id
 from webapp.errors import FindMeError, Invalid, NotFound
 from webapp.forms import EventForm
 from webapp.links import join_url
 from webapp.models import Event, Membership, PhotoStatus
-from webapp.pages.common import me, refuse, trigger, unchanged
+from webapp.pages.common import BUSY, IDLE, me, refuse, trigger, unchanged
 from webapp.permissions import PHOTOS_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.services import events, matching, uploads
@@ -123,7 +124,7 @@ def _live_values(event: Event) -> dict[str, Any]:
     progress = desk.progress_of_event(event)
     status = request.args.get("status", "")
     wanted = PhotoStatus(status) if status in [word.value for word in PhotoStatus] else None
-    before = request.args.get("before", type=int)
+    before = request.args.get("before", type=_row_id)
     photos = desk.photos_of(event, status=wanted, limit=desk.PAGE + 1, before=before)
     return {
         "event": event,
@@ -134,8 +135,15 @@ def _live_values(event: Event) -> dict[str, Any]:
         "next_page": photos[desk.PAGE - 1].id if len(photos) > desk.PAGE else None,
         "guests": desk.guests_of(event),
         # A page of older photos stands still, so that nothing is swapped under the reader.
-        "trigger": trigger(progress.busy) if before is None else None,
+        "trigger": trigger(BUSY if progress.busy else IDLE) if before is None else None,
     }
+
+
+def _row_id(value: str) -> int:
+    """A row's key in an address; whatever can be none counts as absent."""
+    if not is_row_id(int(value)):
+        raise ValueError(value)
+    return int(value)
 
 
 def _filters(progress: desk.EventProgress) -> list[tuple[str | None, str, int]]:

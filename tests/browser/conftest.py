@@ -1,0 +1,119 @@
+"""A real browser on the real product: the one that `make test` found or brought, with a camera that shows a real face."""
+
+import io
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageOps
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+
+from tests.actors import selfie
+from tests.product import ROOT, Product, demo_facts, running
+
+QUIET = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+    "--disable-gpu",
+]
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+# Chromium and htmx write every answer of 400 and above to the console; refusals are answers, not faults.
+REFUSAL = re.compile(r"the server responded with a status of 4|Response Status Error Code 4")
+OpenPage = Callable[..., Page]
+
+
+def _chromium() -> Path | None:
+    """Where Chromium is; None means Playwright's own. Skips where there is none at all."""
+    noted = ROOT / ".venv" / "browser"
+    named = noted.read_text().strip() if noted.exists() else shutil.which("chromium") or ""
+    if not named:
+        pytest.skip("there is no Chromium here, and none could be had: `make test` says so, too")
+    return None if named == "playwright" else Path(named)
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """The product with its demo event."""
+    with running(tmp_path_factory.mktemp("product"), DEMO="1") as product:
+        demo_facts(product)
+        yield product
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def camera() -> Iterator[Path]:
+    """What the browser's camera shows: Grace's selfie, as raw video that needs no encoder."""
+    folder = Path(tempfile.mkdtemp(prefix="findme-camera-"))
+    picture = ImageOps.fit(Image.open(io.BytesIO(selfie("grace"))).convert("RGB"), (1280, 960), centering=(0.5, 0.35))
+    luma, blue, red = picture.convert("YCbCr").split()
+    frame = b"FRAME\n" + _limited(luma, 235) + _halved(blue) + _halved(red)
+    path = folder / "camera.y4m"
+    path.write_bytes(b"YUV4MPEG2 W1280 H960 F10:1 Ip A1:1 C420mpeg2\n" + frame * 2)
+    yield path
+    shutil.rmtree(folder)
+
+
+def _limited(plane: Image.Image, top: int) -> bytes:
+    return plane.point(lambda value: int(16 + value * (top - 16) / 255)).tobytes()
+
+
+def _halved(plane: Image.Image) -> bytes:
+    small = plane.resize((plane.width // 2, plane.height // 2), Image.Resampling.BOX)
+    return _limited(small, 240)
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright, camera: Path) -> Iterator[Browser]:
+    arguments = [
+        *QUIET,
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={camera}",
+    ]
+    browser = playwright.chromium.launch(
+        executable_path=_chromium(), args=arguments, headless=True, chromium_sandbox=False
+    )
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser, product: Product) -> Iterator[OpenPage]:
+    """Open a page of the product in a browser of its own; at the end nothing may have gone wrong in it.
+
+    What went wrong: an error in the console, a script that threw, or a request to any other host.
+    """
+    contexts: list[BrowserContext] = []
+    trouble: list[str] = []
+
+    def open_(path: str, *, camera: bool = True, **options: object) -> Page:
+        settings = {"viewport": PHONE, "locale": "en-GB", "base_url": product.url} | options
+        context = chromium.new_context(**settings, permissions=["camera"] if camera else [])
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: message.type == "error" and trouble.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: trouble.append(f"script: {error}"))
+        page.on("request", lambda request: _is_ours(request.url, product) or trouble.append(f"asked {request.url}"))
+        page.goto(path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert [line for line in trouble if not REFUSAL.search(line)] == []
+
+
+def _is_ours(url: str, product: Product) -> bool:
+    return url.startswith((product.url, "data:", "blob:"))

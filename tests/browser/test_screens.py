@@ -1,0 +1,80 @@
+"""What holds for every screen: axe finds nothing in either theme, nothing scrolls sideways, nothing shifts."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import DESKTOP, PHONE, OpenPage
+from tests.browser.test_journey import SHOWN, sign_in
+from tests.product import Product, demo_facts
+
+pytestmark = pytest.mark.browser
+
+SMALLEST = {"width": 320, "height": 640}
+
+
+def guest_screens(open_page: OpenPage, product: Product, **options: object) -> Iterator[Page]:
+    facts = demo_facts(product)
+    yield open_page("/", **options)
+    yield open_page("/e/DEMO2026", **options)
+    page = open_page("/sign-in", **options)
+    yield page
+    sign_in(page, facts["guest"])
+    page.wait_for_url("**/photos")
+    expect(page.locator(SHOWN).first).to_be_visible(timeout=30_000)
+    yield page
+    page.locator(f"{SHOWN} a").first.click()
+    page.wait_for_url("**/photos/*")
+    yield page
+    page.goto("/e/DEMO2026/selfie")
+    yield page
+    page.goto("/nothing-here")
+    yield page
+
+
+def studio_screens(open_page: OpenPage, product: Product, **options: object) -> Iterator[Page]:
+    page = open_page("/sign-in", **options)
+    sign_in(page, demo_facts(product)["photographer"])
+    page.wait_for_url("**/studio/")
+    yield page
+    page.get_by_role("link", name="Garden Party").first.click()
+    expect(page.locator("#tiles > li").first).to_be_visible()
+    yield page
+    page.goto("/studio/events/new")
+    yield page
+    admin = open_page("/sign-in", **options)
+    sign_in(admin, demo_facts(product)["admin"])
+    admin.goto("/admin/")
+    yield admin
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("screens", [guest_screens, studio_screens], ids=["guest", "studio"])
+def test_axe_finds_nothing(open_page: OpenPage, product: Product, theme: str, screens) -> None:  # type: ignore[no-untyped-def]
+    for page in screens(open_page, product, color_scheme=theme, viewport=PHONE, reduced_motion="reduce"):
+        result = Axe().run(page, options={"resultTypes": ["violations"]})
+        found = [f"{rule['id']}: {rule['nodes'][0]['html'][:160]}" for rule in result.response["violations"]]
+        assert found == [], page.url
+
+
+@pytest.mark.parametrize("viewport", [SMALLEST, PHONE, DESKTOP], ids=["320", "390", "1280"])
+@pytest.mark.parametrize("screens", [guest_screens, studio_screens], ids=["guest", "studio"])
+def test_nothing_scrolls_sideways(open_page: OpenPage, product: Product, viewport: dict[str, int], screens) -> None:  # type: ignore[no-untyped-def]
+    for page in screens(open_page, product, viewport=viewport):
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, page.url
+
+
+def test_my_photos_do_not_shift_while_they_load(open_page: OpenPage, product: Product) -> None:
+    page = open_page("/sign-in?next=/e/DEMO2026/photos")
+    sign_in(page, demo_facts(product)["guest"])
+    page.wait_for_url("**/photos")
+    page.wait_for_load_state("networkidle")
+    shift = page.evaluate(
+        """() => new Promise(done => new PerformanceObserver(list => done(
+             list.getEntries().filter(e => !e.hadRecentInput).reduce((sum, e) => sum + e.value, 0)
+           )).observe({type: "layout-shift", buffered: true}) || setTimeout(() => done(0), 500))"""
+    )
+    assert shift < 0.05
