@@ -18,14 +18,18 @@ from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
+from jobs.upkeep import put_back_lost
+
 # Long enough for any cleaning, short enough that a worker killed while it held the lock stops nobody for long
 # (RQ's own lock lasts 15 minutes).
 LOCK_SECONDS = 20
 
 
 def find_dead(connection: Redis) -> set[str]:
-    """Names of workers that have running jobs to their name and are no more."""
+    """Names of workers that are registered or have running jobs to their name, and are no more."""
+    prefix = Worker.redis_worker_namespace_prefix
     names = {name for _, _, _, name in _running(connection)}
+    names |= {key.removeprefix(prefix) for key in Worker.all_keys(connection=connection)}
     return {name for name in names if not _is_alive(connection, name)}
 
 
@@ -121,7 +125,8 @@ def main(names: list[str]) -> int:
     except Exception as error:
         # The leases of the rows run out by themselves; the jobs must go back all the same.
         print(f"reaper: claims of {', '.join(names)} are left to run out: {error!r}", file=sys.stderr)  # noqa: T201
-    count = reap(Redis.from_url(Settings.from_env().redis_url), names)
+    connection = Redis.from_url(Settings.from_env().redis_url)
+    count = reap(connection, names) + put_back_lost(connection, at_once=True)
     print(f"reaper: handed back {count} job(s) of {', '.join(names)}")  # noqa: T201
     return 0
 

@@ -3,6 +3,7 @@
 import faulthandler
 import importlib
 import logging
+import os
 import random
 import signal
 import sys
@@ -29,7 +30,7 @@ class CallTimeoutError(Exception):
 class Rider(_Base):
     """The half of the worker that lives in the horse."""
 
-    # Called once by a new horse, before its first order, where it exists: load here what jobs will need.
+    # Called once by a new horse, before its first order: it loads what jobs will need. A horse that can't is none.
     warm_up = "jobs.tasks.warm_up"
     # A horse leaves after so many jobs or above so much memory, so that what native libraries leak ends with it.
     horse_jobs = 1000
@@ -38,8 +39,10 @@ class Rider(_Base):
     def ride(self, line: Line) -> None:
         """Run what the worker orders until it hangs up."""
         self._is_horse = True
+        os.environ["RQ_WORKER_ID"] = self.name  # as RQ's own workers do; claims on rows carry it
         faulthandler.enable()  # a crash in native code then says where
-        self._call_function(self.warm_up, [], 0)
+        if not self._call_function(self.warm_up, [], 0):
+            return  # the worker sees that no horse comes up, and takes no jobs meanwhile
         line.send({"ready": True})
         done = 0
         while (order := line.receive()) is not None:
@@ -82,14 +85,9 @@ class Rider(_Base):
         module, _, name = path.rpartition(".")
         log = logging.getLogger("rq.worker")
         try:
-            function = getattr(importlib.import_module(module), name, None)
-            if function is None:
-                return False
+            function = getattr(importlib.import_module(module), name)
             with self.death_penalty_class(seconds, CallTimeoutError):
                 function(*arguments)
-        except ModuleNotFoundError as error:
-            log.debug("Worker %s: no %s (%s)", self.name, path, error)
-            return False
         except Exception:
             log.exception("Worker %s: %s failed", self.name, path)
             return False

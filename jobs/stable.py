@@ -11,7 +11,11 @@ from jobs.horse import Horse, HorseGoneError, Message
 if TYPE_CHECKING:
     from jobs.rider import Rider
 
-    _Base = Rider
+    class _Base(Rider):
+        """What `Worker` brings along."""
+
+        def _heartbeat_if_due(self) -> None: ...
+        def _nap(self, seconds: float) -> None: ...
 else:
     _Base = object
 
@@ -20,6 +24,7 @@ class Stable(_Base):
     """The half of the worker that looks after the horse."""
 
     _horse: Horse | None = None
+    _failed_starts = 0
     # How long a new horse may take to load the app and the models.
     warm_up_seconds = 180
     # How long sweeping and the like may take, in the horse by alarm and from here by force.
@@ -71,7 +76,29 @@ class Stable(_Base):
         horse.ordered_at = time.monotonic()
         return horse
 
-    def _await_report(self, horse: Horse, seconds: float, patience: float) -> Message | None:
+    def _has_ready_horse(self) -> bool:
+        """Whether a horse is there that can take a job; waits a second for one that is loading.
+
+        Without this, an installation whose app can't be loaded would take job after job and fail them all.
+        """
+        horse = self._have_horse()
+        try:
+            if horse.ready_at is None:
+                self._await_report(horse, 0, 1.0, until_ready=True)
+        except HorseGoneError:
+            self._failed_starts += 1
+            pause = min(2.0**self._failed_starts, 30.0)
+            self.log.error("Worker %s: no horse comes up, taking no jobs, trying again in %d s", self.name, pause)
+            self._dismiss_horse()
+            self._nap(pause)
+            return False
+        if horse.ready_at is not None:
+            self._failed_starts = 0
+        return horse.ready_at is not None
+
+    def _await_report(
+        self, horse: Horse, seconds: float, patience: float, *, until_ready: bool = False
+    ) -> Message | None:
         """What the horse says of its order within the next `patience` seconds, if anything.
 
         Raises:
@@ -82,6 +109,8 @@ class Stable(_Base):
             report = horse.line.receive(min(patience - passed, 1.0))
             if report and "ready" in report:
                 horse.ready_at = time.monotonic()
+                if until_ready:
+                    return None
             elif report:
                 return report
             elif horse.has_ended():

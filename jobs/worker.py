@@ -31,7 +31,7 @@ from jobs import reaper
 from jobs.horse import HorseGoneError, Message
 from jobs.rider import Rider
 from jobs.stable import Stable
-from jobs.upkeep import enqueue_due
+from jobs.upkeep import enqueue_due, put_back_lost
 
 _AWAY = (RedisConnectionError, RedisTimeoutError)
 _OUR_DEFAULTS = {
@@ -77,8 +77,7 @@ class Worker(Stable, Rider, rq.worker.Worker):
         with contextlib.suppress(HorseGoneError):
             self._order({"job": job.id, "queue": queue.name, "execution": execution.id})
         self.monitor_work_horse(job, queue, execution)
-        with self._redis_may_be_away():
-            self.set_state(WorkerStatus.IDLE)
+        self.set_state(WorkerStatus.IDLE)
 
     def prepare_execution(self, job: Job) -> Execution:
         """RQ's, holding on to the job while Redis restarts: it has left its queue already and is nowhere else."""
@@ -149,7 +148,8 @@ class Worker(Stable, Rider, rq.worker.Worker):
         while not self._stop_requested:
             try:
                 self._look_after_things()
-                return self._dequeue(timeout)
+                if self._has_ready_horse():
+                    return self._dequeue(timeout)
             except DequeueTimeout:
                 if max_idle_time is not None and time.monotonic() - idle_since >= max_idle_time:
                     return None
@@ -185,6 +185,7 @@ class Worker(Stable, Rider, rq.worker.Worker):
     def _nap(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not self._stop_requested and time.monotonic() < deadline:
+            self._heartbeat_if_due()
             time.sleep(0.1)
 
     # --- upkeep ---
@@ -193,18 +194,25 @@ class Worker(Stable, Rider, rq.worker.Worker):
         """RQ's cleaning, the dead's work handed back, the sweep for rows that wait. Nothing here ends a worker."""
         try:
             self._register_again()
+            self._help_the_dead()
             super().run_maintenance_tasks()
-            dead = reaper.find_dead(self.connection) - {self.name}
-            if dead:
-                self._call("jobs.reaper.release_claims", sorted(dead))
-                count = reaper.reap(self.connection, dead)
-                self.log.warning("Worker %s: took back %d job(s) of dead workers %s", self.name, count, sorted(dead))
         except _AWAY as error:
             self.log.error("Worker %s: upkeep put off, Redis is away (%s)", self.name, error)
         except Exception:
             self.log.exception("Worker %s: upkeep failed", self.name)
         self.last_cleaned_at = now()  # type: ignore[assignment]  # RQ leaves its type to be guessed
         self._call(self.sweep)
+
+    def _help_the_dead(self) -> None:
+        """Hand back what workers that are no more were working on."""
+        dead = reaper.find_dead(self.connection) - {self.name}
+        if dead:
+            self._call("jobs.reaper.release_claims", sorted(dead))
+            count = reaper.reap(self.connection, dead)
+            self.log.warning("Worker %s: took back %d job(s) of dead workers %s", self.name, count, sorted(dead))
+        lost = put_back_lost(self.connection, at_once=bool(dead))
+        if lost:
+            self.log.warning("Worker %s: put back %d lost job(s)", self.name, lost)
 
     def clean_registries(self) -> None:
         """As RQ does, with a lock that a killed worker does not hold for 15 minutes."""
@@ -232,6 +240,11 @@ class Worker(Stable, Rider, rq.worker.Worker):
     def _heartbeat_if_due(self) -> None:
         if self.last_heartbeat is None or (now() - self.last_heartbeat).total_seconds() >= self.job_monitoring_interval:
             self.heartbeat()
+
+    def set_state(self, state: str, pipeline: Any = None) -> None:
+        """RQ's; the state is for display, and a Redis that is away is no reason to end."""
+        with self._redis_may_be_away():
+            super().set_state(state, pipeline)
 
     def check_for_suspension(self, burst: bool) -> None:
         """RQ's; a Redis that is away is no reason to end."""

@@ -1,7 +1,9 @@
 """The Redis-compatible server that `make run` brings along: Valkey, from a wheel, on a Unix socket of one's own."""
 
+import contextlib
 import hashlib
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -22,11 +24,23 @@ LONGEST_PATH = 100
 
 
 def socket_path(data_dir: Path) -> Path:
-    """In DATA_DIR, or where that is too deep in a short folder that only this user may enter."""
+    """In DATA_DIR, or where that won't do in a short folder that only this user may enter.
+
+    It won't do when it is too long, nor with a blank in it: redis-py takes what the server says of a connection apart
+    at blanks, and the path is part of that.
+    """
     path = data_dir / "redis.sock"
-    if len(os.fsencode(path)) <= LONGEST_PATH:
+    if len(os.fsencode(path)) <= LONGEST_PATH and re.fullmatch(r"[\w/.+@-]+", str(path), re.ASCII):
         return path
     return _private_folder(hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]) / "redis.sock"
+
+
+def tidy(path: Path, data_dir: Path) -> None:
+    """Take the socket's own folder away again."""
+    if path.parent != data_dir:
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
 
 
 def url(path: Path) -> str:

@@ -81,7 +81,10 @@ def open_installation() -> Iterator[Installation]:
             notice = "" if port == wished.port else f"Port {wished.port} is taken, so this is port {port}."
             # Read again, so that a wish for ENVIRONMENT counts more than what we wrote down.
             settings = Settings.from_env().model_copy(update=chosen)
-            yield Installation(settings, listener, owns_redis, socket_path, notice)
+            try:
+                yield Installation(settings, listener, owns_redis, socket_path, notice)
+            finally:
+                embedded_redis.tidy(socket_path, data_dir)
 
 
 @contextlib.contextmanager

@@ -50,6 +50,7 @@ class Supervisor:
         self._stops = 0
         self._guard = Guard()
         self._children: list[Child] = []
+        self._is_up = False
         self._code_seen = 0.0
         self._code_looked = 0.0
 
@@ -115,12 +116,15 @@ class Supervisor:
         for worker in workers:
             self._launch(worker)
         self._wait_until_ready(web)
-        demo = self._run_once("demo", "findme", "demo")
-        if demo.status:
+        if not self._settings.demo:
+            say(f"FindMe is up: {self._settings.public_url} (Ctrl-C stops it)")
+        elif (demo := self._run_once("demo", "findme", "demo")).status:
+            say(f"FindMe is up: {self._settings.public_url} (Ctrl-C stops it)")
             say(f"The demo event could not be made; {demo.log} says why.")
         else:
             say(demo.log.read_text(errors="replace").rstrip())
-        say(f"\nFindMe is up: {self._settings.public_url}    Logs: {self._here.logs}    Stop with Ctrl-C.\n")
+        say(f"  Logs             {self._here.logs}\n")
+        self._is_up = True
 
     def _launch(self, child: Child) -> None:
         child.start()
@@ -142,9 +146,11 @@ class Supervisor:
     def _wait_until_ready(self, web: Child) -> None:
         deadline = time.monotonic() + _READY_WITHIN
         while not self._is_ready():
-            if web.quick_deaths >= 3 or time.monotonic() > deadline:
-                raise StartFailed(f"The web server does not come up. The end of {web.log}:\n{web.last_words()}")
-            self._tick()
+            self._pause(0.4)
+            broken = next((child for child in self._children if child.quick_deaths >= 3), None)
+            if broken or time.monotonic() > deadline:
+                guilty = broken or web
+                raise StartFailed(f"{guilty.name} does not come up. The end of {guilty.log}:\n{guilty.last_words()}")
 
     def _is_ready(self) -> bool:
         try:
@@ -172,6 +178,11 @@ class Supervisor:
             self._restart_workers_on_change()
         time.sleep(_TICK)
 
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self._tick()
+
     def _look_up(self) -> None:
         """Bury the dead, start them anew, pass on what they said."""
         for child in list(self._children):
@@ -182,8 +193,10 @@ class Supervisor:
                 self._children.remove(child)
             elif child.process is None and time.monotonic() >= child.due:
                 child.start()
+            # Until all parts are up, complaints about the missing ones are no news; they are in the logs.
             for line in child.news(everything=self._dev):
-                say(f"{child.name:>9} | {line}")
+                if self._is_up and child.name != "redis":
+                    say(f"{child.name:>9} | {line}")
 
     def _mourn(self, child: Child, status: int) -> None:
         if child.once or child.asked_to_stop:
@@ -251,4 +264,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)  # all is ended and closed; taking the imported app apart would only take another second

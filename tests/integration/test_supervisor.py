@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -32,7 +33,14 @@ class Run:
             command or COMMAND,
             cwd=ROOT,
             env=inherited
-            | {"DATA_DIR": str(data_dir), "PORT": str(port), "MATCHING_PROCESSES": "1", "WORKERS": "1", **env},
+            | {
+                "DATA_DIR": str(data_dir),
+                "PORT": str(port),
+                "MATCHING_PROCESSES": "1",
+                "WORKERS": "1",
+                "DEMO": "0",
+                **env,
+            },
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -46,12 +54,12 @@ class Run:
 
     @property
     def url(self) -> str:
-        found = re.search(r"FindMe is up: (http://localhost:\d+)", self.text)
+        found = re.search(r"PUBLIC_URL='(.*)'", (self.data_dir / "findme.env").read_text())
         assert found, self.text
         return found[1]
 
     def wait_until_up(self) -> "Run":
-        until(lambda: "FindMe is up" in self.text or self.process.poll() is not None, 120)
+        until(lambda: "  Logs  " in self.text or self.process.poll() is not None, 120)
         assert self.process.poll() is None, self.text
         self.meet()
         return self
@@ -107,10 +115,11 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def begin(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+def begin(tmp_path: Path, models: Path) -> Iterator[Callable[..., Run]]:
     runs: list[Run] = []
 
     def start(name: str = "data", port: int | None = None, **options: object) -> Run:
+        shutil.copytree(models, tmp_path / name / "models")
         runs.append(Run(tmp_path / name, port or free_port(), **options))  # type: ignore[arg-type]
         return runs[-1]
 
@@ -122,12 +131,19 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    run = Run(tmp_path_factory.mktemp("shared") / "data", free_port())
+    """One that most tests share, with all of what people get."""
+    run = Run(tmp_path_factory.mktemp("shared") / "data", free_port(), DEMO="1")
     try:
         yield run.wait_until_up()
     finally:
         run.clear()
         print(run.text)
+
+
+@pytest.fixture(scope="module")
+def models(running: Run) -> Path:
+    """Face models that are folded already, which saves each further start some seconds."""
+    return running.data_dir / "models"
 
 
 def redis_of(run: Run) -> Redis:
@@ -224,8 +240,8 @@ def test_being_told_to_end_while_starting_leaves_nothing(begin: Callable[..., Ru
     assert "Traceback" not in run.text
 
 
-def test_sigkill_leaves_nothing_even_with_a_long_path(begin: Callable[..., Run]) -> None:
-    run = begin(name="d" * 120).wait_until_up()
+def test_sigkill_leaves_nothing_even_with_a_long_path_with_blanks(begin: Callable[..., Run]) -> None:
+    run = begin(name="é d" * 40).wait_until_up()
     run.process.kill()
     run.process.wait()
     until(lambda: not run.left(), 5)

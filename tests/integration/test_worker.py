@@ -43,14 +43,21 @@ def photos(redis: Redis) -> Queue:
     return Queue("photos", connection=redis, serializer=JSONSerializer)
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first worker leaves the folded face models for the next."""
+    return tmp_path_factory.mktemp("models")
+
+
 @pytest.fixture
-def start(server: Valkey, tmp_path: Path) -> Iterator[Start]:
+def start(server: Valkey, tmp_path: Path, models: Path) -> Iterator[Start]:
     """Starts workers and sees that nothing of them is left."""
     started: list[psutil.Process] = []
     popen: list[subprocess.Popen[bytes]] = []
     family: set[psutil.Process] = set()
     data_dir = tmp_path / "data"
     data_dir.mkdir()
+    (data_dir / "models").symlink_to(models)
     env = os.environ | {"DATA_DIR": str(data_dir), "REDIS_URL": server.url, "PYTHONPATH": str(ROOT)}
     env |= {"ENVIRONMENT": "development", "SECRET_KEY": "x" * 40}
 
@@ -150,6 +157,13 @@ def test_a_job_stuck_in_native_code_is_ended_from_outside(start: Start, photos: 
     assert pids(redis, "stuck") != pids(redis, "after")
 
 
+def test_a_worker_whose_app_does_not_load_takes_no_jobs(start: Start, photos: Queue) -> None:
+    start([word.replace("jobs.worker.Worker", TOYS + "BrokenWorker") for word in LITERAL])
+    jobs = [put(photos, "load_once", "seen", retry=None) for _ in range(3)]
+    time.sleep(6)
+    assert [status(job) for job in jobs] == [JobStatus.QUEUED] * 3
+
+
 def test_the_horse_is_renewed_after_its_time(start: Start, photos: Queue, redis: Redis) -> None:
     start(QUICK)
     jobs = [put(photos, "load_once", "seen") for _ in range(7)]
@@ -198,6 +212,13 @@ def test_a_job_that_was_taken_but_not_begun_is_not_lost(start: Start, photos: Qu
     assert taken
     dead.prepare_execution(taken)
     assert reaper.reap(redis, {"dead"}) == 1
+    start(LITERAL)
+    until(lambda: status(job) == JobStatus.FINISHED)
+
+
+def test_a_job_that_left_its_queue_and_came_nowhere_is_put_back(start: Start, photos: Queue, redis: Redis) -> None:
+    job = put(photos, "load_once", "seen")
+    redis.lpop(photos.key)  # taken by a worker that was killed in that very moment
     start(LITERAL)
     until(lambda: status(job) == JobStatus.FINISHED)
 

@@ -27,6 +27,17 @@ class QuickWorker(Worker):
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
 
 
+class BrokenWorker(QuickWorker):
+    """Its app can't be loaded."""
+
+    warm_up = "tests.integration.toy_jobs.fail_at_start"
+
+
+def fail_at_start() -> None:
+    """What an app does that cannot be loaded."""
+    raise RuntimeError("no app today")
+
+
 def _note(key: str, value: object) -> None:
     job = get_current_job()
     assert job
