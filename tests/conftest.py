@@ -1,10 +1,10 @@
 """What all tests stand on: a real database, a real Redis, real models, and a real RQ worker.
 
-Each test gets a migrated SQLite file of its own (a copy of one that is migrated once), an emptied Redis, and an app.
+Each test gets a migrated database of its own (a copy of one that is migrated once), an emptied Redis, and an app. It is
+a SQLite file, or a database of the PostgreSQL server that TEST_DATABASE_URL names.
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
 from jobs import tasks
-from tests import faces
+from tests import databases, faces
 from tests.actors import Api, World
 from tests.servers import Valkey, valkey
 from webapp import create_app, queueing
@@ -48,7 +48,7 @@ def make_settings(data_dir: Path, redis_url: str, **changes: object) -> Settings
         "data_dir": data_dir,
         "secret_key": SecretStr(SECRET),
         "redis_url": redis_url,
-        "database_url": f"sqlite:///{data_dir / 'findme.sqlite'}",
+        "database_url": f"sqlite:///{data_dir / databases.SQLITE_FILE}",
         "public_url": "http://localhost",
     }
     return Settings(_env_file=None, **(values | changes))
@@ -62,16 +62,18 @@ def redis_server() -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory, redis_server: Valkey) -> Path:
-    """A database file at the newest migration."""
+def migrated(tmp_path_factory: pytest.TempPathFactory, redis_server: Valkey) -> Iterator[databases.Template]:
+    """A database at the newest migration, to be copied."""
     folder = tmp_path_factory.mktemp("migrated")
-    app = create_app(make_settings(folder, redis_server.url))
+    template = databases.template(folder)
+    app = create_app(make_settings(folder, redis_server.url, database_url=template.url))
     with app.app_context():
         upgrade()
         from webapp.extensions import db
 
         db.engine.dispose()
-    return folder / "findme.sqlite"
+    yield template
+    template.discard(template.url)
 
 
 @pytest.fixture
@@ -82,12 +84,13 @@ def redis_url(redis_server: Valkey) -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, migrated: Path, redis_url: str) -> Settings:
+def settings(tmp_path: Path, migrated: databases.Template, redis_url: str) -> Iterator[Settings]:
     """Settings with a database and a folder of the test's own."""
     data_dir = tmp_path / "data"
     data_dir.mkdir()
-    shutil.copy(migrated, data_dir / "findme.sqlite")
-    return make_settings(data_dir, redis_url)
+    database_url = migrated.copy(data_dir)
+    yield make_settings(data_dir, redis_url, database_url=database_url)
+    migrated.discard(database_url)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Real faces for tests: the two public-domain portraits that ship in wheels, and the labelled set where it is present."""
+"""Real faces for tests: the two public-domain portraits that ship in wheels, and the labelled set where it is there."""
 
 import os
 import tempfile

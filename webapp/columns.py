@@ -17,6 +17,11 @@ def new_public_id() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(16))
 
 
+def is_row_id(value: object) -> bool:
+    """Whether a value from outside can be a row's key; what no integer column holds is never sent to the database."""
+    return type(value) is int and 0 <= value < 2**31
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware moment in UTC on every database; SQLite keeps no zone by itself."""
 
@@ -31,7 +36,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy calls it so
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -39,8 +39,8 @@ class Portrait:
     sha256: str
     face: tuple[int, int, int]
     """Middle of the face across and down, and its height, in pixels of the portrait."""
-    outline: tuple[int, ...]
-    """x, y, x, y… around the person, in pixels of the portrait."""
+    outline: str
+    """Points around the person as "x,y x,y …", in pixels of the portrait."""
 
 
 PEOPLE = {
@@ -49,30 +49,24 @@ PEOPLE = {
         "mpl-data/sample_data/grace_hopper.jpg",
         "a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130",
         (268, 226, 213),
-        # fmt: off
-        (178, 78, 183, 66, 195, 53, 208, 44, 220, 40, 222, 33, 232, 27, 245, 24, 258, 23, 272, 24, 286, 29, 297, 36,
-         303, 40, 318, 44, 333, 52, 345, 64, 352, 78, 354, 85, 361, 86, 366, 92, 369, 105, 372, 140, 370, 165, 368, 181,
-         375, 188, 375, 200, 372, 220, 367, 245, 363, 262, 360, 285, 354, 298, 343, 305, 334, 300, 331, 310, 333, 318,
-         340, 323, 355, 334, 380, 346, 420, 362, 460, 373, 485, 384, 492, 390, 498, 402, 504, 420, 510, 440, 510, 599,
-         11, 599, 14, 570, 18, 520, 22, 490, 27, 450, 32, 420, 40, 400, 46, 388, 54, 381, 62, 379, 80, 370, 120, 358,
-         160, 346, 180, 334, 192, 324, 198, 312, 198, 299, 185, 291, 172, 282, 163, 268, 160, 255, 160, 240, 158, 225,
-         154, 207, 155, 190, 156, 172, 150, 163, 147, 150, 147, 125, 150, 112, 156, 101, 166, 91, 174, 84),
-        # fmt: on
+        "178,78 183,66 195,53 208,44 220,40 222,33 232,27 245,24 258,23 272,24 286,29 297,36 303,40 318,44 333,52 "
+        "345,64 352,78 354,85 361,86 366,92 369,105 372,140 370,165 368,181 375,188 375,200 372,220 367,245 "
+        "363,262 360,285 354,298 343,305 334,300 331,310 333,318 340,323 355,334 380,346 420,362 460,373 485,384 "
+        "492,390 498,402 504,420 510,440 510,599 11,599 14,570 18,520 22,490 27,450 32,420 40,400 46,388 54,381 "
+        "62,379 80,370 120,358 160,346 180,334 192,324 198,312 198,299 185,291 172,282 163,268 160,255 160,240 "
+        "158,225 154,207 155,190 156,172 150,163 147,150 147,125 150,112 156,101 166,91 174,84",
     ),
     "eileen": Portrait(
         "skimage",
         "data/astronaut.png",
         "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
         (223, 119, 114),
-        # fmt: off
-        (201, 23, 185, 38, 163, 51, 156, 58, 153, 68, 154, 92, 157, 104, 170, 116, 174, 128, 182, 132, 182, 147,
-         153, 151, 140, 158, 131, 167, 127, 175, 127, 190, 123, 200, 123, 212, 107, 216, 68, 244, 60, 253, 45, 299,
-         45, 312, 38, 322, 38, 332, 45, 336, 50, 338, 49, 369, 44, 384, 29, 382, 26, 385, 22, 416, 26, 484, 30, 495,
-         37, 502, 39, 511, 506, 511, 506, 487, 500, 478, 492, 478, 488, 471, 490, 455, 495, 454, 494, 426, 488, 405,
-         478, 384, 454, 360, 419, 345, 393, 344, 364, 348, 360, 344, 356, 302, 352, 287, 346, 276, 303, 233, 299, 219,
-         293, 210, 291, 192, 277, 175, 259, 164, 259, 157, 264, 149, 266, 137, 275, 134, 290, 117, 296, 107, 300, 92,
-         296, 58, 288, 43, 276, 31, 248, 18, 227, 16),
-        # fmt: on
+        "201,23 185,38 163,51 156,58 153,68 154,92 157,104 170,116 174,128 182,132 182,147 153,151 140,158 "
+        "131,167 127,175 127,190 123,200 123,212 107,216 68,244 60,253 45,299 45,312 38,322 38,332 45,336 50,338 "
+        "49,369 44,384 29,382 26,385 22,416 26,484 30,495 37,502 39,511 506,511 506,487 500,478 492,478 488,471 "
+        "490,455 495,454 494,426 488,405 478,384 454,360 419,345 393,344 364,348 360,344 356,302 352,287 346,276 "
+        "303,233 299,219 293,210 291,192 277,175 259,164 259,157 264,149 266,137 275,134 290,117 296,107 300,92 "
+        "296,58 288,43 276,31 248,18 227,16",
     ),
 }
 
@@ -81,7 +75,7 @@ NOISE_SIDE = 256
 BURIED = 0.07
 """The share of a person that stays below the picture's edge, so that no gap opens when the head is tilted."""
 
-FIRST_PHOTO_AT = datetime(2026, 6, 20, 17, 4, 12)
+FIRST_PHOTO_AT = datetime(2026, 6, 20, 17, 4, 12)  # noqa: DTZ001 - cameras know no zone
 
 
 def compose(directory: Path) -> DemoSet:
@@ -99,6 +93,16 @@ def compose(directory: Path) -> DemoSet:
         done.touch()
     photos = [(shot.file, (folder / shot.file).read_bytes(), {who.name for who in shot.figures}) for shot in PHOTOS]
     return DemoSet(photos, {name: (folder / shot.file).read_bytes() for name, shot in SELFIES.items()})
+
+
+def selfie(person: str) -> bytes:
+    """The sample selfie of one of PEOPLE, drawn anew: for those who need no photos.
+
+    Raises:
+        ConfigurationError: a portrait is missing or not the expected one; names the wheel to install.
+    """
+    shot = SELFIES[person]
+    return _jpeg(_draw(shot), shot.compression, None)
 
 
 def portrait_path(person: str) -> Path:
@@ -126,7 +130,7 @@ def _draw_all() -> list[tuple[str, bytes]]:
     for number, shot in enumerate(PHOTOS):
         moment += timedelta(minutes=7 + number * 5 % 11, seconds=number * 17 % 60)
         pictures.append((shot.file, _jpeg(_draw(shot), shot.compression, moment)))
-    return pictures + [(shot.file, _jpeg(_draw(shot), shot.compression, None)) for shot in SELFIES.values()]
+    return pictures + [(shot.file, selfie(person)) for person, shot in SELFIES.items()]
 
 
 def _draw(shot: Shot) -> Image.Image:
@@ -180,11 +184,13 @@ def _cut_out(person: str) -> Image.Image:
     path = portrait_path(person)
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != PEOPLE[person].sha256:
-        raise ConfigurationError(f"{path} is not the portrait that the demo event was made for. Install the pinned wheel.")
+        raise ConfigurationError(
+            f"{path} is not the portrait that the demo event was made for. Install the pinned wheel."
+        )
     with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
         cut = image.convert("RGB")
     mask = Image.new("L", (cut.width * 2, cut.height * 2))
-    outline = [2 * value for value in PEOPLE[person].outline]
+    outline = [2 * int(value) for value in PEOPLE[person].outline.replace(",", " ").split()]
     ImageDraw.Draw(mask).polygon(outline, fill=255)
     mask = mask.filter(ImageFilter.GaussianBlur(2.4)).resize(cut.size, Image.Resampling.BOX)
     # The soft edge is drawn inwards, or a rim of the studio's wall would come along.

@@ -62,7 +62,14 @@ _PLAN = (
     Shot("", "garden", SQUARE, (_grace(0.5, 0.54, 0.34, tilt=-2),), GOLDEN),
     Shot("", "sea", LANDSCAPE, (_eileen(0.3, 0.5, 0.2, tilt=-2),), GOLDEN, brightness=0.96),
     Shot("", "sea", WIDE, (), GOLDEN),
-    Shot("", "sea", LANDSCAPE, (_grace(0.36, 0.62, 0.22, mirrored=True), _eileen(0.66, 0.58, 0.21)), GOLDEN, compression=82),
+    Shot(
+        "",
+        "sea",
+        LANDSCAPE,
+        (_grace(0.36, 0.62, 0.22, mirrored=True), _eileen(0.66, 0.58, 0.21)),
+        GOLDEN,
+        compression=82,
+    ),
     Shot("", "garden", UPRIGHT, (_eileen(0.46, 0.4, 0.17),), EVENING),
     Shot("", "dusk", LANDSCAPE, (_grace(0.66, 0.58, 0.3, light_from_left=False),), EVENING),
     Shot("", "dusk", LARGE, (), EVENING),
@@ -71,12 +78,16 @@ _PLAN = (
     Shot("", "hall", LANDSCAPE, (_grace(0.38, 0.54, 0.34, tilt=2, mirrored=True),), CANDLES, contrast=1.08),
     Shot("", "hall", UPRIGHT, (_eileen(0.52, 0.6, 0.2, tilt=-3),), CANDLES, compression=80),
     Shot("", "hall", SQUARE, (_eileen(0.5, 0.46, 0.3),), DAY, contrast=1.1, grey=True),
-    Shot("", "garden", WIDE, (_grace(0.24, 0.66, 0.24), _eileen(0.5, 0.62, 0.22, mirrored=True)), EVENING, brightness=0.9),
+    Shot(
+        "", "garden", WIDE, (_grace(0.24, 0.66, 0.24), _eileen(0.5, 0.62, 0.22, mirrored=True)), EVENING, brightness=0.9
+    ),
     Shot("", "hall", LARGE, (_eileen(0.68, 0.52, 0.27, mirrored=True), _grace(0.34, 0.58, 0.28)), CANDLES),
     Shot("", "stage", LANDSCAPE, (_eileen(0.42, 0.5, 0.26, tilt=4),), PARTY, contrast=1.06),
     Shot("", "stage", LANDSCAPE, (), PARTY),
     Shot("", "stage", UPRIGHT, (_grace(0.5, 0.56, 0.24, tilt=-4),), PARTY, compression=78),
-    Shot("", "stage", WIDE, (_grace(0.62, 0.66, 0.26, mirrored=True), _eileen(0.34, 0.6, 0.25)), PARTY, brightness=0.94),
+    Shot(
+        "", "stage", WIDE, (_grace(0.62, 0.66, 0.26, mirrored=True), _eileen(0.34, 0.6, 0.25)), PARTY, brightness=0.94
+    ),
     Shot("", "garden", LANDSCAPE, (_grace(0.4, 0.72, 0.15, blur=1.2),), EVENING, brightness=0.84, compression=72),
     Shot("", "dusk", SQUARE, (_eileen(0.5, 0.62, 0.15),), BLUE_HOUR, brightness=0.86),
     Shot("", "fireworks", LARGE, (), DAY),
@@ -86,10 +97,20 @@ _PLAN = (
 )
 
 PHOTOS = tuple(
-    Shot(f"DSC_{1041 + 3 * n:04d}.jpg", s.place, s.size, s.figures, s.tint, s.brightness, s.contrast, s.compression, s.grey)
+    Shot(
+        f"DSC_{1041 + 3 * n:04d}.jpg",
+        s.place,
+        s.size,
+        s.figures,
+        s.tint,
+        s.brightness,
+        s.contrast,
+        s.compression,
+        s.grey,
+    )
     for n, s in enumerate(_PLAN)
 )
-"""In the order in which they were taken: about as many with one of the two as with the other, some with both or nobody."""
+"""In the order in which they were taken: with one of the two, with both, or with nobody."""
 
 SELFIES = {
     "grace": Shot(

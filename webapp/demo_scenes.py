@@ -6,6 +6,7 @@ Everything is computed from a seeded generator, so that the same demo event is d
 import math
 import random
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
@@ -61,7 +62,14 @@ def _stage(size: tuple[int, int], rng: random.Random) -> Image.Image:
 
 def _sea(size: tuple[int, int], rng: random.Random) -> Image.Image:
     scene = _gradient(
-        size, [(0, (92, 132, 176)), (0.4, (246, 196, 150)), (0.55, (255, 222, 168)), (0.56, (120, 132, 150)), (1, (44, 66, 92))]
+        size,
+        [
+            (0, (92, 132, 176)),
+            (0.4, (246, 196, 150)),
+            (0.55, (255, 222, 168)),
+            (0.56, (120, 132, 150)),
+            (1, (44, 66, 92)),
+        ],
     )
     width, height = size
     sun = (int(width * rng.uniform(0.3, 0.7)), int(height * 0.47))
@@ -104,7 +112,14 @@ def _fireworks(size: tuple[int, int], rng: random.Random) -> Image.Image:
 def _balloons(size: tuple[int, int], rng: random.Random) -> Image.Image:
     scene = _meadow(size, rng)
     width, height = size
-    colours: list[Colour] = [(226, 92, 84), (244, 176, 78), (92, 148, 196), (238, 216, 196), (132, 172, 120), (206, 120, 160)]
+    colours: list[Colour] = [
+        (226, 92, 84),
+        (244, 176, 78),
+        (92, 148, 196),
+        (238, 216, 196),
+        (132, 172, 120),
+        (206, 120, 160),
+    ]
     for n in range(11):
         radius = height * rng.uniform(0.045, 0.085)
         x, y = width * (0.08 + 0.085 * n) + rng.uniform(-0.02, 0.02) * width, height * rng.uniform(0.14, 0.5)
@@ -115,7 +130,11 @@ def _balloons(size: tuple[int, int], rng: random.Random) -> Image.Image:
 def _balloon(scene: Image.Image, at: tuple[float, float], radius: float, colour: Colour) -> None:
     """Lit from the upper left, with its string."""
     (x, y), draw = at, ImageDraw.Draw(scene)
-    draw.line([(x, y + radius * 1.2), (x + radius * 0.2, y + radius * 4)], fill=(236, 236, 230), width=max(1, int(radius / 30)))
+    draw.line(
+        [(x, y + radius * 1.2), (x + radius * 0.2, y + radius * 4)],
+        fill=(236, 236, 230),
+        width=max(1, int(radius / 30)),
+    )
     steps = 40
     for step in range(steps):
         share = step / steps
@@ -143,7 +162,7 @@ def _gradient(size: tuple[int, int], stops: Sequence[Stop]) -> Image.Image:
     for row in range(512):
         share = row / 511
         (low, first), (high, second) = next(
-            (pair for pair in zip(stops, stops[1:], strict=False) if share <= pair[1][0]), (stops[-2], stops[-1])
+            (pair for pair in pairwise(stops) if share <= pair[1][0]), (stops[-2], stops[-1])
         )
         part = (share - low) / (high - low)
         column.putpixel((0, row), tuple(round(a + (b - a) * part) for a, b in zip(first, second, strict=True)))
@@ -151,7 +170,12 @@ def _gradient(size: tuple[int, int], stops: Sequence[Stop]) -> Image.Image:
 
 
 def _lights(
-    scene: Image.Image, rng: random.Random, count: int, radii: tuple[float, float], colours: Sequence[Colour], rows: tuple[float, float]
+    scene: Image.Image,
+    rng: random.Random,
+    count: int,
+    radii: tuple[float, float],
+    colours: Sequence[Colour],
+    rows: tuple[float, float],
 ) -> None:
     """Lamps out of focus: discs of light that add up. radii and rows are shares of width and height."""
     width, height = scene.size
@@ -195,7 +219,11 @@ def _hills(scene: Image.Image, rng: random.Random, ridges: Sequence[Stop]) -> No
     for level, colour in ridges:
         waves = [(rng.uniform(0.5, 3.5), rng.uniform(0, 7), rng.uniform(0.006, 0.024)) for _ in range(4)]
         ridge = [
-            (x, height * (level - sum(rise * math.sin(pace * 2 * math.pi * x / width + phase) for pace, phase, rise in waves)))
+            (
+                x,
+                height
+                * (level - sum(rise * math.sin(pace * 2 * math.pi * x / width + phase) for pace, phase, rise in waves)),
+            )
             for x in range(0, width + 8, 8)
         ]
         draw.polygon([*ridge, (width + 8, height), (0, height)], fill=colour)
@@ -224,7 +252,9 @@ def _glow(scene: Image.Image, points: Sequence[tuple[tuple[int, int], float]], c
     for (x, y), radius in points:
         far = radius * reach * 0.6
         around.ellipse((x - far, y - far, x + far, y + far), fill=tuple(int(part * 0.75) for part in colour))
-        within.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tuple((part + 510) // 3 for part in colour))
+        within.ellipse(
+            (x - radius, y - radius, x + radius, y + radius), fill=tuple((part + 510) // 3 for part in colour)
+        )
     lit = ImageChops.screen(scene, _blurred(halo, max(1.0, largest * reach * 0.6)))
     scene.paste(ImageChops.screen(lit, _blurred(core, largest * 0.25)))
 

@@ -36,7 +36,7 @@ _CODES = {
 def init_app(app: Flask) -> None:
     """Map every error, our own, Flask's and the unexpected, to an answer."""
     app.register_error_handler(FindMeError, answer)
-    app.register_error_handler(CSRFError, lambda error: answer(FindMeError(code="csrf")))
+    app.register_error_handler(CSRFError, lambda _: answer(FindMeError(code="csrf")))
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(DataError, _not_storable)
     app.register_error_handler(Exception, _unexpected)
@@ -113,7 +113,7 @@ def _not_storable(error: DataError) -> ResponseReturnValue:
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:
-    log.exception("request.crashed", endpoint=request.endpoint, error=type(error).__name__)
+    log.error("request.crashed", endpoint=request.endpoint, error=type(error).__name__, exc_info=error)
     ours = FindMeError(code="internal")
     ours.status = 500
     return answer(ours)

@@ -1,8 +1,8 @@
 """What can go wrong, as types.
 
 Services raise these; pages and the API map them at the edge to an answer, jobs to a status that a person can see.
-`code` is a stable word for programs, `detail` a sentence for people (already translated where it is raised in a request),
-`fields` says which inputs of a form are meant.
+`code` is a stable word for programs, which `webapp.reasons` turns into a sentence in the reader's language; `fields`
+says which inputs of a form are meant, each with a code of its own.
 """
 
 from collections.abc import Mapping

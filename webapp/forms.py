@@ -44,6 +44,11 @@ class SelfieForm(PageForm):
     consent = BooleanField(lazy_gettext("I agree"))
     consent_version = HiddenField(default=CONSENT_VERSION)
 
+    def show(self, error: FindMeError) -> None:
+        """Whoever agreed to an older text is shown the present one, and agrees to that with the next try."""
+        super().show(error)
+        self.consent_version.data = CONSENT_VERSION
+
     def validate_file(self, field: Field) -> None:
         """A file that arrived; whether it is a picture, the service says."""
         if not field.data or not getattr(field.data, "filename", ""):

@@ -218,7 +218,8 @@ def _taken_at(exif: Image.Exif) -> datetime | None:
         exif.get(ExifTags.Base.DateTime),
     ):
         try:
-            return datetime.strptime(str(value).strip("\0 ")[:19], "%Y:%m:%d %H:%M:%S")
+            # A camera's clock has no zone: which one it meant is the event's to say.
+            return datetime.strptime(str(value).strip("\0 ")[:19], "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007
         except ValueError:
             continue
     return None

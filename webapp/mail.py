@@ -30,6 +30,10 @@ WAITING = (MailStatus.WAITING, MailStatus.SENDING)
 TIMEOUT = 20
 
 
+class _CrashedError(Exception):
+    """The workers that tried to send this mail all died of it."""
+
+
 def send(public_id: str) -> None:
     """Send a waiting mail. Runs in a worker."""
     token = claims.claim(Mail, public_id, Mail.status.in_(WAITING), status=MailStatus.SENDING)
@@ -41,6 +45,8 @@ def send(public_id: str) -> None:
             _deliver(message)
     except Transient as error:
         _postpone(public_id, token, error.code)
+    except _CrashedError:
+        _postpone(public_id, token, "crashed", final=True)
     except Exception:
         _postpone(public_id, token, "internal")
         raise
@@ -52,6 +58,8 @@ def _render(public_id: str) -> EmailMessage | None:
     """The message; a link in it is made only now, so that none waits in a table. None when its reader is gone."""
     with unit_of_work():
         mail = db.session.scalars(select(Mail).where(Mail.public_id == public_id)).one()
+        if mail.attempts > claims.MAX_ATTEMPTS:
+            raise _CrashedError
         user = db.session.get(User, mail.user_id) if mail.user_id else None
         if user is None:
             return None
@@ -62,7 +70,7 @@ def _render(public_id: str) -> EmailMessage | None:
             message["From"] = current_app.extensions["settings"].mail_from
             message["To"] = mail.recipient
             message.set_content(render_template(f"mail/{mail.kind}.txt", user=user, **values))
-            html = render_template(f"mail/{mail.kind}.html", user=user, **values)
+            html = render_template(f"mail/{mail.kind}.html", user=user, language=mail.language, **values)
             message.add_alternative(html, subtype="html")
     return message
 
@@ -80,7 +88,7 @@ RENDERERS: dict[str, Callable[[User], dict[str, object]]] = {sign_in_links.MAIL_
 
 
 def _deliver(message: EmailMessage) -> None:
-    """Hand the message to the server of SMTP_URL (smtp://user:password@host:587, or smtps:// for TLS from the start)."""
+    """Hand the message to the server of SMTP_URL (smtp://user:password@host:587; smtps:// is TLS from the start)."""
     settings: Settings = current_app.extensions["settings"]
     url = urlsplit(settings.smtp_url.get_secret_value())
     if not url.hostname:
@@ -91,6 +99,7 @@ def _deliver(message: EmailMessage) -> None:
     try:
         connect = smtplib.SMTP_SSL if secure else smtplib.SMTP
         with connect(url.hostname, url.port or (465 if secure else 587), timeout=TIMEOUT) as server:
+            server.ehlo()
             if not secure and server.has_extn("starttls"):
                 server.starttls(context=ssl.create_default_context())
             if url.username:
@@ -114,14 +123,12 @@ def _record(public_id: str, token: str, message: EmailMessage | None) -> None:
         claims.settle(mail)
 
 
-def _postpone(public_id: str, token: str, reason: str) -> None:
+def _postpone(public_id: str, token: str, reason: str, *, final: bool = False) -> None:
     with unit_of_work():
         mail: Mail | None = claims.held(Mail, public_id, token)
         if mail is None:
             return
         mail.status = MailStatus.WAITING
-        if not claims.postpone(mail):
+        if final or not claims.postpone(mail):
             mail.status, mail.failure_reason = MailStatus.FAILED, reason
             claims.settle(mail)
-
-

@@ -45,6 +45,7 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.get("request_id", "")
-    if response.status_code >= 500:
+    # Not being ready yet is an answer, not a fault.
+    if response.status_code >= 500 and request.endpoint != "api_health.ready":
         structlog.get_logger().error("request.failed", endpoint=request.endpoint, status=response.status_code)
     return response

@@ -6,15 +6,17 @@ not the caller's is a 404.
 """
 
 from enum import StrEnum
+from urllib.parse import urlsplit
 
-from flask import Flask, request
+from flask import Flask, current_app, request
 from sqlalchemy import select
 
-from webapp.errors import NotFound, Unauthenticated
+from webapp.errors import FindMeError, NotFound, Unauthenticated
 from webapp.extensions import csrf, db
 from webapp.models import Event, User
 from webapp.services import enrolment, events
 from webapp.sessions import by_bearer, signed_in
+from webapp.settings import Settings
 
 MEGABYTE = 1024 * 1024
 
@@ -39,11 +41,16 @@ PERMISSIONS: dict[str, Who] = {
 BODY_LIMITS: dict[str, int] = {}
 """Endpoint → bytes that it may be sent; everything else takes 2 MB."""
 
+WITHOUT_TOKEN: set[str] = set()
+"""Endpoints of pages that are not ours and carry no CSRF token: their writes have to come from our own address."""
+
 DEFAULT_BODY = 2 * MEGABYTE
 SELFIE_BODY = 64 * MEGABYTE
 """Far more than a selfie may weigh, so that one that is too heavy is answered with a sentence beside the form."""
 
 PHOTOS_BODY = 1024 * MEGABYTE
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def init_app(app: Flask) -> None:
@@ -63,6 +70,9 @@ def _authorise() -> None:
         if user is None:
             raise Unauthenticated(code="sign_in_required")
         _check(who, user)
+    if request.method not in _READING:
+        # The body has not been read yet, and over a weak network it takes its time: no transaction waits for it.
+        db.session.rollback()
     _check_csrf()
 
 
@@ -100,8 +110,19 @@ def _event_of(arguments: dict[str, str]) -> Event:
 
 def _check_csrf() -> None:
     """Every write that a browser may have been tricked into: all but those that carry no cookie's identity."""
-    if request.method in ("GET", "HEAD", "OPTIONS") or by_bearer():
+    if request.method in _READING or by_bearer():
         return
     if request.path.startswith("/api/") and signed_in() is None:
         return
-    csrf.protect()
+    if request.endpoint in WITHOUT_TOKEN:
+        _check_origin()
+    else:
+        csrf.protect()
+
+
+def _check_origin() -> None:
+    """Browsers say truthfully which site a write comes from."""
+    settings: Settings = current_app.extensions["settings"]
+    ours = {request.host, urlsplit(settings.public_url).netloc}
+    if urlsplit(request.headers.get("Origin", "")).netloc not in ours - {""}:
+        raise FindMeError(code="csrf")

@@ -5,7 +5,7 @@ from rq.serializers import JSONSerializer
 from rq_dashboard import blueprint, default_settings
 from rq_dashboard.web import config
 
-from webapp.permissions import PERMISSIONS, Who
+from webapp.permissions import PERMISSIONS, WITHOUT_TOKEN, Who
 from webapp.security import QUEUE_PAGES
 
 
@@ -20,3 +20,7 @@ def init_app(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith(f"{blueprint.name}."):
             PERMISSIONS[rule.endpoint] = Who.ADMIN
+            WITHOUT_TOKEN.add(rule.endpoint)
+            if rule.methods and "POST" in rule.methods:
+                # One of its buttons answers to GET as well, so that any link could press it.
+                rule.methods -= {"GET", "HEAD"}

@@ -5,7 +5,7 @@ a row that waits, and the sweeper enqueues it. Job ids follow from the row, so t
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,7 +15,7 @@ from flask import current_app
 from redis.backoff import NoBackoff
 from redis.retry import Retry as ConnectionRetry
 from rq import Queue, Retry
-from rq.exceptions import DuplicateJobError, NoSuchJobError
+from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
@@ -46,11 +46,10 @@ class JobKind:
 
 INDEX_PHOTO = JobKind("jobs.tasks.index_photo", PHOTOS)
 MATCH_SELFIE = JobKind("jobs.tasks.match_selfie", SELFIES)
-PROBE_SELFIE = JobKind("jobs.tasks.probe_selfie", SELFIES)
 MATCH_PERSON = JobKind("jobs.tasks.match_person", MAINTENANCE)
 REMATCH_EVENT = JobKind("jobs.tasks.rematch_event", MAINTENANCE)
 SEND_MAIL = JobKind("jobs.tasks.send_mail", MAIL)
-JOB_KINDS = (INDEX_PHOTO, MATCH_SELFIE, PROBE_SELFIE, MATCH_PERSON, REMATCH_EVENT, SEND_MAIL)
+JOB_KINDS = (INDEX_PHOTO, MATCH_SELFIE, MATCH_PERSON, REMATCH_EVENT, SEND_MAIL)
 
 
 def connect(settings: Settings) -> redis.Redis:
@@ -89,14 +88,18 @@ def unit_of_work() -> Iterator[None]:
         pending = db.session.info.pop(_PENDING, {})
         db.session.commit()
     for kind, key in pending:
-        try_enqueue(kind, key)
+        if not try_enqueue(kind, key):
+            break
 
 
 def try_enqueue(kind: JobKind, key: str) -> bool:
-    """Enqueue now; with Redis away say so in the log and leave the row to the sweeper."""
+    """Enqueue now; where that fails say so in the log and leave the row to the sweeper.
+
+    The row is committed: whatever goes wrong here, its work is not lost, and the caller has nothing to undo.
+    """
     try:
         enqueue(kind, key)
-    except redis.RedisError as error:
+    except Exception as error:
         log.warning("queue.unreachable", job=kind.job_id(key), error=type(error).__name__)
         return False
     return True
@@ -108,11 +111,12 @@ def enqueue(kind: JobKind, key: str) -> None:
     Raises:
         redis.RedisError: Redis is away.
     """
-    try:
-        _enqueue_unique(kind, key)
-    except DuplicateJobError:
-        if _forget_ended(kind.job_id(key)):
+    with suppress(DuplicateJobError):
+        try:
             _enqueue_unique(kind, key)
+        except DuplicateJobError:
+            if _forget_ended(kind.job_id(key)):
+                _enqueue_unique(kind, key)
 
 
 def _enqueue_unique(kind: JobKind, key: str) -> None:
@@ -130,14 +134,14 @@ def _enqueue_unique(kind: JobKind, key: str) -> None:
 
 
 def _forget_ended(job_id: str) -> bool:
-    """Remove a job that is over but still listed (failed ones are, for ops to see), so that its row can be tried anew."""
+    """Remove a job that is over but still listed (failed ones are, for ops), so that its row can be tried anew."""
     try:
         job = Job.fetch(job_id, connection=connection(), serializer=JSONSerializer)
         if job.get_status() not in _OVER:
             return False
         job.delete()
-    except NoSuchJobError:
-        pass
+    except (NoSuchJobError, InvalidJobOperation):
+        pass  # it has just gone by itself
     return True
 
 

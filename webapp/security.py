@@ -16,7 +16,10 @@ POLICY = {
 }
 
 QUEUE_PAGES = "/admin/queues"
-_QUEUE_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'none'"
+_QUEUE_POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'none'"
+)
 
 
 def init_app(app: Flask) -> None:

@@ -21,7 +21,8 @@ def init_app(app: Flask) -> None:
 
 @login_manager.user_loader
 def _by_cookie(token: str) -> User | None:
-    return _signed_in(token, "browser")
+    # Whoever sends a bearer token means its owner, and is let off the CSRF check: no cookie may decide then.
+    return None if by_bearer() else _signed_in(token, "browser")
 
 
 @login_manager.request_loader
@@ -38,7 +39,8 @@ def bearer_token(incoming: Request) -> str | None:
 
 def signed_in() -> User | None:
     """Who is signed in."""
-    return cast("User", current_user._get_current_object()) if current_user.is_authenticated else None
+    # The object behind the proxy: a session of SQLAlchemy knows only that.
+    return cast("User", current_user._get_current_object()) if current_user.is_authenticated else None  # noqa: SLF001
 
 
 def by_bearer() -> bool:
@@ -48,6 +50,9 @@ def by_bearer() -> bool:
 
 def sign_in(user: User) -> None:
     """Sign this browser in with a new session; call it inside a unit of work."""
+    token = session.get("_user_id")
+    if token:
+        accounts.close_session(token)
     kept = {key: session[key] for key in _KEPT if key in session}
     session.clear()
     session.update(kept)

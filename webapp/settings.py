@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     job_timeout: int = Field(50, ge=5, description="seconds after which a job is ended")
     lease_seconds: int = Field(60, ge=5, description="seconds for which a claimed row belongs to its worker")
 
+    demo: bool = Field(True, description="whether `make run` makes its demo event")
+
     smtp_url: SecretStr = SecretStr("")
     mail_from: str = "FindMe <no-reply@localhost>"
 
@@ -92,6 +94,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.is_sqlite and set("%?") & set(str(self.data_dir)):
+            raise ValueError("DATA_DIR must not have % or ? in its path: they can't lie in a database's address")
         if self.maybe_threshold > self.sure_threshold:
             raise ValueError("MAYBE_THRESHOLD must not be above SURE_THRESHOLD")
         if self.lease_seconds <= self.job_timeout:

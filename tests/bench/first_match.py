@@ -57,7 +57,8 @@ def measure(_cache: Path) -> Iterator[Figure]:
 
 def _guests(product: Product, code: str, label: str) -> tuple[float, float]:
     """Medians over guests that come one after the other: at the page's own pace, and asking every 50 ms. The two kinds
-    take turns, so that both meet the same queue."""
+    take turns, so that both meet the same queue.
+    """
     paced, tight = [], []
     for number in range(GUESTS):
         paced.append(_first_photo(product.url, code, f"{label}-paced-{number}", None))

@@ -1,4 +1,4 @@
-"""Drives the whole product over HTTP through an event of make_event.py: uploads, selfies, jobs, and what guests are shown."""
+"""Drives the whole product over HTTP through an event of make_event.py: uploads, selfies, and what guests are shown."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -46,7 +46,7 @@ def _selfies(guest: Client, folder: Path, paths: list[str]) -> None:
 
 def _shown(owner: Client, event_id: str, guests: dict[str, Client], rows) -> Shown:  # type: ignore[no-untyped-def]
     """What each guest's own calls answer; only the photos behind maybes, which guests are not shown, are looked up."""
-    files = {public_id: name for public_id, name in rows("SELECT public_id, filename FROM photo")}
+    files = dict(rows("SELECT public_id, filename FROM photo"))
     behind = dict(rows("SELECT m.public_id, p.filename FROM match m JOIN photo p ON p.id = m.photo_id"))
     shown: Shown = {}
     for name, guest in guests.items():

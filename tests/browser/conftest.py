@@ -1,4 +1,4 @@
-"""A real browser on the real product: the one that `make test` found or brought, with a camera that shows a real face."""
+"""A real browser on the real product, with a camera that shows a real face; `make test` finds or brings the browser."""
 
 import io
 import re

@@ -87,7 +87,7 @@ def test_only_one_of_two_sweepers_sweeps(app: Flask) -> None:
 
 
 def test_jobs_that_run_twice_change_nothing(app: Flask, api: Api, world: World) -> None:
-    guest = api.register((world.party(4) and world.code))
+    guest = api.register(world.party(4) and world.code)
     guest.upload_selfie(selfie("grace"))
     world.work()
 

@@ -65,7 +65,7 @@ def test_the_same_pictures_come_out_every_time_and_are_drawn_once(tmp_path: Path
 
 
 def test_a_missing_portrait_names_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = demo_pictures.Portrait("matplotlib", "mpl-data/sample_data/nobody.jpg", "", (0, 0, 1), ())
+    missing = demo_pictures.Portrait("matplotlib", "mpl-data/sample_data/nobody.jpg", "", (0, 0, 1), "")
     monkeypatch.setitem(demo_pictures.PEOPLE, "grace", missing)
     with pytest.raises(ConfigurationError, match="pip install --no-deps matplotlib"):
         demo_pictures.portrait_path("grace")

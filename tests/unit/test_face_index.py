@@ -90,7 +90,9 @@ def test_refuses_vectors_of_another_dimension() -> None:
     steps=st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 700), min_size=1, max_size=400)), max_size=8),
     floor=st.floats(-0.5, 0.6),
 )
-def test_equals_a_plain_search_whatever_was_added_and_removed(steps: list[tuple[bool, list[int]]], floor: float) -> None:
+def test_equals_a_plain_search_whatever_was_added_and_removed(
+    steps: list[tuple[bool, list[int]]], floor: float
+) -> None:
     index, truth, rows = LocalFaceIndex(), {}, vectors(701, seed=3)
     for adding, keys in steps:
         if adding:

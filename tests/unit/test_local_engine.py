@@ -1,6 +1,8 @@
 """The local engine on real faces: the folded models equal the shipped ones, and what it says about faces is right."""
 
 import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -36,7 +38,8 @@ def vector_of(frame: Frame) -> np.ndarray:
 
 def as_shipped(which: weights.Weights) -> bytes:
     """The shipped model, dequantised by ONNX Runtime itself, with only the two things mended that it refuses:
-    inputs that nothing reads, and blocks where there is one scale for all."""
+    inputs that nothing reads, and blocks where there is one scale for all.
+    """
     model = onnx.load_model_from_string(weights.read_weights(which))
     constants = {item.name: list(item.dims) for item in model.graph.initializer}
     used = {name for node in model.graph.node for name in node.input}
@@ -53,17 +56,19 @@ def as_shipped(which: weights.Weights) -> bytes:
 
 def test_folded_detector_equals_the_shipped_one() -> None:
     picture = cv2.resize(faces.portrait("eileen"), (640, 640)).transpose(2, 0, 1)[None].astype(np.float32)
-    shipped = models.session(as_shipped(weights.YUNET))
-    folded = models.session(fold_yunet(weights.read_weights(weights.YUNET)))
-    for expected, given in zip(shipped.run(None, {"input": picture}), folded.run(None, {"input": picture}), strict=True):
+    shipped = models.open_session(as_shipped(weights.YUNET))
+    folded = models.open_session(fold_yunet(weights.read_weights(weights.YUNET)))
+    for expected, given in zip(
+        shipped.run(None, {"input": picture}), folded.run(None, {"input": picture}), strict=True
+    ):
         np.testing.assert_allclose(given, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_folded_embedder_equals_the_shipped_one() -> None:
     crops = np.stack([cv2.resize(faces.portrait(who)[60:320, 130:390], (112, 112)) for who in ("grace", "eileen")])
     tensor = crops.transpose(0, 3, 1, 2).astype(np.float32)
-    shipped = models.session(as_shipped(weights.SFACE))
-    folded = models.session(fold_sface(weights.read_weights(weights.SFACE)))
+    shipped = models.open_session(as_shipped(weights.SFACE))
+    folded = models.open_session(fold_sface(weights.read_weights(weights.SFACE)))
     given = folded.run(None, {"data": tensor})[0]
     for n, crop in enumerate(tensor):
         np.testing.assert_allclose(given[n], shipped.run(None, {"data": crop[None]})[0][0], atol=1e-5)
@@ -126,6 +131,16 @@ def test_other_weights_are_refused() -> None:
 
 def test_the_identity_names_the_recipe() -> None:
     assert engine_identity(Settings(face_engine="local")) == ("local", VERSION)
+
+
+def test_asking_for_the_identity_loads_no_model_runtime() -> None:
+    """The web process asks, and would carry 130 MB for nothing."""
+    program = (
+        "import sys; from webapp.faces import engine_identity; from webapp.settings import Settings\n"
+        "assert engine_identity(Settings())\n"
+        "assert not {'cv2', 'onnx', 'onnxruntime'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("ask", [engine_identity, load_analyzer])
@@ -227,11 +242,21 @@ def test_everybody_in_a_large_group_is_found() -> None:
 # --- geometry
 
 
+def test_closer_looks_see_the_same_landmarks_mirrored_or_not() -> None:
+    frame = faces.portrait("eileen")
+    mirrored = np.ascontiguousarray(frame[:, ::-1])
+    plain, other = only_face(frame).landmarks, only_face(mirrored).landmarks
+    flipped = [(1 - x, y) for x, y in (other[n] for n in (1, 0, 2, 4, 3))]
+    np.testing.assert_allclose(plain, flipped, atol=0.006)
+
+
 def test_alignment_undoes_any_turn_scale_and_shift() -> None:
     angle, scale, shift = 0.7, 3.2, np.array([400.0, 90.0])
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = similarity(scale * TEMPLATE @ turn.T + shift, TEMPLATE)
-    np.testing.assert_allclose((scale * TEMPLATE @ turn.T + shift) @ matrix[:, :2].T + matrix[:, 2], TEMPLATE, atol=1e-6)
+    np.testing.assert_allclose(
+        (scale * TEMPLATE @ turn.T + shift) @ matrix[:, :2].T + matrix[:, 2], TEMPLATE, atol=1e-6
+    )
 
 
 def test_head_turn_does_not_care_about_tilt() -> None:

@@ -1,19 +1,21 @@
 """What people really hand in as a selfie, and the one word that helps them."""
 
 import io
+from functools import cache
 
 import cv2
 import numpy as np
 import pytest
 
 from tests import faces
-from webapp import imaging
+from webapp import demo_pictures, imaging
 from webapp.faces.local import gate
 from webapp.faces.protocols import REASONS, Frame, SelfieCheck
 
 
+@cache
 def selfie(person: str) -> Frame:
-    return imaging.decode(io.BytesIO(faces.demo_set().selfies[person]), max_megapixels=80).frame
+    return imaging.decode(io.BytesIO(demo_pictures.selfie(person)), max_megapixels=80).frame
 
 
 def check(frame: Frame, angle: str = "front") -> SelfieCheck:
@@ -82,7 +84,9 @@ def test_twelve_megapixels_are_as_good_as_two() -> None:
 def test_a_face_that_fills_the_picture_is_accepted(person: str) -> None:
     left, top, width, height = face_area(person)
     edge = height // 10
-    assert check(selfie(person)[max(0, top - edge) : top + height + edge, max(0, left - edge) : left + width + edge]).face
+    assert check(
+        selfie(person)[max(0, top - edge) : top + height + edge, max(0, left - edge) : left + width + edge]
+    ).face
 
 
 def test_a_cat_is_nobody() -> None:
@@ -138,6 +142,15 @@ def test_a_second_face_counts_by_its_area(share: float, reason: str | None) -> N
     assert check(frame).reason == reason
 
 
+def test_a_bystander_cut_by_the_edge_is_no_second_person() -> None:
+    frame = selfie("eileen").copy()
+    portrait = faces.portrait("grace")
+    scale = 0.6 * face_area("eileen")[3] / 213
+    half = cv2.resize(portrait[10:380, 268:420], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    frame[200 : 200 + len(half), : half.shape[1]] = half
+    assert check(frame).reason is None
+
+
 @pytest.mark.parametrize("person", ["grace", "eileen"])
 @pytest.mark.parametrize("share", [0.4, 0.5, 0.6])
 def test_a_face_cut_by_the_edge_is_not_taken(person: str, share: float) -> None:
@@ -184,10 +197,12 @@ def test_a_profile_is_turned_away() -> None:
 
 def test_most_people_pass_with_their_first_picture() -> None:
     """Press pictures are worse than selfies; still at most one in ten is refused."""
-    folders = sorted(path for path in (faces.faces_dir() / "people").iterdir() if len(list(path.glob("*.jpg"))) >= 5)[::6]
+    folders = sorted(path for path in (faces.faces_dir() / "people").iterdir() if len(list(path.glob("*.jpg"))) >= 5)[
+        ::6
+    ]
     verdicts = []
     for folder in folders:
-        picture = faces.read_frame(sorted(folder.glob("*.jpg"))[0])[45:205, 45:205]
+        picture = faces.read_frame(min(folder.glob("*.jpg")))[45:205, 45:205]
         verdicts.append(check(cv2.resize(picture, (960, 960), interpolation=cv2.INTER_LANCZOS4)).reason)
     assert len(verdicts) > 20
     assert sum(reason is not None for reason in verdicts) <= len(verdicts) / 10, verdicts

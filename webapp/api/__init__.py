@@ -7,7 +7,7 @@ from flask_smorest import Api
 
 from webapp.api import accounts, admin, guests, health, media, studio
 from webapp.api.schemas import ErrorSchema
-from webapp.permissions import BODY_LIMITS, PERMISSIONS
+from webapp.permissions import BODY_LIMITS, PERMISSIONS, Who
 
 ROOMS = (accounts, guests, media, studio, admin, health)
 
@@ -32,6 +32,7 @@ def init_app(app: Flask) -> None:
     }
     app.config.update(config)
     api = JsonApi(app)
+    PERMISSIONS["api-docs.openapi_json"] = Who.ANYONE
     for room in ROOMS:
         api.register_blueprint(room.blueprint)
         PERMISSIONS.update({f"{room.blueprint.name}.{name}": who for name, who in room.WHO.items()})

@@ -3,11 +3,11 @@
 from typing import Any
 
 from flask import request
-from flask_smorest import Blueprint
 
 from webapp.api import schemas
-from webapp.api.common import caller, event_summary, language, member
-from webapp.errors import Invalid, NotFound
+from webapp.api.common import Blueprint, caller, event_summary, language, member
+from webapp.errors import NotFound
+from webapp.limits import guesses
 from webapp.models import Event, Membership
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
@@ -32,6 +32,7 @@ BODIES = {"register_with_selfie": SELFIE_BODY}
 
 
 @blueprint.post("/check-event-code")
+@guesses()
 @blueprint.arguments(schemas.EventCode)
 @blueprint.response(200, schemas.CodeAnswer)
 def check_event_code(body: dict[str, Any]) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def check_event_code(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/check-user-availability")
+@guesses(404)
 @blueprint.arguments(schemas.Availability)
 @blueprint.response(200, schemas.AvailabilityAnswer)
 def check_availability(body: dict[str, Any]) -> dict[str, bool]:
@@ -58,14 +60,15 @@ def check_availability(body: dict[str, Any]) -> dict[str, bool]:
 
 
 @blueprint.post("/register-with-event-code")
+@guesses(404)
 @blueprint.arguments(schemas.Registration)
 @blueprint.response(201, schemas.Registered)
 def register_with_code(body: dict[str, Any]) -> dict[str, Any]:
     """A new account and its place in the event. Consent is needed for a selfie, not for an account."""
     data = body["user_data"]
-    if data["user_type"] not in (None, "user", "attendee"):
-        raise Invalid(code="user_type_invalid", fields={"user_type": "user_type_invalid"})
     event = events.find_event(body["event_code"])
+    allowed = data["user_type"] in (None, "user", "attendee")
+    _check(data, {} if allowed else {"user_type": "user_type_invalid"})
     with unit_of_work():
         membership = _enrol(event, data)
         if body["consent"]:
@@ -75,14 +78,14 @@ def register_with_code(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/register-invite-with-selfie")
+@guesses(404)
 @blueprint.arguments(schemas.InviteForm, location="form")
 @blueprint.arguments(schemas.SelfieFile, location="files")
 @blueprint.response(201, schemas.RegisteredWithSelfie)
 def register_with_selfie(form: dict[str, Any], files: dict[str, Any]) -> dict[str, Any]:
     """The same, with a selfie, which is taken in at once and checked by a worker."""
-    if not form["consent"]:
-        raise Invalid(code="consent_required", fields={"consent": "consent_required"})
     event = events.find_event(form["event_code"])
+    _check(form, {} if form["consent"] else {"consent": "consent_required"})
     with selfies.staged(event, files["file"].stream) as picture, unit_of_work():
         membership = _enrol(event, form)
         person = enrolment.own_person(membership)
@@ -94,6 +97,7 @@ def register_with_selfie(form: dict[str, Any], files: dict[str, Any]) -> dict[st
 
 
 @blueprint.post("/login")
+@guesses(401)
 @blueprint.arguments(schemas.Credentials)
 @blueprint.response(200, schemas.Token)
 def login(body: dict[str, Any]) -> dict[str, str]:
@@ -131,12 +135,14 @@ def my_events() -> list[dict[str, Any]]:
 
 
 @blueprint.post("/join-event")
+@guesses(404)
 @blueprint.arguments(schemas.JoinBody)
 @blueprint.response(200, schemas.JoinAnswer)
 def join_event(body: dict[str, Any]) -> dict[str, Any]:
     """Join a further event; with consent my selfie of the last one is searched there too."""
     event = events.find_event(body["event_code"])
-    joined = rejoining.join_further(event, caller(), consent=body["consent"], language=language())
+    version = enrolment.CONSENT_VERSION if body["consent"] else None
+    joined = rejoining.join_further(event, caller(), consent=version, language=language())
     return {
         "event": event_summary(event),
         "consent_required": not joined.agreed,
@@ -164,6 +170,11 @@ def consent(body: dict[str, Any]) -> dict[str, Any]:
             "granted_at": current.granted_at if current else None,
             "current_version": enrolment.CONSENT_VERSION,
         }
+
+
+def _check(data: dict[str, Any], faults: dict[str, str]) -> None:
+    """Tell everything that is wrong with a registration at once, before anything is stored."""
+    accounts.check_input(data["email"], data["username"], data["password"], name_field="username", also=faults)
 
 
 def _enrol(event: Event, data: dict[str, Any]) -> Membership:

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
-
 from webapp.api import schemas
-from webapp.api.common import caller
+from webapp.api.common import Blueprint, caller
 from webapp.models import Event
 from webapp.permissions import Who
 from webapp.queueing import unit_of_work

@@ -1,19 +1,37 @@
 """What the API's rooms share: who calls, which event is meant, cursors and links."""
 
 import base64
-import binascii
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
-from flask import request, url_for
+import flask_smorest
+from flask import request
 from sqlalchemy import select
+from webargs.flaskparser import FlaskParser
 
-from webapp.errors import Invalid, NotFound, Unauthenticated
+from webapp.columns import is_row_id
+from webapp.errors import FindMeError, Invalid, NotFound, Unauthenticated
 from webapp.extensions import db
 from webapp.localisation import choose_language
 from webapp.models import Event, Membership, User
 from webapp.sessions import signed_in
+
+
+class _Parser(FlaskParser):
+    def load_json(self, req: Any, schema: Any) -> Any:
+        """webargs', for JSON that is well-formed and can't be read all the same: too deep, or a number without end."""
+        try:
+            return super().load_json(req, schema)
+        except (ValueError, RecursionError) as error:
+            raise FindMeError(code="bad_request") from error
+
+
+class Blueprint(flask_smorest.Blueprint):
+    """One room of the API."""
+
+    ARGUMENTS_PARSER = _Parser()
 
 
 def caller() -> User:
@@ -49,8 +67,8 @@ def event_summary(event: Event) -> dict[str, Any]:
     return {"id": event.public_id, "name": event.name, "date": event.date}
 
 
-def read_cursor(cursor: str | None) -> list[Any] | None:
-    """What a cursor of ours says.
+def time_cursor(cursor: str | None) -> tuple[datetime, int] | None:
+    """A cursor of a list in the order of time.
 
     Raises:
         Invalid: it is none of ours.
@@ -58,38 +76,45 @@ def read_cursor(cursor: str | None) -> list[Any] | None:
     if cursor is None:
         return None
     try:
-        parts = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-    except (ValueError, binascii.Error, UnicodeError) as error:
-        raise Invalid(code="cursor_invalid", fields={"cursor": "cursor_invalid"}) from error
-    if not isinstance(parts, list) or not all(isinstance(part, int | str) for part in parts):
-        raise Invalid(code="cursor_invalid", fields={"cursor": "cursor_invalid"})
-    return parts
-
-
-def time_cursor(cursor: str | None) -> tuple[datetime, int] | None:
-    """A cursor of a list in the order of time."""
-    parts = read_cursor(cursor)
-    if parts is None:
-        return None
-    try:
-        return datetime.fromisoformat(str(parts[0])), int(parts[1])
-    except (ValueError, IndexError) as error:
-        raise Invalid(code="cursor_invalid", fields={"cursor": "cursor_invalid"}) from error
+        moment, row_id = _read_cursor(cursor)
+        moment = datetime.fromisoformat(moment)
+        if moment.tzinfo is None or not is_row_id(row_id):
+            raise ValueError(cursor)
+        return moment.astimezone(UTC), row_id
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _not_ours() from error
 
 
 def row_cursor(cursor: str | None) -> int | None:
-    """A cursor of a list in the order of rows."""
-    parts = read_cursor(cursor)
-    if parts is None:
+    """A cursor of a list in the order of rows.
+
+    Raises:
+        Invalid: it is none of ours.
+    """
+    if cursor is None:
         return None
-    if not parts or not isinstance(parts[0], int):
-        raise Invalid(code="cursor_invalid", fields={"cursor": "cursor_invalid"})
-    return parts[0]
+    try:
+        (row_id,) = _read_cursor(cursor)
+    except (ValueError, TypeError) as error:
+        raise _not_ours() from error
+    if not is_row_id(row_id):
+        raise _not_ours()
+    return int(row_id)
+
+
+def _read_cursor(cursor: str) -> Any:
+    try:
+        return json.loads(base64.urlsafe_b64decode(cursor.encode()))
+    except RecursionError as error:
+        raise ValueError(cursor) from error
+
+
+def _not_ours() -> Invalid:
+    return Invalid(code="cursor_invalid", fields={"cursor": "cursor_invalid"})
 
 
 def next_link(*parts: Any) -> dict[str, str]:
     """The header that names the following page."""
     cursor = base64.urlsafe_b64encode(json.dumps([str(p) if isinstance(p, datetime) else p for p in parts]).encode())
-    arguments = {**(request.view_args or {}), **request.args.to_dict(), "cursor": cursor.decode()}
-    arguments = {key: value for key, value in arguments.items() if isinstance(value, str)}
-    return {"Link": f'<{url_for(str(request.endpoint), **arguments)}>; rel="next"'}
+    query = urlencode({**request.args.to_dict(), "cursor": cursor.decode()})
+    return {"Link": f'<{request.root_path}{request.path}?{query}>; rel="next"'}

@@ -3,10 +3,9 @@
 from typing import Any
 
 from flask import url_for
-from flask_smorest import Blueprint
 
 from webapp.api import schemas
-from webapp.api.common import caller, language, member, next_link, row_cursor, time_cursor
+from webapp.api.common import Blueprint, caller, language, member, next_link, row_cursor, time_cursor
 from webapp.errors import Conflict
 from webapp.models import Event, Match, Membership
 from webapp.permissions import SELFIE_BODY, Who

@@ -3,8 +3,8 @@
 from typing import Any
 
 from flask import Response, current_app, jsonify
-from flask_smorest import Blueprint
 
+from webapp.api.common import Blueprint
 from webapp.permissions import Who
 from webapp.services import health
 

@@ -2,10 +2,9 @@
 
 import marshmallow as ma
 from flask import Response
-from flask_smorest import Blueprint
 
 from webapp.api import schemas
-from webapp.api.common import caller
+from webapp.api.common import Blueprint, caller
 from webapp.errors import NotFound
 from webapp.media import send_rendition
 from webapp.models import RenditionKind
@@ -18,7 +17,9 @@ WHO = {"photo": Who.SIGNED_IN}
 
 
 class SizeQuery(schemas.Closed):
-    size = ma.fields.String(load_default="preview", validate=ma.validate.OneOf([kind.value for kind in RenditionKind]))
+    """Which rendition is wanted."""
+
+    size = schemas.Text(load_default="preview", validate=ma.validate.OneOf([kind.value for kind in RenditionKind]))
 
 
 @blueprint.get("/photo/<photo_id>")

@@ -1,5 +1,7 @@
 """What the API takes and gives, as marshmallow schemas; the OpenAPI document is made from them."""
 
+from typing import Any
+
 import marshmallow as ma
 from flask_smorest.fields import Upload
 
@@ -11,9 +13,19 @@ class Closed(ma.Schema):
         unknown = ma.EXCLUDE
 
 
-def text(*, required: bool = True, maximum: int = 320, minimum: int = 0) -> ma.fields.String:
+class Text(ma.fields.String):
+    """A string that every database takes: no NUL, and no half of a character."""
+
+    def _deserialize(self, *args: Any, **kwargs: Any) -> str:
+        value: str = super()._deserialize(*args, **kwargs)
+        if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+            raise self.make_error("invalid_utf8")
+        return value
+
+
+def text(*, required: bool = True, maximum: int = 320, minimum: int = 0) -> Text:
     """A string of limited length."""
-    return ma.fields.String(required=required, validate=ma.validate.Length(min=minimum, max=maximum))
+    return Text(required=required, validate=ma.validate.Length(min=minimum, max=maximum))
 
 
 class ErrorSchema(ma.Schema):
@@ -48,7 +60,7 @@ class UserData(Closed):
     username = text()
     email = text()
     password = text(maximum=1000)
-    user_type = ma.fields.String(load_default=None, allow_none=True)
+    user_type = Text(load_default=None, allow_none=True)
 
 
 class Registration(Closed):
@@ -70,10 +82,10 @@ class SelfieFile(Closed):
 
 
 class SelfieForm(Closed):
-    event_id = ma.fields.String(load_default=None)
+    event_id = Text(load_default=None)
     consent = ma.fields.Boolean(load_default=False)
     add = ma.fields.Boolean(load_default=False)
-    angle = ma.fields.String(load_default="front")
+    angle = Text(load_default="front")
 
 
 class UserSchema(ma.Schema):
@@ -124,7 +136,7 @@ class AvailabilityAnswer(ma.Schema):
 class ConsentBody(Closed):
     granted = ma.fields.Boolean(required=True)
     version = text(required=False, maximum=40)
-    event_id = ma.fields.String(load_default=None)
+    event_id = Text(load_default=None)
 
 
 class ConsentAnswer(ma.Schema):
@@ -145,16 +157,16 @@ class JoinAnswer(ma.Schema):
 
 
 class EventQuery(Closed):
-    event_id = ma.fields.String(load_default=None)
+    event_id = Text(load_default=None)
 
 
 class PageQuery(EventQuery):
-    cursor = ma.fields.String(load_default=None)
+    cursor = Text(load_default=None)
     limit = ma.fields.Integer(load_default=100, validate=ma.validate.Range(1, 500))
 
 
 class PhotoQuery(PageQuery):
-    band = ma.fields.String(load_default=None, validate=ma.validate.OneOf(["sure", "maybe"]))
+    band = Text(load_default=None, validate=ma.validate.OneOf(["sure", "maybe"]))
 
 
 class StatusAnswer(ma.Schema):
@@ -179,7 +191,7 @@ class PhotoAnswer(ma.Schema):
 
 
 class VerdictBody(Closed):
-    verdict = ma.fields.String(required=True, validate=ma.validate.OneOf(["confirmed", "rejected", "none"]))
+    verdict = Text(required=True, validate=ma.validate.OneOf(["confirmed", "rejected", "none"]))
 
 
 class MatchAnswer(ma.Schema):
@@ -222,8 +234,8 @@ class UploadAnswer(ma.Schema):
 
 
 class StudioPhotoQuery(Closed):
-    status = ma.fields.String(load_default=None)
-    cursor = ma.fields.String(load_default=None)
+    status = Text(load_default=None)
+    cursor = Text(load_default=None)
     limit = ma.fields.Integer(load_default=100, validate=ma.validate.Range(1, 500))
 
 

@@ -3,10 +3,9 @@
 from typing import Any
 
 from flask import Response, jsonify, request, url_for
-from flask_smorest import Blueprint
 
 from webapp.api import schemas
-from webapp.api.common import caller, event_summary, next_link, row_cursor
+from webapp.api.common import Blueprint, caller, event_summary, next_link, row_cursor
 from webapp.errors import Invalid
 from webapp.links import join_url
 from webapp.models import Event, Membership, Photo, PhotoStatus
@@ -71,7 +70,7 @@ def upload_photos(event: Event, membership: Membership) -> Response:
 @blueprint.get("/events/<event_id>/photos")
 @blueprint.arguments(schemas.StudioPhotoQuery, location="query")
 @blueprint.response(200, schemas.StudioPhoto(many=True))
-def list_photos(query: dict[str, Any], event: Event, membership: Membership) -> Any:
+def list_photos(query: dict[str, Any], event: Event, **_: Membership) -> Any:
     """The event's photos with their status and, where they failed, why."""
     status, limit = query["status"], query["limit"]
     if status is not None and status not in [word.value for word in PhotoStatus]:

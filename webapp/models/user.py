@@ -45,7 +45,7 @@ class User(Model):
     """Lower case, trimmed."""
     email_verified_at: Mapped[datetime | None]
     username: Mapped[str | None]
-    """As typed; people who join through the page have none."""
+    """As typed, without spare spaces; people who join through the page have none."""
     username_key: Mapped[str | None] = mapped_column(unique=True)
     """The username for comparison: trimmed, case folded."""
     name: Mapped[str]

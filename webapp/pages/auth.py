@@ -7,6 +7,7 @@ from flask_babel import gettext
 from webapp.errors import Unauthenticated
 from webapp.extensions import limiter
 from webapp.forms import SignInForm
+from webapp.limits import guesses
 from webapp.localisation import choose_language
 from webapp.models import User
 from webapp.pages.common import safe_next
@@ -23,7 +24,7 @@ WHO = dict.fromkeys(("sign_in", "sign_out", "link", "send_link"), Who.ANYONE)
 
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
-@limiter.limit("20 per minute", methods=["POST"])
+@guesses(422, methods=["POST"])
 def sign_in() -> ResponseReturnValue:
     """Name or address, and password."""
     form = SignInForm()
@@ -62,10 +63,10 @@ def send_link() -> ResponseReturnValue:
 
 
 @blueprint.route("/sign-in/<token>", methods=["GET", "POST"])
-@limiter.limit("30 per minute")
+@guesses(404, methods=["POST"])
 def link(token: str) -> ResponseReturnValue:
     """Come in by a mailed link. Opening it changes nothing, since mail scanners open links too: a person taps."""
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("auth/link.html")
     with unit_of_work():
         user = sign_in_links.use(token, signed_in())

@@ -9,6 +9,7 @@ from htmx_flask import request
 
 from webapp.errors import FindMeError, NotFound
 from webapp.forms import JoinAgainForm, JoinForm, SelfieForm
+from webapp.limits import guesses
 from webapp.localisation import choose_language
 from webapp.models import Event, EventStatus, Membership, User
 from webapp.pages.common import BUSY, IDLE, QUICK, go, me, refuse, trigger, unchanged
@@ -25,6 +26,7 @@ BODIES = {"landing": SELFIE_BODY, "selfie": SELFIE_BODY}
 
 
 @blueprint.route("", methods=["GET", "POST"])
+@guesses(404)
 def landing(code: str) -> ResponseReturnValue:
     """The event's page with the form that joins it; members are taken to their photos."""
     event, user = events.find_event(code), signed_in()

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from webapp.errors import NotFound
 from webapp.forms import CodeForm
+from webapp.limits import guesses
 from webapp.localisation import LANGUAGES
 from webapp.pages.common import safe_next
 from webapp.permissions import Who
@@ -18,6 +19,7 @@ WHO = {"index": Who.ANYONE, "language": Who.ANYONE}
 
 
 @blueprint.route("/", methods=["GET", "POST"])
+@guesses(422, methods=["POST"])
 def index() -> ResponseReturnValue:
     """What FindMe is, and the way into an event by its code."""
     form = CodeForm()

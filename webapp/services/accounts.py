@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from datetime import timedelta
 
 from argon2 import PasswordHasher, Type
@@ -9,6 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from email_validator import EmailNotValidError, validate_email
 from flask import current_app
 from sqlalchemy import delete, func, or_, select
+from sqlalchemy.exc import IntegrityError
 
 from webapp.clock import utcnow
 from webapp.errors import Conflict, Invalid, Unauthenticated
@@ -48,13 +50,19 @@ def hash_password(password: str) -> str:
     return _hasher.hash(password)
 
 
-def check_input(email: str, name: str, password: str | None = None, name_field: str = "name") -> None:
-    """Report everything that is wrong with what somebody typed, all at once.
+def check_input(
+    email: str,
+    name: str,
+    password: str | None = None,
+    name_field: str = "name",
+    also: Mapping[str, str] | None = None,
+) -> None:
+    """Report everything that is wrong with what somebody typed, all at once, with what the caller found (`also`).
 
     Raises:
         Invalid: address, name or password can't be used; `fields` says which and why.
     """
-    fields: dict[str, str] = {}
+    fields = dict(also or {})
     name = " ".join(name.split())
     if not 0 < len(name) <= MAX_NAME or not name.isprintable():
         fields[name_field] = "name_invalid"
@@ -64,8 +72,11 @@ def check_input(email: str, name: str, password: str | None = None, name_field: 
         fields |= error.fields
     if password is not None and not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         fields["password"] = "password_length"  # noqa: S105 - a code, not a secret
-    if fields:
-        raise Invalid(code=next(iter(fields.values())), fields=fields)
+    if not fields:
+        return
+    if name_field == "username" and "username" not in fields and username_taken(name):
+        fields["username"] = "username_taken"
+    raise Invalid(code=next(iter(fields.values())), fields=fields)
 
 
 def create_user(
@@ -92,15 +103,20 @@ def create_user(
     user = User(
         email=email,
         name=name,
-        username=username,
+        username=" ".join(username.split()) if username is not None else None,
         username_key=username_key(username) if username is not None else None,
         password_hash=password_hash,
         role=role,
         language=language,
         email_verified_at=utcnow() if verified else None,
     )
-    db.session.add(user)
-    db.session.flush()
+    try:
+        with db.session.begin_nested():
+            db.session.add(user)
+    except IntegrityError as error:
+        # Somebody else was faster; the constraint decides.
+        field = "email" if username is None else "username"
+        raise Conflict(code=f"{field}_taken", fields={field: f"{field}_taken"}) from error
     return user
 
 

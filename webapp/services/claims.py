@@ -33,7 +33,7 @@ def worker_name() -> str:
 
 
 def free(model: type[Claimable], now: datetime) -> ColumnElement[bool]:
-    """That nobody works on a row and its pause is over. A worker has one job at a time, so an own claim is a dead one."""
+    """That nobody works on a row and its pause is over. A worker has one job at a time: an own claim is a dead one."""
     return and_(
         or_(
             model.lease_expires_at.is_(None),

@@ -1,6 +1,6 @@
 """Joining an event, and agreeing to face search."""
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.clock import utcnow
@@ -91,10 +91,12 @@ def grant_consent(person: Person, version: str, *, language: str) -> Consent:
 
 
 def withdraw_consent(person: Person) -> None:
-    """Write down that the person no longer agrees."""
-    consent = active_consent(person)
-    if consent is not None:
-        consent.withdrawn_at = utcnow()
+    """Write down that the person no longer agrees, to none of the texts that they ever agreed to."""
+    db.session.execute(
+        update(Consent)
+        .where(Consent.person_id == person.id, Consent.withdrawn_at.is_(None))
+        .values(withdrawn_at=utcnow())
+    )
 
 
 def active_consent(person: Person) -> Consent | None:

@@ -112,7 +112,7 @@ class Question:
 
 
 def progress_of(membership: Membership, person: Person) -> Progress:
-    """How this person's search goes; three queries."""
+    """How this person's search goes; at most four queries."""
     newest, current = _selfies(person)
     total, indexed = photo_progress(membership.event_id)
     found, maybe = _match_counts(person)
@@ -228,9 +228,11 @@ def crop_of(user: User, match_public_id: str) -> bytes:
     if row is None:
         raise NotFound(code="match_unknown")
     face, preview = row
-    with blobs.store().open(preview.blob_key) as stream:
+    box, key = (face.box_x, face.box_y, face.box_width, face.box_height), preview.blob_key
+    db.session.rollback()
+    with blobs.store().open(key) as stream:
         frame = imaging.decode(stream, max_megapixels=10).frame
-    return imaging.face_crop(frame, face.box_x, face.box_y, face.box_width, face.box_height).content
+    return imaging.face_crop(frame, *box).content
 
 
 def card(
@@ -257,14 +259,11 @@ def _behind(sorted_at: datetime, row_id: int) -> ColumnElement[bool]:
 
 def _selfies(person: Person) -> tuple[Selfie | None, Selfie | None]:
     """The newest selfie, and the newest one that is searched with."""
-    rows = db.session.scalars(
-        select(Selfie)
-        .where(Selfie.person_id == person.id, Selfie.retired_at.is_(None))
-        .order_by(Selfie.id.desc())
-        .limit(20)
-    ).all()
-    current = next((row for row in rows if row.status is SelfieStatus.ACCEPTED), None)
-    return (rows[0] if rows else None), current
+    latest = select(Selfie).where(Selfie.person_id == person.id, Selfie.retired_at.is_(None)).order_by(Selfie.id.desc())
+    newest = db.session.scalar(latest.limit(1))
+    if newest is None or newest.status is SelfieStatus.ACCEPTED:
+        return newest, newest
+    return newest, db.session.scalar(latest.where(Selfie.status == SelfieStatus.ACCEPTED).limit(1))
 
 
 def _match_counts(person: Person) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 The event's row is the place where new faces and new templates meet: whoever adds either takes its lock first, in the
 transaction that adds them. So of two that come at once the second always sees the first, and no match is missed.
+
+Locks are taken in one order, so that no two transactions wait for each other: event, photo or selfie, person, match.
 """
 
 from collections.abc import Iterable
@@ -23,10 +25,17 @@ def lock_event(event_id: int) -> Event:
     ).one()
 
 
+def lock_person(person_id: int) -> Person:
+    """The person, locked to the end of the transaction, as they are now."""
+    return db.session.scalars(
+        select(Person).where(Person.id == person_id).with_for_update().execution_options(populate_existing=True)
+    ).one()
+
+
 def mark(person_ids: Iterable[int], *, enqueue: bool = True) -> int:
     """Ask for new matches of these people; returns how many they are.
 
-    Somebody who waits already has a job, which will see this mark too, so that a flood of photos makes one job a person.
+    Somebody who waits already has a job, which will see this mark too: a flood of photos makes one job a person.
     """
     people = db.session.scalars(
         select(Person)

@@ -41,7 +41,7 @@ class Diff:
 
 
 def match_person(public_id: str) -> Diff | None:
-    """Compute a person's matches until nothing asks for it any more. Runs in a worker; None when there was nothing to do."""
+    """Compute a person's matches until nothing asks for it any more; None when nothing did. Runs in a worker."""
     waits = (Person.match_wanted != Person.match_done) & Person.match_failed.is_(False)
     total: Diff | None = None
     while token := claims.claim(Person, public_id, waits):
@@ -118,13 +118,17 @@ def give_verdict(user: User, match_public_id: str, verdict: str) -> Match:
     )
     if match is None:
         raise NotFound(code="match_unknown")
+    event, person = marking.lock_event(match.person.event_id), marking.lock_person(match.person_id)
+    # A computation that ended just now may have taken the match away.
+    match = db.session.scalar(select(Match).where(Match.id == match.id).execution_options(populate_existing=True))
+    if match is None:
+        raise NotFound(code="match_unknown")
     if match.verdict != verdict:
-        event = marking.lock_event(match.person.event_id)
         match.verdict, match.decided_at = Verdict(verdict), utcnow()
         event.templates_revision += 1
-        match.person.match_revision += 1
+        person.match_revision += 1
         db.session.flush()
-        marking.mark([match.person_id])
+        marking.mark([person.id])
     return match
 
 

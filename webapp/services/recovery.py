@@ -1,4 +1,4 @@
-"""Finding work that nobody does: after a lost queue, a killed worker or a pause, every waiting row is enqueued again."""
+"""Finding work that nobody does: after a lost queue, a killed worker or a pause, waiting rows are enqueued again."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

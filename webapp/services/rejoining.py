@@ -1,4 +1,4 @@
-"""Joining a further event with an account that is there already: one tap, and the known selfie is searched there too."""
+"""Joining a further event with an account that is there already: one tap, and the known selfie is used there too."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,23 +18,25 @@ class Joined:
     """Of the selfie that was taken along; None where there was none to take."""
 
 
-def join_further(event: Event, user: User, *, consent: bool, language: str) -> Joined:
-    """Join an event, in a unit of work of its own. With consent, the user's selfie of an earlier event is taken along.
+def join_further(event: Event, user: User, *, consent: str | None, language: str) -> Joined:
+    """Join an event, in a unit of work of its own. With consent (the version of its text), the user's selfie of an
+    earlier event is taken along, unless they have one in this event.
 
     Raises:
         Conflict: the event is closed and the user isn't in it.
+        Invalid: the consent's text has changed meanwhile.
     """
-    known = selfies.newest_accepted(user) if consent else None
+    known = selfies.newest_accepted(user) if consent and not selfies.is_searched(event, user) else None
     with ExitStack() as stack:
         picture = None
-        if known is not None and known.person.event_id != event.id:
+        if known is not None:
             stream = stack.enter_context(blobs.store().open(known.blob_key))
             picture = stack.enter_context(selfies.staged(event, stream))
         stack.enter_context(unit_of_work())
         membership = enrolment.join(event, user)
         person = enrolment.own_person(membership)
         if consent:
-            enrolment.grant_consent(person, enrolment.CONSENT_VERSION, language=language)
+            enrolment.grant_consent(person, consent, language=language)
         selfie = selfies.receive_selfie(person, picture) if picture is not None else None
         status = selfie.status if selfie is not None else None
         agreed = enrolment.active_consent(person) is not None

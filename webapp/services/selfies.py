@@ -111,6 +111,23 @@ def newest_accepted(user: User) -> Selfie | None:
     )
 
 
+def is_searched(event: Event, user: User) -> bool:
+    """Whether the user is searched for in this event already."""
+    found = db.session.scalar(
+        select(Selfie.id)
+        .join(Person)
+        .join(Membership)
+        .where(
+            Membership.user_id == user.id,
+            Membership.event_id == event.id,
+            Selfie.status == SelfieStatus.ACCEPTED,
+            Selfie.retired_at.is_(None),
+        )
+        .limit(1)
+    )
+    return found is not None
+
+
 def check_selfie(public_id: str) -> int | None:
     """Judge a waiting selfie and keep its vector if it is accepted. Runs in a worker.
 
@@ -120,7 +137,9 @@ def check_selfie(public_id: str) -> int | None:
     if token is None:
         return None
     with reading():
-        selfie = db.session.scalars(select(Selfie).where(Selfie.public_id == public_id)).one()
+        selfie = _live(public_id)
+        if selfie is None:
+            return None
         blob_key, angle, attempts = selfie.blob_key, selfie.angle, selfie.attempts
         agreed = enrolment.active_consent(selfie.person) is not None
     if attempts > claims.MAX_ATTEMPTS:
@@ -128,8 +147,23 @@ def check_selfie(public_id: str) -> int | None:
     elif not agreed:
         _decide(public_id, token, SelfieStatus.REJECTED, "consent_required")
     else:
-        return _check(public_id, token, blob_key, angle)
+        try:
+            return _check(public_id, token, blob_key, angle)
+        finally:
+            _erase_what_is_left(public_id, blob_key)
     return None
+
+
+def _live(public_id: str) -> Selfie | None:
+    return db.session.scalar(select(Selfie).where(Selfie.public_id == public_id, Selfie.retired_at.is_(None)))
+
+
+def _erase_what_is_left(public_id: str, blob_key: str) -> None:
+    """A selfie that was erased while it was judged: its rendition may have been stored after that."""
+    with reading():
+        erased = _live(public_id) is None
+    if erased:
+        _erase_pictures([blob_key])
 
 
 def _check(public_id: str, token: str, blob_key: str, angle: str) -> int | None:
@@ -167,11 +201,16 @@ def preview_key(blob_key: str) -> str:
 
 
 def _accept(public_id: str, token: str, face: DetectedFace) -> int | None:
+    with reading():
+        selfie = _live(public_id)
+        event_id = selfie.person.event_id if selfie is not None else None
+    if event_id is None:
+        return None
     with unit_of_work():
-        selfie: Selfie | None = claims.held(Selfie, public_id, token)
+        event = marking.lock_event(event_id)
+        selfie = claims.held(Selfie, public_id, token)
         if selfie is None:
             return None
-        event = marking.lock_event(selfie.person.event_id)
         if enrolment.active_consent(selfie.person) is None:
             selfie.status, selfie.reason, selfie.decided_at = SelfieStatus.REJECTED, "consent_required", utcnow()
             claims.settle(selfie)
@@ -193,7 +232,7 @@ def _accept(public_id: str, token: str, face: DetectedFace) -> int | None:
         retired = _retire_replaced(selfie)
         event.templates_revision += 1
         marking.mark([selfie.person_id], enqueue=False)
-        person_id = selfie.person_id
+        person_id: int = selfie.person_id
     _erase_pictures(retired)
     return person_id
 
@@ -220,8 +259,13 @@ def _retire_replaced(selfie: Selfie) -> list[str]:
 
 
 def erase_selfies(person: Person) -> None:
-    """Erase all selfies of a person, their vectors and every match that nobody can ask for any more."""
+    """Erase all selfies of a person, their vectors and every match that nobody can ask for any more.
+
+    A worker may just be computing this person's matches: without its claim it writes none of them.
+    """
     event = marking.lock_event(person.event_id)
+    person = marking.lock_person(person.id)
+    claims.settle(person)
     selfies = db.session.scalars(select(Selfie).where(Selfie.person_id == person.id)).all()
     keys = [row.blob_key for row in selfies]
     for row in selfies:
@@ -230,6 +274,7 @@ def erase_selfies(person: Person) -> None:
     event.templates_revision += 1
     person.match_revision += 1
     person.match_done = person.match_wanted
+    person.match_failed = False
     db.session.flush()
     _erase_pictures(keys)
 

@@ -1,4 +1,4 @@
-"""Links that sign their reader in: single use, soon over, kept as hashes. Using one proves the address it was sent to."""
+"""Links that sign their reader in: single use, soon over, kept as hashes. Using one proves the address it went to."""
 
 import hashlib
 import secrets
@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import delete, select, update
 
 from webapp.clock import utcnow
-from webapp.errors import NotFound
+from webapp.errors import Invalid, NotFound
 from webapp.extensions import db
 from webapp.models import Mail, Membership, Person, SignInLink, User, UserSession
 from webapp.queueing import SEND_MAIL, enqueue_after_commit
@@ -31,8 +31,12 @@ def send_link(user: User, language: str) -> None:
 
 def send_link_to(email: str, language: str) -> None:
     """The same for an address that somebody typed; for an unknown one nothing is sent, and nobody is told."""
+    try:
+        email = accounts.checked_email(email)
+    except Invalid:
+        return
     user = accounts.verified_user(email) or db.session.scalar(
-        select(User).where(User.email == email.strip().lower()).order_by(User.id.desc()).limit(1)
+        select(User).where(User.email == email).order_by(User.id.desc()).limit(1)
     )
     if user is not None and user.disabled_at is None:
         send_link(user, language)
@@ -49,8 +53,8 @@ def new_token(user_id: int) -> str:
 def use(token: str, signed_in: User | None) -> User:
     """Take a link; returns whose account it opens. The caller opens the session.
 
-    What was set before the address was proven may be somebody else's doing: unless the same browser comes back, password,
-    sessions and selfies of the unproven account are dropped.
+    What was set before the address was proven may be somebody else's doing: unless the same browser comes back,
+    password, sessions and selfies of the unproven account are dropped.
 
     Raises:
         NotFound: unknown, used or expired; which of them is not told.

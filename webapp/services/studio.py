@@ -82,19 +82,21 @@ class GuestRow:
 
 def progress_of_event(event: Event) -> EventProgress:
     """The event's counts; a constant number of queries, whatever its size."""
-    by_status = {
-        status: count
-        for status, count in db.session.execute(
+    by_status = dict(
+        db.session.execute(
             select(Photo.status, func.count()).where(Photo.event_id == event.id).group_by(Photo.status)
-        )
-    }
+        ).all()
+    )
     guests = _count(select(func.count()).select_from(Membership), Membership.event_id == event.id, _attends())
     selfies = _newest_selfies(event)
-    found = _count(
-        select(func.count(func.distinct(Match.person_id * 1_000_000_000 + Match.photo_id))).join(Person),
-        Person.event_id == event.id,
-        is_theirs(),
+    pairs = (
+        select(Match.person_id, Match.photo_id)
+        .join(Person)
+        .where(Person.event_id == event.id, is_theirs())
+        .distinct()
+        .subquery()
     )
+    found = _count(select(func.count()).select_from(pairs))
     matched = select(Match.person_id).where(is_theirs())
     without = _count(
         select(func.count(func.distinct(Selfie.person_id))).join(Person),
@@ -195,7 +197,7 @@ def _newest_selfies(event: Event) -> dict[SelfieStatus, int]:
         .group_by(Selfie.person_id)
     )
     rows = db.session.execute(select(Selfie.status, func.count()).where(Selfie.id.in_(newest)).group_by(Selfie.status))
-    return {status: count for status, count in rows}
+    return dict(rows.all())
 
 
 def _attends() -> ColumnElement[bool]:

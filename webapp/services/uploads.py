@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from webapp import imaging
 from webapp.clock import utcnow
 from webapp.columns import new_public_id
-from webapp.errors import Invalid, TooLarge, Transient, UnsupportedType
+from webapp.database import reading
+from webapp.errors import Invalid, NotFound, TooLarge, Transient, UnsupportedType
 from webapp.extensions import db
 from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, User
 from webapp.queueing import INDEX_PHOTO, enqueue_after_commit, unit_of_work
@@ -39,37 +40,46 @@ def receive_photo(event: Event, user: User, filename: str, stream: IO[bytes]) ->
         Transient: it can't be stored now; nothing was kept, send it again.
     """
     events.require_open(event)
+    event_id, event_key, user_id = event.id, event.public_id, user.id
+    # No transaction is held while the bytes are read and written.
+    db.session.rollback()
     filename = displayable(filename)
     try:
         info, digest, size = _inspect(stream)
     except (UnsupportedType, Invalid, TooLarge) as error:
         return UploadResult(filename, None, "rejected", error.code)
+    with reading():
+        known = _same_bytes(event_id, digest)
+        kept_key = _original_key(known) if known is not None else None
+    if kept_key is not None:
+        return _take_again(event_id, digest, filename, kept_key, stream)
     photo_id = new_public_id()
     kind = blobs.content_type(info.format)
-    key = blobs.photo_key(event.public_id, photo_id, f"original{blobs.extension(kind)}")
+    key = blobs.photo_key(event_key, photo_id, f"original{blobs.extension(kind)}")
     original = Rendition(kind=RenditionKind.ORIGINAL, blob_key=key, content_type=kind, byte_size=size)
     photo = Photo(
         public_id=photo_id,
-        event_id=event.id,
-        uploaded_by_id=user.id,
+        event_id=event_id,
+        uploaded_by_id=user_id,
         filename=filename,
         sha256=digest,
         byte_size=size,
         published_at=utcnow(),
         renditions=[original],
     )
-    if _same_bytes(event.id, digest) is None:
-        # No transaction is held while the bytes are written.
-        db.session.rollback()
-        blobs.store().put(key, stream)
-    return _register(photo, key)
+    blobs.store().put(key, stream)
+    try:
+        return _register(photo, key)
+    except Exception:
+        blobs.store().delete(key)
+        raise
 
 
 def _register(photo: Photo, key: str) -> UploadResult:
     """Make the photo's row, unless its bytes are in the event already: the unique constraint decides, also for two that
     come at once.
     """
-    filename = photo.filename
+    filename, event_id, digest = photo.filename, photo.event_id, photo.sha256 or ""
     with unit_of_work():
         try:
             with db.session.begin_nested():
@@ -77,12 +87,30 @@ def _register(photo: Photo, key: str) -> UploadResult:
             enqueue_after_commit(INDEX_PHOTO, photo.public_id)
             return UploadResult(filename, photo.public_id, "accepted")
         except IntegrityError:
-            known = _same_bytes(photo.event_id, photo.sha256 or "")
-            if known is None:
-                raise Transient(code="storage_away") from None
-            result = _duplicate(known, filename)
+            result = _known(event_id, digest, filename)
     blobs.store().delete(key)
     return result
+
+
+def _take_again(event_id: int, digest: str, filename: str, key: str, stream: IO[bytes]) -> UploadResult:
+    """The same bytes were there before; where they have been lost since, they are kept again."""
+    try:
+        blobs.store().info(key)
+    except NotFound:
+        blobs.store().put(key, stream)
+    with unit_of_work():
+        return _known(event_id, digest, filename)
+
+
+def _known(event_id: int, digest: str, filename: str) -> UploadResult:
+    """A photo whose bytes are there already; handing in a failed one once more is a wish to try it again."""
+    known = _same_bytes(event_id, digest)
+    if known is None:
+        raise Transient(code="storage_away")
+    if known.status is PhotoStatus.FAILED:
+        _wait_again(known)
+        return UploadResult(filename, known.public_id, "accepted")
+    return UploadResult(filename, known.public_id, "duplicate")
 
 
 def retry_failed(event: Event, photo_public_id: str | None = None) -> int:
@@ -120,12 +148,8 @@ def _same_bytes(event_id: int, digest: str) -> Photo | None:
     return db.session.scalar(select(Photo).where(Photo.event_id == event_id, Photo.sha256 == digest))
 
 
-def _duplicate(known: Photo, filename: str) -> UploadResult:
-    """The same bytes are there already; handing in a failed photo once more is a wish to try it again."""
-    if known.status is PhotoStatus.FAILED:
-        _wait_again(known)
-        return UploadResult(filename, known.public_id, "accepted")
-    return UploadResult(filename, known.public_id, "duplicate")
+def _original_key(photo: Photo) -> str:
+    return next(row.blob_key for row in photo.renditions if row.kind is RenditionKind.ORIGINAL)
 
 
 def _wait_again(photo: Photo) -> None:

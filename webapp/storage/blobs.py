@@ -1,6 +1,7 @@
 """Blobs behind one protocol: local files by default, S3 in the cloud.
 
-Keys are made by us and look like `events/EVENT/photos/PHOTO/preview.webp`; nothing that a person typed is ever part of one.
+Keys are made by us and look like `events/EVENT/photos/PHOTO/preview.jpg`; nothing that a person typed is ever part of
+one.
 """
 
 from collections.abc import Iterator

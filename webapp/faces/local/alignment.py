@@ -67,13 +67,13 @@ def _warp(frame: Frame, matrix: Matrix) -> Frame:
     return np.asarray(crop, dtype=np.uint8)
 
 
-def cut_square(frame: Frame, box: Floats, side: int) -> tuple[Frame, Floats, float]:
-    """A square twice as large as the box around its middle, resized to `side`; black beyond the picture's edge.
+def cut_square(frame: Frame, box: Floats, side: int, margin: float) -> tuple[Frame, Floats, float]:
+    """A square `margin` times as large as the box, around its middle, resized to `side`; black beyond the picture.
 
     box: left, top, width, height in pixels. Returns the square (side, side, 3), its upper left corner in the frame, and
     how many pixels of the frame one of its pixels is.
     """
-    reach = max(1, round(float(box[2:].max())))
+    reach = max(1, round(float(box[2:].max()) * margin / 2))
     corner = np.round(box[:2] + box[2:] / 2).astype(int) - reach
     low, high = np.clip(corner, 0, None), np.minimum(corner + 2 * reach, frame.shape[1::-1])
     square = np.zeros((2 * reach, 2 * reach, 3), dtype=np.uint8)

@@ -39,7 +39,7 @@ def _finish(model: onnx.ModelProto) -> bytes:
     # Shapes noted for the old fixed input would contradict the dynamic one.
     del model.graph.value_info[:]
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def _fold_weights(model: onnx.ModelProto) -> None:
@@ -105,9 +105,7 @@ def _free_head_reshapes(model: onnx.ModelProto) -> None:
         shape = constants.get(node.input[1]) if node.op_type == "Reshape" else None
         if shape is not None and len(shape) == 3:
             name = f"{node.output[0]}_shape"
-            model.graph.initializer.append(
-                numpy_helper.from_array(np.array([0, -1, shape[2]], dtype=np.int64), name)
-            )
+            model.graph.initializer.append(numpy_helper.from_array(np.array([0, -1, shape[2]], dtype=np.int64), name))
             node.input[1] = name
 
 

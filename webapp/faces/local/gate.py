@@ -42,16 +42,22 @@ def area(face: DetectedFace) -> float:
 
 
 def is_contested(faces: Sequence[DetectedFace]) -> bool:
-    """Whether a second face is large enough to be the one that is meant."""
-    largest, *others = sorted((area(face) for face in faces), reverse=True)
-    return bool(others) and others[0] >= BYSTANDER * largest
+    """Whether a second face is large enough to be the one that is meant.
+
+    Whoever is cut by the picture's edge or looks far away did not take this selfie, however near they stand.
+    """
+    largest = max(faces, key=area)
+    others = [
+        face for face in faces if face is not largest and _is_within(face) and face.turn < max(MOST_TURN.values())
+    ]
+    return any(area(face) >= BYSTANDER * area(largest) for face in others)
 
 
 def judge(face: DetectedFace, angle: Angle) -> str | None:
     """What is wrong with the dominant face, the plainest cause first; None if it serves."""
     if face.size < SMALLEST:
         return "too_small"
-    if any(not (0 <= x <= 1 and 0 <= y <= 1) for x, y in face.landmarks):
+    if not _is_within(face):
         # Eyes or mouth beyond the picture's edge are guesses of the detector.
         return "unclear"
     if face.light < LEAST_LIGHT:
@@ -65,6 +71,10 @@ def judge(face: DetectedFace, angle: Angle) -> str | None:
     if face.quality < LEAST_QUALITY:
         return "too_bright" if face.light > GLARE else "unclear"
     return None
+
+
+def _is_within(face: DetectedFace) -> bool:
+    return all(0 <= x <= 1 and 0 <= y <= 1 for x, y in face.landmarks)
 
 
 def explain_absence(frame: Frame, seen_when_lit: bool) -> str:
@@ -85,7 +95,8 @@ def stretch(frame: Frame) -> Frame | None:
     low, high = np.percentile(_luma(frame), (1, 99))
     if high - low < 4 or (low < 30 and high > 200):
         return None
-    return np.clip((frame.astype(np.float32) - low) * (255 / (high - low)), 0, 255).astype(np.uint8)
+    wide = (frame.astype(np.float32) - low) * (255 / (high - low))
+    return np.asarray(np.clip(wide, 0, 255), dtype=np.uint8)
 
 
 def turn_back(face: DetectedFace, turns: int) -> DetectedFace:

@@ -4,6 +4,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable
+from functools import cache as once
 from pathlib import Path
 
 import onnxruntime
@@ -51,25 +52,39 @@ def ensure_folded(weights: Weights, cache: Path) -> Path:
     return path
 
 
-def session(model: str | bytes) -> onnxruntime.InferenceSession:
+def open_session(model: str | bytes) -> onnxruntime.InferenceSession:
     """ONNX Runtime on one thread: the product scales by processes, and more threads would fight over the cores."""
+    _share_memory()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
+    # A plan of the memory is kept for each size of picture, and guests send every size.
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.use_env_allocators", "1")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+@once
+def _share_memory() -> None:
+    """One pool for both models that grows by what is asked: 280 MB a worker instead of 480 at the same speed."""
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    growth = onnxruntime.OrtArenaCfg({"arena_extend_strategy": 1})
+    onnxruntime.create_and_register_allocator(memory, growth)
 
 
 def _open(weights: Weights, cache: Path) -> onnxruntime.InferenceSession:
     path = ensure_folded(weights, cache)
     try:
-        return session(str(path))
+        return open_session(str(path))
     except Exception:
         # A disk that was full or a copy that was cut leaves a file that can't be loaded: make it anew, once.
         log.warning("the cached face model %s is damaged and is folded again", path)
         path.unlink(missing_ok=True)
-        return session(str(ensure_folded(weights, cache)))
+        return open_session(str(ensure_folded(weights, cache)))
 
 
 def _folder(weights: Weights) -> Callable[[bytes], bytes]:
@@ -87,7 +102,7 @@ def _write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -1,0 +1,113 @@
+"""Migrations: they lead from nothing to the models and back, on an empty database and on one that holds rows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from flask_migrate import downgrade, upgrade
+from sqlalchemy import inspect, select, text
+
+from tests import databases
+from tests.actors import Api, World, photos_with, selfie
+from tests.conftest import make_settings
+from webapp import create_app
+from webapp.extensions import db, migrate
+from webapp.models import Photo
+
+
+@pytest.fixture
+def empty_app(tmp_path: Path, redis_url: str) -> Iterator[Flask]:
+    """An app on a database in which there is nothing yet."""
+    template = databases.template(tmp_path)
+    app = create_app(make_settings(tmp_path, redis_url, database_url=template.url))
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+    template.discard(template.url)
+
+
+def tables() -> set[str]:
+    return set(inspect(db.engine).get_table_names()) - {"alembic_version"}
+
+
+def differences() -> list[Any]:
+    """What autogenerate would still write, with the options of our migrations/env.py."""
+    with db.engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True, "render_as_batch": True}
+        context = MigrationContext.configure(connection, opts={**options, "target_metadata": db.metadata})
+        return compare_metadata(context, db.metadata)
+
+
+def shape() -> dict[str, Any]:
+    """Tables with their columns, indexes and constraints, in an order that does not depend on how they were made."""
+    inspector = inspect(db.engine)
+
+    def plain(value: Any) -> str:
+        return str({key: str(inner) for key, inner in value.items()} if isinstance(value, dict) else value)
+
+    def listed(found: list[Any]) -> list[str]:
+        return sorted(repr(sorted((key, plain(value)) for key, value in entry.items())) for entry in found)
+
+    return {
+        table: {
+            "columns": listed(inspector.get_columns(table)),
+            "indexes": listed(inspector.get_indexes(table)),
+            "uniques": listed(inspector.get_unique_constraints(table)),
+            "keys": listed(inspector.get_foreign_keys(table)),
+            "primary": str(inspector.get_pk_constraint(table)),
+        }
+        for table in sorted(tables())
+    }
+
+
+def test_up_makes_what_the_models_say(empty_app: Flask) -> None:
+    assert tables() == set()
+    upgrade()
+    assert tables() == set(db.metadata.tables)
+    assert differences() == []
+
+
+def test_down_leaves_nothing_and_up_again_makes_the_same(empty_app: Flask) -> None:
+    upgrade()
+    first = shape()
+    downgrade(revision="base")
+    assert tables() == set()
+    upgrade()
+    assert shape() == first
+
+
+def test_there_is_one_head_and_every_step_leads_both_ways(empty_app: Flask) -> None:
+    scripts = ScriptDirectory.from_config(migrate.get_config())
+    assert len(scripts.get_heads()) == 1
+    steps = [step.revision for step in scripts.walk_revisions()]
+    for revision in reversed(steps):
+        upgrade(revision=revision)
+        downgrade(revision="-1")
+        upgrade(revision=revision)
+    assert differences() == []
+
+
+def test_a_database_in_use_stays_as_it_is(app: Flask, world: World, api: Api) -> None:
+    world.add_photos(world.event(), *photos_with("grace", 1))
+    api.register(world.code).upload_selfie(selfie("grace"))
+    world.work()
+    with app.app_context():
+        rows = {table: _count(table) for table in tables()}
+        assert rows["match"] == rows["photo"] == 1
+        db.session.rollback()
+        upgrade()
+        assert {table: _count(table) for table in tables()} == rows
+        assert db.session.scalars(select(Photo.status)).one() == "indexed"
+        db.session.rollback()
+        downgrade(revision="base")
+        assert tables() == set()
+
+
+def _count(table: str) -> int:
+    return db.session.scalar(text(f'SELECT count(*) FROM "{table}"')) or 0
