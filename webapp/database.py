@@ -27,6 +27,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "pool_size": max(settings.db_pool_size, settings.threads),
         "max_overflow": settings.db_max_overflow,
+        # Errors end up in the log; names, addresses and vectors have no business there.
+        "hide_parameters": True,
     }
     if settings.is_sqlite:
         options["connect_args"] = {"timeout": BUSY_MILLISECONDS / 1000}

@@ -34,6 +34,7 @@ FAULTS = {
 
 FRAME_SIDE, PREVIEW_SIDE, THUMBNAIL_SIDE = 1600, 1600, 400
 SELFIE_SIDE, CROP_SIDE, PLACEHOLDER_SIDE = 480, 240, 16
+FIRST_YEAR, LAST_YEAR = 1990, 2100
 
 Frame = npt.NDArray[np.uint8]
 
@@ -219,9 +220,12 @@ def _taken_at(exif: Image.Exif) -> datetime | None:
     ):
         try:
             # A camera's clock has no zone: which one it meant is the event's to say.
-            return datetime.strptime(str(value).strip("\0 ")[:19], "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007
+            taken = datetime.strptime(str(value).strip("\0 ")[:19], "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007
         except ValueError:
             continue
+        # A clock that was never set, or runs far ahead, would put the photo at an end of every gallery.
+        if FIRST_YEAR <= taken.year <= LAST_YEAR:
+            return taken
     return None
 
 

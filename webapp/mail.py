@@ -97,17 +97,28 @@ def _deliver(message: EmailMessage) -> None:
         return
     secure = url.scheme == "smtps"
     try:
-        connect = smtplib.SMTP_SSL if secure else smtplib.SMTP
-        with connect(url.hostname, url.port or (465 if secure else 587), timeout=TIMEOUT) as server:
+        with _connect(url.hostname, url.port, secure=secure) as server:
             server.ehlo()
             if not secure and server.has_extn("starttls"):
                 server.starttls(context=ssl.create_default_context())
+                secure = True
+            if url.username and not secure:
+                # Somebody in between may have taken the offer away: the password is not theirs to read.
+                log.warning("mail.not_encrypted", host=url.hostname)
+                raise Transient(code="mail_not_set_up")
             if url.username:
                 server.login(unquote(url.username), unquote(url.password or ""))
             server.send_message(message)
     except (OSError, smtplib.SMTPException) as error:
         log.warning("mail.not_sent", error=type(error).__name__)
         raise Transient(code="mail_server_away") from error
+
+
+def _connect(host: str, port: int | None, *, secure: bool) -> smtplib.SMTP:
+    """A connection; left to itself smtplib would take any certificate."""
+    if secure:
+        return smtplib.SMTP_SSL(host, port or 465, timeout=TIMEOUT, context=ssl.create_default_context())
+    return smtplib.SMTP(host, port or 587, timeout=TIMEOUT)
 
 
 def _record(public_id: str, token: str, message: EmailMessage | None) -> None:

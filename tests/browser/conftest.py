@@ -38,21 +38,22 @@ def _chromium() -> Path | None:
     return None if named == "playwright" else Path(named)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The product with its demo event."""
     with running(tmp_path_factory.mktemp("product"), DEMO="1") as product:
         demo_facts(product)
+        product.wait("SELECT count(*) FROM photo WHERE status <> 'indexed'", 0)
         yield product
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as playwright:
         yield playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def camera() -> Iterator[Path]:
     """What the browser's camera shows: Grace's selfie, as raw video that needs no encoder."""
     folder = Path(tempfile.mkdtemp(prefix="findme-camera-"))
@@ -74,7 +75,7 @@ def _halved(plane: Image.Image) -> bytes:
     return _limited(small, 240)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium(playwright: Playwright, camera: Path) -> Iterator[Browser]:
     arguments = [
         *QUIET,

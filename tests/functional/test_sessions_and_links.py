@@ -23,7 +23,7 @@ from tests.browsing import Browser, text
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Consent, Mail, MailStatus, Match, Selfie, SignInLink, User, UserRole, UserSession
-from webapp.services import accounts
+from webapp.services import accounts, sign_in_links
 from webapp.services.enrolment import CONSENT_VERSION
 from webapp.settings import Settings
 
@@ -473,7 +473,12 @@ def test_the_password_of_a_mail_server_is_sent_over_tls_only(app: Flask, world: 
     commands = [line.split(" ")[0].upper() for line in office.said]
     assert commands[:2] == ["EHLO", "STARTTLS"]
     assert "AUTH" not in commands, "its certificate is nobody's, so it gets neither password nor mail"
-    assert mail_row(app) == (MailStatus.WAITING, None, 1)
+    with open_postoffice(Postoffice(("AUTH PLAIN LOGIN",))) as plain:
+        with_smtp(app, f"smtp://user:secret@127.0.0.1:{plain.port}")
+        change(app, update(Mail).values(retry_at=None))
+        _send_again(app, world)
+    assert not [line for line in plain.said if line.upper().startswith(("AUTH", "MAIL"))]
+    assert mail_row(app) == (MailStatus.WAITING, None, 2)
 
 
 def test_a_server_that_is_busy_or_away_gets_the_mail_later(app: Flask, world: World) -> None:
@@ -525,3 +530,17 @@ def _send_again(app: Flask, world: World) -> None:
         public_id = db.session.scalars(select(Mail.public_id)).one()
         db.session.rollback()
         mail.send(public_id)
+
+
+def test_nobody_can_flood_a_mailbox_with_links(world: World, api: Api, app: Flask) -> None:
+    world.event()
+    for number in range(8):
+        api.post(
+            "/register-with-event-code",
+            json={
+                "user_data": {"username": f"n{number}", "email": "ada@example.com", "password": PASSWORD},
+                "event_code": world.code,
+            },
+        )
+    with app.app_context():
+        assert len(db.session.scalars(select(Mail)).all()) == sign_in_links.MOST_MAILS

@@ -77,7 +77,8 @@ def send(app: Flask, watch: Watch) -> Send:
     def send(browser: Browser, path: str, data: dict[str, Any], headers: dict[str, str]) -> TestResponse:
         builder = EnvironBuilder(path=path, method="POST", data=data)
         environ = builder.get_environ()
-        content = environ["wsgi.input"].read()
+        with environ["wsgi.input"] as encoded:
+            content = encoded.read()
         builder.close()
         watch.seen.clear()
         return browser.client.open(

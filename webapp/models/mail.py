@@ -30,7 +30,7 @@ class Mail(Claimable, Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(unique=True, default=new_public_id)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
-    recipient: Mapped[str]
+    recipient: Mapped[str] = mapped_column(index=True)
     language: Mapped[str] = mapped_column(default="en")
     kind: Mapped[str]
     """Which template; secrets such as a link's token are made when it is rendered, so that none waits in a table."""

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from datetime import timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from webapp.clock import utcnow
 from webapp.errors import Invalid, NotFound
@@ -14,6 +14,8 @@ from webapp.queueing import SEND_MAIL, enqueue_after_commit
 from webapp.services import accounts, selfies
 
 LIFETIME = timedelta(minutes=15)
+MOST_MAILS = 5
+"""An hour, to one address: anybody can type it, and nobody's mailbox is to be flooded by that."""
 MAIL_KIND = "sign_in"
 
 
@@ -23,10 +25,18 @@ def send_link(user: User, language: str) -> None:
     The answer to whoever asked must not depend on which of the two it was.
     """
     owner = accounts.verified_user(user.email) or user
+    if _mails_lately(owner.email) >= MOST_MAILS:
+        return
     mail = Mail(user_id=owner.id, recipient=owner.email, language=language, kind=MAIL_KIND, params={})
     db.session.add(mail)
     db.session.flush()
     enqueue_after_commit(SEND_MAIL, mail.public_id)
+
+
+def _mails_lately(email: str) -> int:
+    since = utcnow() - timedelta(hours=1)
+    wanted = select(func.count()).select_from(Mail).where(Mail.recipient == email, Mail.created_at > since)
+    return db.session.scalar(wanted) or 0
 
 
 def send_link_to(email: str, language: str) -> None:

@@ -92,7 +92,7 @@ class LocalFaceAnalyzer:
             return SelfieCheck(None, "no_face")
         areas = found.boxes[:, 2:].prod(axis=1)
         large = found.chosen(np.nonzero(areas >= gate.BYSTANDER * areas.max())[0])
-        faces = self._describe(frame, large, factor, both_ways=True)
+        faces = self._describe(frame, large, factor)
         # A pattern on a shirt is no second person, and must not hide the first one.
         faces = [face for face in faces if face.quality >= PHANTOM_BELOW] or faces[:1]
         if gate.is_contested(faces):
@@ -120,12 +120,12 @@ class LocalFaceAnalyzer:
         coarse = coarse.chosen(coarse.boxes[:, 2:].max(axis=1) >= COARSE_SHARE * max(frame.shape[:2]))
         return (suppress(fine.joined(coarse)) if len(coarse) else fine), factor
 
-    def _describe(self, frame: Frame, found: Detections, factor: float, both_ways: bool = False) -> list[DetectedFace]:
+    def _describe(self, frame: Frame, found: Detections, factor: float) -> list[DetectedFace]:
         if not len(found):
             return []
         landmarks = refine(self.detector, frame, found)
         crops = np.stack([align(frame, points) for points in landmarks])
-        vectors, lengths = self.embedder.embed(crops, both_ways)
+        vectors, lengths = self.embedder.embed(crops)
         sizes = np.round(found.boxes[:, 2:].max(axis=1) / factor).astype(int)
         return [
             DetectedFace(

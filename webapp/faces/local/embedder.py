@@ -22,19 +22,16 @@ class Embedder:
         self._session = open_sface(cache)
         self._input = self._session.get_inputs()[0].name
 
-    def embed(self, crops: Frame, both_ways: bool = False) -> tuple[Floats, Floats]:
+    def embed(self, crops: Frame) -> tuple[Floats, Floats]:
         """Vectors (n, 128) of length 1, and the lengths (n,) they had before: the clearer the face, the longer.
 
-        crops: (n, 112, 112, 3), RGB, 0 to 255. BGR would cost 7 % of cosine without any error. both_ways: describe the
-        mirrored face as well and take the mean; worth its double time for a probe (pairs above 0.50: 96.2 → 96.5 %).
+        crops: (n, 112, 112, 3), RGB, 0 to 255. BGR would cost 7 % of cosine without any error.
         """
         if not len(crops):
             return np.zeros((0, DIMENSIONS), dtype=np.float32), np.zeros(0, dtype=np.float32)
         raw = self._run(crops)
         lengths = np.linalg.norm(raw, axis=1)
-        if both_ways:
-            raw = raw + self._run(crops[:, :, ::-1])
-        return raw / np.maximum(np.linalg.norm(raw, axis=1), 1e-6)[:, None], lengths
+        return raw / np.maximum(lengths, 1e-6)[:, None], lengths
 
     def _run(self, crops: Frame) -> Floats:
         return np.concatenate([self._run_batch(crops[at : at + BATCH]) for at in range(0, len(crops), BATCH)])

@@ -106,6 +106,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('public_id', name=op.f('uq_mail_public_id'))
     )
     with op.batch_alter_table('mail', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_mail_recipient'), ['recipient'], unique=False)
         batch_op.create_index('ix_mail_status_lease', ['status', 'lease_expires_at'], unique=False)
         batch_op.create_index(batch_op.f('ix_mail_user_id'), ['user_id'], unique=False)
 
@@ -409,6 +410,7 @@ def downgrade() -> None:
     with op.batch_alter_table('mail', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_mail_user_id'))
         batch_op.drop_index('ix_mail_status_lease')
+        batch_op.drop_index(batch_op.f('ix_mail_recipient'))
 
     op.drop_table('mail')
     with op.batch_alter_table('audit_entry', schema=None) as batch_op:

@@ -1,0 +1,92 @@
+"""Takes the pictures of the screens: `python -m tests.browser.pictures [FOLDER]`, by default those of the README.
+
+With a folder, every screen is taken at 390 × 844 and 1280 × 800, light and dark, to be looked at.
+"""
+
+import io
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.conftest import DESKTOP, PHONE, QUIET
+from tests.product import ROOT, Product, demo_facts, running
+
+README_PICTURES = ROOT / "docs" / "images"
+GRID = "#grid > li[id^='photo-']"
+
+
+def main() -> None:
+    everything = len(sys.argv) > 1
+    folder = Path(sys.argv[1]) if everything else README_PICTURES
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as data,
+        running(Path(data) / "data", DEMO="1") as product,
+        sync_playwright() as playwright,
+    ):
+        demo_facts(product)
+        product.wait("SELECT count(*) FROM photo WHERE status <> 'indexed'", 0)
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=QUIET, chromium_sandbox=False
+        )
+        for viewport in (PHONE, DESKTOP):
+            for theme in ("light", "dark") if everything else ("light",):
+                _screens(browser, product, folder, viewport, theme)
+        browser.close()
+
+
+def _screens(browser: Browser, product: Product, folder: Path, viewport: dict[str, int], theme: str) -> None:
+    facts = demo_facts(product)
+    label = f"{viewport['width']}-{theme}"
+
+    def open_(path: str, person: str | None = None) -> Page:
+        context = browser.new_context(
+            viewport=viewport,
+            color_scheme=theme,
+            base_url=product.url,
+            locale="en-US",
+            device_scale_factor=2,
+            reduced_motion="reduce",
+        )
+        page = context.new_page()
+        page.goto(f"/sign-in?next={path}" if person else path)
+        if person:
+            page.locator("input[name=login]").fill(facts[person]["email"])
+            page.locator("input[name=password]").fill(facts[person]["password"])
+            page.get_by_role("button", name="Sign in", exact=True).click()
+        return page
+
+    def keep(page: Page, name: str) -> None:
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(300)
+        picture = Image.open(io.BytesIO(page.screenshot()))
+        half = picture.resize((picture.width * 3 // 4, picture.height * 3 // 4), Image.Resampling.LANCZOS)
+        half.save(folder / f"{name}-{label}.webp", quality=82)
+
+    keep(open_("/"), "home")
+    keep(open_("/e/DEMO2026"), "join")
+    page = open_("/e/DEMO2026/photos", "guest")
+    page.locator(GRID).first.wait_for()
+    keep(page, "my-photos")
+    page.locator(f"{GRID} a").first.click()
+    keep(page, "photo")
+    page.goto("/e/DEMO2026/selfie")
+    keep(page, "selfie")
+    studio = open_("/studio/", "photographer")
+    keep(studio, "events")
+    studio.get_by_role("link", name="Garden Party").first.click()
+    keep(studio, "event")
+    studio.goto("/studio/events/new")
+    keep(studio, "new-event")
+    keep(open_("/admin/", "admin"), "admin")
+    keep(open_("/admin/queues/", "admin"), "queues")
+    keep(open_("/nothing"), "missing")
+    keep(open_("/sign-in"), "sign-in")
+
+
+if __name__ == "__main__":
+    main()
