@@ -44,7 +44,7 @@ class Settings(BaseSettings):
 
     face_engine: Literal["local", "rekognition"] = "local"
     blob_store: Literal["local", "s3"] = "local"
-    sure_threshold: float = Field(0.50, ge=0, le=1, description="cosine similarity from which a match is sure")
+    sure_threshold: float = Field(0.55, ge=0, le=1, description="cosine similarity from which a match is sure")
     maybe_threshold: float = Field(0.42, ge=0, le=1, description="cosine similarity from which a match is asked about")
 
     max_photo_mb: int = Field(60, ge=1)

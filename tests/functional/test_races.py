@@ -15,7 +15,7 @@ from webapp.database import reading
 from webapp.extensions import db
 from webapp.models import Consent, Event, Match, Membership, Person, Photo, Selfie, SelfieStatus, User
 from webapp.queueing import unit_of_work
-from webapp.services import claims, enrolment, matching, selfies, uploads
+from webapp.services import claims, enrolment, matching, searching, selfies, uploads
 
 T = TypeVar("T")
 
@@ -114,10 +114,10 @@ def test_what_is_erased_while_matches_are_computed_does_not_come_back(app: Flask
     world.work()
     assert len(guest.photo_ids()) == 2
     with app.app_context():
-        public_id, token, answered, found = _search_is_done()
-        assert len(found) >= 2
+        public_id, token, answered, outcome = _search_is_done()
+        assert len(outcome.found) >= 2
         assert meanwhile(lambda: guest.delete("/my-selfie")).status_code == 200
-        assert matching._store(public_id, token, answered, found) is None
+        assert matching._store(public_id, token, answered, outcome) is None
     world.work()
     assert count(app, Match) == 0
     assert guest.get("/rematch-status").json["status"] == "idle"
@@ -201,10 +201,10 @@ def test_a_verdict_given_while_matches_are_computed_is_kept(app: Flask, api: Api
     world.work()
     unwanted = guest.get("/my-photos").json[0]
     with app.app_context():
-        public_id, token, answered, found = _search_is_done()
+        public_id, token, answered, outcome = _search_is_done()
         path = f"/matches/{unwanted['match_id']}"
         assert meanwhile(lambda: guest.post(path, json={"verdict": "rejected"})).status_code == 200
-        assert matching._store(public_id, token, answered, found) is not None
+        assert matching._store(public_id, token, answered, outcome) is not None
     world.work()
     assert unwanted["id"] not in guest.photo_ids()
     assert len(guest.photo_ids()) == 1
@@ -225,11 +225,11 @@ def test_a_new_mark_while_matches_are_computed_is_answered_by_the_same_job(app: 
     guest = guest_with_selfie(api, world)
     world.work()
     with app.app_context():
-        public_id, token, answered, found = _search_is_done()
+        public_id, token, answered, outcome = _search_is_done()
     world.add_photos(event_id, *photos_with("grace", 2)[1:])
     world.work("photos")
     with app.app_context():
-        matching._store(public_id, token, answered, found)
+        matching._store(public_id, token, answered, outcome)
         assert matching.match_person(public_id) is not None
     assert len(guest.photo_ids()) == 2
 
@@ -269,7 +269,7 @@ def test_erasing_checking_matching_and_verdicts_together_never_fail(app: Flask, 
         assert len(guest.photo_ids()) == 3
 
 
-def _search_is_done() -> tuple[str, str, int, dict[int, matching.Found]]:
+def _search_is_done() -> tuple[str, str, int, searching.Outcome]:
     """A worker has claimed the one person and searched, and is about to write what it found."""
     public_id = db.session.scalars(select(Person.public_id).join(Selfie).distinct()).one()
     with unit_of_work():
@@ -279,4 +279,4 @@ def _search_is_done() -> tuple[str, str, int, dict[int, matching.Found]]:
     assert token is not None
     with reading():
         person = db.session.scalars(select(Person).where(Person.public_id == public_id)).one()
-        return public_id, token, person.match_wanted, matching._search(person)
+        return public_id, token, person.match_wanted, searching.search(person)

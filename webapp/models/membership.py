@@ -77,6 +77,10 @@ class Person(Claimable, Model):
     match_revision: Mapped[int] = mapped_column(default=0)
     """Moves whenever a match or a verdict of this person changes."""
     matched_at: Mapped[datetime | None]
+    expansion: Mapped[bytes | None]
+    """The mean of the templates and their own strong matches, as the last search computed it; biometric like these."""
+    expansion_version: Mapped[str | None]
+    """The engine's version that it belongs to."""
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
     membership: Mapped[Membership] = relationship(back_populates="persons")

@@ -17,17 +17,9 @@ from webapp.extensions import db
 from webapp.models import Band, Event, Face, Match, Membership, Person, Selfie, SelfieStatus, User, Verdict
 from webapp.queueing import REMATCH_EVENT, enqueue_after_commit, unit_of_work
 from webapp.services import audit, claims, marking
-from webapp.services.rules import Thresholds, thresholds_of
-from webapp.services.templates import all_templates, from_blobs, synced_index, templates_of
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One face that resembles a person."""
-
-    photo_id: int
-    similarity: float
-    band: Band
+from webapp.services.rules import thresholds_of
+from webapp.services.searching import Found, Outcome, search
+from webapp.services.templates import all_templates, from_blobs
 
 
 @dataclass(slots=True)
@@ -49,14 +41,15 @@ def match_person(public_id: str) -> Diff | None:
             with reading():
                 person = db.session.scalars(select(Person).where(Person.public_id == public_id)).one()
                 exhausted = person.attempts > claims.MAX_ATTEMPTS
-                answered, found = person.match_wanted, {} if exhausted else _search(person)
+                answered = person.match_wanted
+                outcome = Outcome({}, None) if exhausted else search(person)
         except Exception:
             _try_later(public_id, token)
             raise
         if exhausted:
             _give_up(public_id, token)
             return total
-        diff = _store(public_id, token, answered, found)
+        diff = _store(public_id, token, answered, outcome)
         if diff is None:
             return total
         total = _sum(total, diff)
@@ -132,28 +125,20 @@ def give_verdict(user: User, match_public_id: str, verdict: str) -> Match:
     return match
 
 
-def _search(person: Person) -> dict[int, Found]:
-    """Every face of the event that resembles the person, by the face's key."""
-    event = db.session.get_one(Event, person.event_id)
-    probes = templates_of(event, person.id)
-    if not len(probes):
-        return {}
-    thresholds = thresholds_of(event, current_app.extensions["settings"])
-    hits = {hit.face_id: hit.similarity for hit in synced_index(event).search(event.id, probes, thresholds.maybe)}
-    return _banded(hits, thresholds)
-
-
-def _banded(hits: dict[int, float], thresholds: Thresholds) -> dict[int, Found]:
-    faces = db.session.execute(select(Face.id, Face.photo_id, Face.weak).where(Face.id.in_(list(hits)))).all()
-    return {row.id: Found(row.photo_id, hits[row.id], thresholds.band(hits[row.id], weak=row.weak)) for row in faces}
-
-
-def _store(public_id: str, token: str, answered: int, found: dict[int, Found]) -> Diff | None:
+def _store(public_id: str, token: str, answered: int, outcome: Outcome) -> Diff | None:
     """Bring the person's rows to what was found, in one transaction; None when the claim was lost."""
+    with reading():
+        person = db.session.scalar(select(Person).where(Person.public_id == public_id))
+        event_id = person.event_id if person is not None and person.expansion != outcome.expansion else None
+    found = outcome.found
     with unit_of_work():
-        person: Person | None = claims.held(Person, public_id, token)
+        # Locks are taken in one order: the event first, if its templates change.
+        event = marking.lock_event(event_id) if event_id is not None else None
+        person = claims.held(Person, public_id, token)
         if person is None:
             return None
+        if event is not None:
+            _keep_expansion(event, person, outcome.expansion)
         known = {row.face_id: row for row in db.session.scalars(select(Match).where(Match.person_id == person.id))}
         # A photo may have been deleted since the search: its faces are not written any more.
         there = set(db.session.scalars(select(Face.id).where(Face.id.in_(list(found)))))
@@ -169,6 +154,17 @@ def _store(public_id: str, token: str, answered: int, found: dict[int, Found]) -
         person.match_done, person.matched_at = answered, utcnow()
         claims.settle(person)
         return diff
+
+
+def _keep_expansion(event: Event, person: Person, expansion: bytes | None) -> None:
+    """Hold new photos against it from now on.
+
+    A photo that came in meanwhile was not held against it: so the person is searched once more. That changes the
+    expansion no further, since it follows from faces and templates alone.
+    """
+    person.expansion, person.expansion_version = expansion, event.engine_version
+    person.match_wanted += 1
+    event.templates_revision += 1
 
 
 def _new_match(person: Person, face_id: int, hit: Found) -> Match:

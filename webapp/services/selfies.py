@@ -275,6 +275,7 @@ def erase_selfies(person: Person) -> None:
     person.match_revision += 1
     person.match_done = person.match_wanted
     person.match_failed = False
+    person.expansion = None
     db.session.flush()
     _erase_pictures(keys)
 

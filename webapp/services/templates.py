@@ -83,7 +83,7 @@ def synced_index(event: Event) -> FaceIndex:
 
 
 def all_templates(event: Event) -> Templates:
-    """The templates of everybody in the event who agreed to be searched for."""
+    """What new faces are held against: templates and expansions of everybody who agreed to be searched for."""
     memory = _memory().templates
     known = memory.get(event.id)
     if known is None or known.revision != event.templates_revision:
@@ -137,7 +137,16 @@ def _template_rows(event: Event, person_id: int | None = None) -> list[tuple[int
     if person_id is not None:
         selfies = selfies.where(Selfie.person_id == person_id)
         confirmed = confirmed.where(Match.person_id == person_id)
-    rows = db.session.execute(union_all(selfies, confirmed)).all()
+        rows = db.session.execute(union_all(selfies, confirmed)).all()
+    else:
+        expansions = select(Person.id, Person.expansion, Person.id).where(
+            Person.event_id == event.id,
+            Person.expansion.is_not(None),
+            Person.expansion_version == event.engine_version,
+            Person.id.in_(agreed),
+            Person.id.in_(searched),
+        )
+        rows = db.session.execute(union_all(selfies, confirmed, expansions)).all()
     return sorted((person, vector) for person, vector, _ in rows if vector is not None)
 
 

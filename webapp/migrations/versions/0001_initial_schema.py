@@ -230,6 +230,8 @@ def upgrade() -> None:
     sa.Column('match_failed', sa.Boolean(), nullable=False),
     sa.Column('match_revision', sa.Integer(), nullable=False),
     sa.Column('matched_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('expansion', sa.LargeBinary(), nullable=True),
+    sa.Column('expansion_version', sa.String(length=255), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('retries', sa.Integer(), nullable=False),

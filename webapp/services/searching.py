@@ -1,0 +1,88 @@
+"""Searching an event for one person: with their templates, and with the mean of these and their own strong matches.
+
+One selfie is one moment's light and look. Faces that it finds beyond doubt show the person as they are at this event,
+so the mean of the selfie and those faces finds more, and more surely. Only direct matches of the templates count, never
+matches of matches: a chain would lead from one person to another.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from flask import current_app
+from sqlalchemy import select
+
+from webapp.extensions import db
+from webapp.models import Band, Event, Face, FaceVector, Match, Person, Verdict
+from webapp.services.rules import thresholds_of
+from webapp.services.templates import Matrix, from_blobs, synced_index, templates_of, to_blob
+
+STRONG = 0.55
+"""Cosine similarity to a template from which a face is beyond doubt: one stranger in a million is as alike."""
+
+MOST_STRONG = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One face that resembles a person."""
+
+    photo_id: int
+    similarity: float
+    band: Band
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search found, by the face's key, and the mean that it found it with besides the templates."""
+
+    found: dict[int, Found]
+    expansion: bytes | None
+
+
+def search(person: Person) -> Outcome:
+    """Every face of the event that resembles the person. Only reads."""
+    event = db.session.get_one(Event, person.event_id)
+    templates = templates_of(event, person.id)
+    if not len(templates):
+        return Outcome({}, None)
+    thresholds = thresholds_of(event, current_app.extensions["settings"])
+    index = synced_index(event)
+    hits = {hit.face_id: hit.similarity for hit in index.search(event.id, templates, thresholds.maybe)}
+    expansion = _expansion(event, person, templates, hits)
+    if expansion is not None:
+        for hit in index.search(event.id, from_blobs([expansion]), thresholds.maybe):
+            hits[hit.face_id] = max(hit.similarity, hits.get(hit.face_id, -1.0))
+    faces = db.session.execute(select(Face.id, Face.photo_id, Face.weak).where(Face.id.in_(list(hits)))).all()
+    return Outcome(
+        {row.id: Found(row.photo_id, hits[row.id], thresholds.band(hits[row.id], weak=row.weak)) for row in faces},
+        expansion,
+    )
+
+
+def _expansion(event: Event, person: Person, templates: Matrix, hits: dict[int, float]) -> bytes | None:
+    """The mean of the templates and the strongest faces that they found; None where none is strong enough.
+
+    Rounded as it is stored, so that a new photo and a new search meet the same numbers. Faces with a verdict are left
+    out: rejected ones are somebody else, confirmed ones are templates already.
+    """
+    judged = select(Match.face_id).where(Match.person_id == person.id, Match.verdict != Verdict.NONE)
+    strong = [face_id for face_id, similarity in hits.items() if similarity >= STRONG]
+    rows = db.session.execute(
+        select(FaceVector.face_id, FaceVector.vector)
+        .join(Face, Face.id == FaceVector.face_id)
+        .where(
+            Face.id.in_(strong),
+            Face.id.not_in(judged),
+            Face.weak.is_(False),
+            FaceVector.engine == event.engine,
+            FaceVector.version == event.engine_version,
+            FaceVector.vector.is_not(None),
+        )
+    ).all()
+    best = sorted(rows, key=lambda row: (-hits[row.face_id], row.face_id))[:MOST_STRONG]
+    if not best:
+        return None
+    # In the order of their keys: a sum of floats must not depend on the order in which rows come.
+    ordered = sorted(best, key=lambda row: row.face_id)
+    total = templates.sum(axis=0) + from_blobs(row.vector for row in ordered if row.vector is not None).sum(axis=0)
+    return to_blob(total / np.linalg.norm(total))
