@@ -54,6 +54,7 @@ def describe(about: dict[str, Any]) -> str:
         f"  Event code       {about['event_code']}",
         f"  Sample selfie    {about['selfie']}",
         "",
+        f"  Mails it sends   {about['url']}/dev/mail",
         f"  Sign in at       {about['url']}/sign-in",
     ]
     lines += [

@@ -36,7 +36,7 @@ _SELFIE = {
         "We can't see your face clearly. Take off sunglasses, mask or cap, face the light, and try again."
     ),
     "selfie_too_large": lazy_gettext(
-        "This file is too large for a selfie. What you typed is still here: pick a smaller picture, or take a new one."
+        "This file is too large for a selfie. Nothing was lost: pick a smaller picture, or take a new one."
     ),
     "selfie_missing": lazy_gettext("A selfie is missing. Take one, or pick a picture of yourself."),
     "angle_invalid": lazy_gettext("This selfie came without a known direction. Please take it again."),
@@ -129,7 +129,7 @@ _GENERAL = {
     "bad_request": lazy_gettext(
         "We didn't understand this request. Nothing was changed: go back, reload the page and try again."
     ),
-    "method_not_allowed": lazy_gettext("This address is not meant to be opened like this. Go back and try again."),
+    "method_not_allowed": lazy_gettext("This address can't be used in this way. Nothing was changed."),
     "field_missing": lazy_gettext("This is missing. Please fill it in."),
     "field_invalid": lazy_gettext("This can't be used as it is. Please check it."),
     "cursor_invalid": lazy_gettext("This page mark is not one of ours. Please start the list from its beginning."),

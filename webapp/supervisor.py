@@ -118,13 +118,17 @@ class Supervisor:
         self._wait_until_ready(web)
         if not self._settings.demo:
             say(f"FindMe is up: {self._settings.public_url} (Ctrl-C stops it)")
-        elif (demo := self._run_once("demo", "findme", "demo")).status:
+        elif (demo := self._make_demo()).status:
             say(f"FindMe is up: {self._settings.public_url} (Ctrl-C stops it)")
             say(f"The demo event could not be made; {demo.log} says why.")
         else:
             say(demo.log.read_text(errors="replace").rstrip())
         say(f"  Logs             {self._here.logs}\n")
         self._is_up = True
+
+    def _make_demo(self) -> Child:
+        say("Making the demo event…")
+        return self._run_once("demo", "findme", "demo")
 
     def _launch(self, child: Child) -> None:
         child.start()

@@ -459,3 +459,12 @@ def _shape(answer: TestResponse) -> Any:
 def _change(app: Flask, statement: str) -> None:
     with app.app_context(), db.engine.begin() as connection:
         connection.exec_driver_sql(statement)
+
+
+def test_a_wrong_code_is_told_together_with_everything_else_that_is_wrong(api: Api, world: World) -> None:
+    answer = api.post(
+        "/register-with-event-code",
+        json={"user_data": {"username": "", "email": "bad", "password": "x"}, "event_code": "nope"},
+    )
+    assert answer.status_code == 422
+    assert set(answer.json["fields"]) == {"username", "email", "password", "event_code"}

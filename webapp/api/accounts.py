@@ -6,7 +6,7 @@ from flask import request
 
 from webapp.api import schemas
 from webapp.api.common import Blueprint, caller, event_summary, language, member
-from webapp.errors import NotFound
+from webapp.errors import Invalid, NotFound
 from webapp.limits import guesses
 from webapp.models import Event, Membership
 from webapp.permissions import SELFIE_BODY, Who
@@ -66,9 +66,8 @@ def check_availability(body: dict[str, Any]) -> dict[str, bool]:
 def register_with_code(body: dict[str, Any]) -> dict[str, Any]:
     """A new account and its place in the event. Consent is needed for a selfie, not for an account."""
     data = body["user_data"]
-    event = events.find_event(body["event_code"])
     allowed = data["user_type"] in (None, "user", "attendee")
-    _check(data, {} if allowed else {"user_type": "user_type_invalid"})
+    event = _event_and_check(body["event_code"], data, {} if allowed else {"user_type": "user_type_invalid"})
     with unit_of_work():
         membership = _enrol(event, data)
         if body["consent"]:
@@ -84,8 +83,8 @@ def register_with_code(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(201, schemas.RegisteredWithSelfie)
 def register_with_selfie(form: dict[str, Any], files: dict[str, Any]) -> dict[str, Any]:
     """The same, with a selfie, which is taken in at once and checked by a worker."""
-    event = events.find_event(form["event_code"])
-    _check(form, {} if form["consent"] else {"consent": "consent_required"})
+    faults = {} if form["consent"] else {"consent": "consent_required"}
+    event = _event_and_check(form["event_code"], form, faults)
     with selfies.staged(event, files["file"].stream) as picture, unit_of_work():
         membership = _enrol(event, form)
         person = enrolment.own_person(membership)
@@ -172,9 +171,27 @@ def consent(body: dict[str, Any]) -> dict[str, Any]:
         }
 
 
-def _check(data: dict[str, Any], faults: dict[str, str]) -> None:
-    """Tell everything that is wrong with a registration at once, before anything is stored."""
-    accounts.check_input(data["email"], data["username"], data["password"], name_field="username", also=faults)
+def _event_and_check(code: str, data: dict[str, Any], faults: dict[str, str]) -> Event:
+    """The event of the code; everything that is wrong with a registration is told at once, before anything is stored.
+
+    Raises:
+        Invalid: some fields can't be used, the code perhaps among them.
+        NotFound: the code is all that is wrong.
+    """
+    event, unknown = None, None
+    try:
+        event = events.find_event(code)
+    except NotFound as error:
+        unknown = error
+        unknown.fields = {"event_code": error.code}
+    try:
+        accounts.check_input(data["email"], data["username"], data["password"], name_field="username", also=faults)
+    except Invalid as error:
+        error.fields |= unknown.fields if unknown else {}
+        raise
+    if event is None:
+        raise unknown or NotFound(code="event_code_unknown")
+    return event
 
 
 def _enrol(event: Event, data: dict[str, Any]) -> Membership:

@@ -98,6 +98,7 @@ def _event(event: Event) -> dict[str, Any]:
 
 
 def _photo(photo: Photo) -> dict[str, Any]:
+    ready = photo.status is PhotoStatus.INDEXED
     return {
         "id": photo.public_id,
         "filename": photo.filename,
@@ -105,7 +106,8 @@ def _photo(photo: Photo) -> dict[str, Any]:
         "reason": photo.failure_reason,
         "detail": sentence(photo.failure_reason) if photo.failure_reason else None,
         "faces": photo.faces_count,
-        "url": url_for("api_media.photo", photo_id=photo.public_id),
-        "thumbnail_url": url_for("api_media.photo", photo_id=photo.public_id, size="thumbnail"),
+        # There is nothing to show before the renditions are made.
+        "url": url_for("api_media.photo", photo_id=photo.public_id) if ready else None,
+        "thumbnail_url": url_for("api_media.photo", photo_id=photo.public_id, size="thumbnail") if ready else None,
         "taken_at": photo.taken_at,
     }
