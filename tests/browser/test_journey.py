@@ -148,3 +148,16 @@ def test_french(open_page: OpenPage) -> None:
     page = open_page("/e/DEMO2026", locale="fr-FR")
     expect(page.locator("html")).to_have_attribute("lang", "fr")
     assert "Find my photos" not in page.content()
+
+
+def test_somebody_who_no_longer_wants_to_be_looked_for_says_so_on_the_page(open_page: OpenPage) -> None:
+    page = open_page("/e/DEMO2026")
+    fill_in(page, "Leaver")
+    page.locator("input[type=file]").set_input_files(file(selfie("grace")))
+    page.get_by_role("button", name="Find my photos").click()
+    expect(page.locator(SHOWN).first).to_be_visible(timeout=20_000)
+    page.goto("/e/DEMO2026/selfie")
+    page.get_by_text("Stop looking for my face").click()
+    page.get_by_role("button", name="Delete my selfie and stop").click()
+    expect(page.get_by_text("are deleted")).to_be_visible()
+    expect(page.locator(SHOWN)).to_have_count(0)
