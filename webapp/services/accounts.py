@@ -9,7 +9,7 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 from email_validator import EmailNotValidError, validate_email
 from flask import current_app
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from webapp.clock import utcnow
@@ -190,11 +190,6 @@ def user_of_token(token: str, kind: str) -> User | None:
 def close_session(token: str) -> None:
     """Sign this browser or client out."""
     db.session.execute(delete(UserSession).where(UserSession.token_hash == _token_hash(token)))
-
-
-def count_users() -> int:
-    """How many accounts there are."""
-    return db.session.scalar(select(func.count()).select_from(User)) or 0
 
 
 def _matches(password_hash: str, password: str) -> bool:
