@@ -520,7 +520,7 @@ def test_the_first_admin_comes_from_the_command_line(app: Flask, api: Api) -> No
     assert answer.exit_code == 0, answer.output
     assert api.login("admin@example.com").get("/me").json["role"] == UserRole.ADMIN
     with app.app_context():
-        assert accounts.count_users() == 1
+        assert db.session.scalar(select(func.count()).select_from(User)) == 1
 
 
 def _send_again(app: Flask, world: World) -> None:
