@@ -23,7 +23,7 @@ from tests.browsing import Browser, text
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Consent, Mail, MailStatus, Match, Selfie, SignInLink, User, UserRole, UserSession
-from webapp.services import accounts, sign_in_links
+from webapp.services import sign_in_links
 from webapp.services.enrolment import CONSENT_VERSION
 from webapp.settings import Settings
 
