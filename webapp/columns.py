@@ -54,5 +54,6 @@ TYPES: dict[Any, TypeEngine[Any] | type[TypeEngine[Any]]] = {
     str: String(255),
     bytes: LargeBinary,
     dict[str, str]: JSON,
+    list[str]: JSON,
     list[list[float]]: JSON,
 }

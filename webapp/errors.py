@@ -85,6 +85,19 @@ class Transient(FindMeError):
     status = 503
 
 
+class MissingRights(Transient):
+    """Keys, permissions or a bucket are wrong: nothing is lost and the work is tried again, but ops have to mend it."""
+
+    code = "engine_rights"
+
+
+class LimitReached(FindMeError):
+    """The event has used up what it may spend; its work goes on once the limit is raised."""
+
+    code = "call_limit"
+    status = 409
+
+
 class Rejected(FindMeError):
     """A picture that was understood and can't be used; `code` is the reason that people are shown."""
 

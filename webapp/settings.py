@@ -40,12 +40,32 @@ class Settings(BaseSettings):
     database_url: str = ""
     db_pool_size: int = Field(20, ge=1)
     db_max_overflow: int = Field(10, ge=0)
+    db_pool_recycle: int = Field(1800, ge=1, description="seconds after which a connection is opened anew")
+    db_statement_timeout: int = Field(30, ge=0, description="seconds after which PostgreSQL ends a statement; 0: never")
+    db_lock_timeout: int = Field(10, ge=0, description="seconds that PostgreSQL waits for a lock; 0: for ever")
     redis_url: str = ""
 
     face_engine: Literal["local", "rekognition"] = "local"
     blob_store: Literal["local", "s3"] = "local"
     sure_threshold: float = Field(0.55, ge=0, le=1, description="cosine similarity from which a match is sure")
     maybe_threshold: float = Field(0.42, ge=0, le=1, description="cosine similarity from which a match is asked about")
+
+    aws_region: str = ""
+    aws_access_key_id: SecretStr = SecretStr("")
+    aws_secret_access_key: SecretStr = SecretStr("")
+    aws_session_token: SecretStr = SecretStr("")
+    rekognition_region: str = ""
+    rekognition_endpoint_url: str = ""
+    rekognition_sure: float = Field(95, ge=0, le=100, description="Rekognition's similarity from which a match is sure")
+    rekognition_maybe: float = Field(80, ge=0, le=100, description="the one from which a match is asked about")
+    rekognition_calls_per_second: float = Field(0, ge=0, description="of each operation, all workers; 0: the region's")
+    rekognition_price_per_1000: float = Field(1.0, ge=0, description="dollars for 1,000 billable calls")
+    event_call_limit: int = Field(0, ge=0, description="billable calls an event may make; 0: no limit")
+    s3_bucket: str = ""
+    s3_endpoint_url: str = ""
+    s3_encryption: Literal["AES256", "aws:kms", "none"] = "AES256"
+    s3_kms_key_id: str = ""
+    s3_url_seconds: int = Field(300, ge=30, le=3600, description="how long a signed address of a picture is good for")
 
     max_photo_mb: int = Field(60, ge=1)
     max_selfie_mb: int = Field(15, ge=1)
@@ -98,6 +118,12 @@ class Settings(BaseSettings):
             raise ValueError("DATA_DIR must not have % or ? in its path: they can't lie in a database's address")
         if self.maybe_threshold > self.sure_threshold:
             raise ValueError("MAYBE_THRESHOLD must not be above SURE_THRESHOLD")
+        if self.rekognition_maybe > self.rekognition_sure:
+            raise ValueError("REKOGNITION_MAYBE must not be above REKOGNITION_SURE")
+        if self.blob_store == "s3" and not self.s3_bucket:
+            raise ValueError("S3_BUCKET must name the bucket when BLOB_STORE=s3")
+        if self.face_engine == "rekognition" and not (self.rekognition_region or self.aws_region):
+            raise ValueError("REKOGNITION_REGION or AWS_REGION must be set when FACE_ENGINE=rekognition")
         if self.lease_seconds <= self.job_timeout:
             raise ValueError("LEASE_SECONDS must be longer than JOB_TIMEOUT, or two workers would hold one row")
         return self

@@ -1,25 +1,33 @@
 """What there is. One concept a file; importing this package registers every table."""
 
+from webapp.models.alarm import Alarm
 from webapp.models.audit_entry import AuditEntry
 from webapp.models.consent import Consent
+from webapp.models.engine_usage import EngineUsage
 from webapp.models.event import Event, EventStatus
 from webapp.models.face import Face, FaceVector
+from webapp.models.installation_fact import InstallationFact
 from webapp.models.lease import Lease
 from webapp.models.mail import Mail, MailStatus
-from webapp.models.match import Band, Match, Verdict
+from webapp.models.match import Band, ConfirmedVector, Match, UserScore, Verdict
 from webapp.models.membership import Membership, MembershipRole, Person, PersonKind
 from webapp.models.photo import Photo, PhotoStatus, Rendition, RenditionKind
+from webapp.models.removal import Removal, RemovalKind
 from webapp.models.selfie import Selfie, SelfieStatus, SelfieVector
 from webapp.models.user import SignInLink, User, UserRole, UserSession
 
 __all__ = [
+    "Alarm",
     "AuditEntry",
     "Band",
+    "ConfirmedVector",
     "Consent",
+    "EngineUsage",
     "Event",
     "EventStatus",
     "Face",
     "FaceVector",
+    "InstallationFact",
     "Lease",
     "Mail",
     "MailStatus",
@@ -30,6 +38,8 @@ __all__ = [
     "PersonKind",
     "Photo",
     "PhotoStatus",
+    "Removal",
+    "RemovalKind",
     "Rendition",
     "RenditionKind",
     "Selfie",
@@ -38,6 +48,7 @@ __all__ = [
     "SignInLink",
     "User",
     "UserRole",
+    "UserScore",
     "UserSession",
     "Verdict",
 ]

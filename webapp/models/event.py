@@ -44,6 +44,8 @@ class Event(Model):
     """Moves whenever somebody's selfie vectors or confirmed faces change."""
     removals_revision: Mapped[int] = mapped_column(default=0)
     """Moves when vectors go, so that a matrix in memory knows that it has to be built anew."""
+    call_limit: Mapped[int | None]
+    """Billable calls that the event may make; null: the installation's limit."""
     rematch_requested_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 

@@ -52,3 +52,30 @@ class Match(Model):
 
     face: Mapped[Face] = relationship()
     person: Mapped[Person] = relationship()
+
+
+class ConfirmedVector(Model):
+    """A face that a person said is theirs, as a service keeps it among the guests' faces."""
+
+    __tablename__ = "confirmed_vector"
+    __table_args__ = (UniqueConstraint("person_id", "face_id", "engine", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
+    face_id: Mapped[int] = mapped_column(ForeignKey("face.id", ondelete="CASCADE"), index=True)
+    event_id: Mapped[int] = mapped_column(ForeignKey("event.id", ondelete="CASCADE"), index=True)
+    engine: Mapped[str]
+    version: Mapped[str]
+    external_id: Mapped[str]
+
+
+class UserScore(Model):
+    """How alike a face is to a person's user vector, as a service said: asked once, since each question is billed."""
+
+    __tablename__ = "user_score"
+
+    face_id: Mapped[int] = mapped_column(ForeignKey("face.id", ondelete="CASCADE"), primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), primary_key=True, index=True)
+    user_key: Mapped[str]
+    """The user vector that was asked: the person's `user_key` of that moment."""
+    similarity: Mapped[float]

@@ -74,6 +74,10 @@ class Person(Claimable, Model):
     match_done: Mapped[int] = mapped_column(default=0)
     match_failed: Mapped[bool] = mapped_column(default=False)
     """The last computation gave up; what was found before still stands, and a rematch tries again."""
+    match_failure: Mapped[str | None]
+    """Why it gave up."""
+    match_capped: Mapped[bool] = mapped_column(default=False)
+    """The service's answer was cut at its limit: the person has more matches than it can tell."""
     match_revision: Mapped[int] = mapped_column(default=0)
     """Moves whenever a match or a verdict of this person changes."""
     matched_at: Mapped[datetime | None]
@@ -81,6 +85,10 @@ class Person(Claimable, Model):
     """The mean of the templates and their own strong matches, as the last search computed it; biometric like these."""
     expansion_version: Mapped[str | None]
     """The engine's version that it belongs to."""
+    templates_revision: Mapped[int] = mapped_column(default=0)
+    """The event's, when this person's templates changed last."""
+    user_key: Mapped[str | None]
+    """Which faces make up the person's user vector at a service; null: it has none."""
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
     membership: Mapped[Membership] = relationship(back_populates="persons")

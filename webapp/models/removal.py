@@ -1,0 +1,42 @@
+"""What has to go outside the database: written down in the transaction that forgets it here, carried out by a job."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.clock import utcnow
+from webapp.columns import new_public_id, word
+from webapp.extensions import Model
+from webapp.models.claimable import Claimable
+
+
+class RemovalKind(StrEnum):
+    """Where the things lie that have to go."""
+
+    BLOBS = "blobs"
+    """`targets` are keys in the blob store."""
+    PHOTO_FACES = "photo_faces"
+    """`targets` are a service's ids of faces in an event's collection of photos."""
+    GUEST_FACES = "guest_faces"
+    """The same in its collection of guests."""
+    USERS = "users"
+    """`targets` are people's public ids, whose user vectors a service keeps."""
+    COLLECTIONS = "collections"
+    """Everything that a service keeps of the event."""
+
+
+class Removal(Claimable, Model):
+    """Things to remove. The row goes once they are gone; it never gives up."""
+
+    __tablename__ = "removal"
+    __table_args__ = (Index("ix_removal_lease", "lease_expires_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(unique=True, default=new_public_id)
+    kind: Mapped[RemovalKind] = mapped_column(word(RemovalKind))
+    event_public_id: Mapped[str]
+    """No foreign key: it outlives its event."""
+    targets: Mapped[list[str]]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
