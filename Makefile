@@ -33,8 +33,10 @@ install: ## packages, assets and translations for running
 install-dev:
 	@found=; $(FIND_PYTHON); exec "$$found" -I webapp/install.py dev
 
+# So many test processes, each with servers of its own; PROCESSES=0 for one, as a debugger needs it.
+PROCESSES = 2
 test: lint ## every check and every test (ARGS="-k word" for some)
-	@$(VENV)/python -m pytest $(ARGS)
+	@$(VENV)/python -m pytest -n $(PROCESSES) $(ARGS)
 
 lint: install-dev ## style, types and who may import whom
 	@$(VENV)/ruff check .

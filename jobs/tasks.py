@@ -12,7 +12,7 @@ import structlog
 
 from jobs.runtime import get_app
 from webapp import mail
-from webapp.services import engines, indexing, matching, recovery, selfies
+from webapp.services import engines, indexing, matching, reconciling, recovery, removals, selfies
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,6 +60,18 @@ def rematch_event(public_id: str) -> None:
 
 
 @job
+def reconcile_event(public_id: str) -> None:
+    """Compare what a face service keeps of an event with the database, and mend what differs."""
+    reconciling.reconcile_requested(public_id)
+
+
+@job
+def remove(public_id: str) -> None:
+    """Remove what lies outside the database."""
+    removals.carry_out(public_id)
+
+
+@job
 def send_mail(public_id: str) -> None:
     """One message."""
     mail.send(public_id)
@@ -79,5 +91,5 @@ def release_claims(worker_name: str) -> None:
 
 @job
 def warm_up() -> None:
-    """Load the face models before the first job comes."""
-    engines.analyzer()
+    """Load the face engine before the first job comes."""
+    engines.warm_up()

@@ -1,7 +1,7 @@
 """What all tests stand on: a real database, a real Redis, real models, and a real RQ worker.
 
-Each test gets a migrated database of its own (a copy of one that is migrated once), an emptied Redis, and an app. It is
-a SQLite file, or a database of the PostgreSQL server that TEST_DATABASE_URL names.
+Each test gets a migrated database of its own (a copy of one that is migrated once), an emptied Redis, and an app. What
+uses a database runs twice, on SQLite and on PostgreSQL (see tests.databases).
 """
 
 import os
@@ -15,12 +15,17 @@ from flask_migrate import upgrade
 from pydantic import SecretStr
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from jobs import tasks
 from tests import databases, faces
 from tests.actors import Api, World
+from tests.cloud.s3_fixtures import moto_server, seaweedfs_server  # noqa: F401
 from tests.servers import Valkey, valkey
 from webapp import create_app, queueing
+from webapp.faces import Engine
+from webapp.faces.local.index import LocalFaceIndex
 from webapp.settings import Settings
 
 SECRET = "tests-only-" + "s" * 40
@@ -29,6 +34,24 @@ SECRET = "tests-only-" + "s" * 40
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slowest first, so that parallel runs end together."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+class OneProductAtATime(LoadScopeScheduling):
+    """How xdist deals tests out to processes: what shares a started product or server stays in one of them.
+
+    xdist's own groups by mark have no effect with pytest 9.2, which keeps the id that they would be written into.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        room = module.split("/")[1]
+        return room if room == "browser" else module if room in ("integration", "contract") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProductAtATime:
+    """For `pytest -n`."""
+    return OneProductAtATime(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -62,18 +85,33 @@ def redis_server() -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory, redis_server: Valkey) -> Iterator[databases.Template]:
-    """A database at the newest migration, to be copied."""
+def all_databases(tmp_path_factory: pytest.TempPathFactory, redis_server: Valkey) -> Iterator[databases.Databases]:
+    """SQLite and PostgreSQL, started and migrated once for the run of this process."""
     folder = tmp_path_factory.mktemp("migrated")
-    template = databases.template(folder)
-    app = create_app(make_settings(folder, redis_server.url, database_url=template.url))
-    with app.app_context():
-        upgrade()
-        from webapp.extensions import db
 
-        db.engine.dispose()
-    yield template
-    template.discard(template.url)
+    def migrate(url: str) -> None:
+        app = create_app(make_settings(folder, redis_server.url, database_url=url))
+        with app.app_context():
+            from webapp.extensions import db
+
+            upgrade()
+            db.engine.dispose()
+
+    here = databases.Databases(migrate, folder)
+    yield here
+    here.close()
+
+
+@pytest.fixture(params=databases.wanted())
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """`sqlite`, then `postgresql`: whatever asks for it, by itself or through `settings`, runs on both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def migrated(all_databases: databases.Databases, database_kind: str) -> databases.Template:
+    """A database at the newest migration, to be copied."""
+    return all_databases.migrated(database_kind)
 
 
 @pytest.fixture
@@ -97,7 +135,7 @@ def settings(tmp_path: Path, migrated: databases.Template, redis_url: str) -> It
 def app(settings: Settings) -> Iterator[Flask]:
     """An app whose jobs find the models loaded already."""
     app = create_app(settings)
-    app.extensions["face_analyzer"] = faces.analyzer()
+    app.extensions["face_engines"] = {"local": Engine(faces.analyzer(), LocalFaceIndex())}
     yield app
     with app.app_context():
         from webapp.extensions import db

@@ -1,17 +1,32 @@
-"""A migrated database for each test: a copied SQLite file, or a copy of a PostgreSQL template.
+"""Migrated databases for tests: copies of an SQLite file, and of a template on a PostgreSQL server.
 
-TEST_DATABASE_URL=postgresql://user@host:port runs everything on that server, whose user may create databases; the part
-behind the last slash is of no account.
+Tests that use a database run on both, under the ids [sqlite] and [postgresql]. TEST_DATABASES=sqlite (or postgresql)
+restricts a run to one of them. The server is the embedded one of tests.servers, or the one of
+TEST_DATABASE_URL=postgresql://user@host:port, whose user may create databases; the part behind the last slash is of no
+account.
 """
 
 import os
 import secrets
 import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
 
+from tests.servers import postgres
+
 SQLITE_FILE = "findme.sqlite"
+KINDS = ("sqlite", "postgresql")
+
+
+def wanted() -> list[str]:
+    """The kinds of database that this run is for."""
+    named = os.environ.get("TEST_DATABASES", "").replace(",", " ").split()
+    if unknown := set(named) - set(KINDS):
+        raise ValueError(f"TEST_DATABASES may name {' and '.join(KINDS)}, not {', '.join(sorted(unknown))}")
+    return [kind for kind in KINDS if not named or kind in named]
 
 
 class SqliteTemplate:
@@ -34,7 +49,7 @@ class PostgresTemplate:
     """One database, copied by the server."""
 
     def __init__(self, server: str) -> None:
-        self._server = server.rpartition("/")[0] if server.count("/") > 2 else server
+        self._server = server
         self._name = f"findme_template_{secrets.token_hex(4)}"
         self._run(f"CREATE DATABASE {self._name}")
         self.url = f"{self._server}/{self._name}"
@@ -50,14 +65,45 @@ class PostgresTemplate:
         self._run(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
 
     def _run(self, statement: str) -> None:
-        with psycopg.connect(f"{self._server}/postgres", autocommit=True) as connection:
+        address = self._server.replace("postgresql+psycopg://", "postgresql://")
+        with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
             connection.execute(statement.encode())
 
 
 Template = SqliteTemplate | PostgresTemplate
 
 
-def template(folder: Path) -> Template:
-    """An empty database to migrate and to copy from: on the server of TEST_DATABASE_URL, else in this folder."""
-    server = os.environ.get("TEST_DATABASE_URL")
-    return PostgresTemplate(server) if server else SqliteTemplate(folder)
+class Databases:
+    """All databases of one test process. What is slow (a server, a migration) happens when first asked for, once."""
+
+    def __init__(self, migrate: Callable[[str], None], folder: Path) -> None:
+        self.migrate = migrate
+        self._folder = folder
+        self._ending = ExitStack()
+        self._server = ""
+        self._migrated: dict[str, Template] = {}
+
+    def migrated(self, kind: str) -> Template:
+        """The database at the newest migration, to be copied."""
+        if kind not in self._migrated:
+            template = self.empty(kind, self._folder)
+            self._ending.callback(template.discard, template.url)
+            self.migrate(template.url)
+            self._migrated[kind] = template
+        return self._migrated[kind]
+
+    def empty(self, kind: str, folder: Path) -> Template:
+        """A new database with nothing in it; an SQLite file lies in `folder`. Discard it at the end."""
+        return SqliteTemplate(folder) if kind == "sqlite" else PostgresTemplate(self.server())
+
+    def server(self) -> str:
+        """The PostgreSQL server's URL, without a database."""
+        if not self._server:
+            named = os.environ.get("TEST_DATABASE_URL", "")
+            named = named.rpartition("/")[0] if named.count("/") > 2 else named
+            self._server = named or self._ending.enter_context(postgres()).url
+        return self._server
+
+    def close(self) -> None:
+        """Drop the templates and end the server."""
+        self._ending.close()

@@ -4,8 +4,6 @@ import io
 import json
 import os
 import signal
-import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -17,6 +15,10 @@ from typing import Any
 
 import psutil
 import requests
+from sqlalchemy import NullPool, create_engine, text
+
+from tests.servers import free_port
+from webapp.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery"
@@ -50,8 +52,9 @@ class Product:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What the database says, read beside the running product."""
-        with sqlite3.connect(f"file:{self.data_dir / 'findme.sqlite'}?mode=ro", uri=True, timeout=30) as connection:
-            return connection.execute(query).fetchall()
+        engine = create_engine(self._database_url(), poolclass=NullPool)
+        with engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query))]
 
     def wait(self, query: str, wanted: int, seconds: float = 120) -> None:
         """Until a count is reached."""
@@ -60,6 +63,12 @@ class Product:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{query}: {count} instead of {wanted} after {seconds:.0f} s")
             time.sleep(0.1)
+
+    def _database_url(self) -> str:
+        named = self.env.get("DATABASE_URL")
+        if named:
+            return Settings(_env_file=None, database_url=named).database_url
+        return f"sqlite:///file:{self.data_dir / 'findme.sqlite'}?mode=ro&uri=true&timeout=30"
 
     def _children(self) -> list[psutil.Process]:
         try:
@@ -117,10 +126,13 @@ def photographer(product: Product) -> Client:
 
 @contextmanager
 def running(data_dir: Path, **changes: str) -> Iterator[Product]:
-    """Start `python -m webapp.supervisor` on a folder, wait until it is ready, and end it with the block."""
+    """Start `python -m webapp.supervisor` on a folder, wait until it is ready, and end it with the block.
+
+    `changes` are settings by their names in the environment; without a DATABASE_URL it is SQLite in that folder.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR")}
-    env = kept | {"DATA_DIR": str(data_dir), "PORT": str(_free_port()), "DEMO": "0"} | changes
+    env = kept | {"DATA_DIR": str(data_dir), "PORT": str(free_port()), "DEMO": "0"} | changes
     with (data_dir / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "webapp.supervisor"], cwd=ROOT, env=env, stdout=log, stderr=log, process_group=0
@@ -166,12 +178,6 @@ def demo_facts(product: Product) -> dict[str, Any]:
         time.sleep(0.2)
     facts: dict[str, Any] = json.loads(path.read_text())
     return facts
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _is_worker(process: psutil.Process | None) -> bool:

@@ -4,13 +4,24 @@ Both the S3 store and the Rekognition engine go through here, so that a throttle
 the service can't read mean the same everywhere.
 """
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from webapp.errors import ConfigurationError, FindMeError, Invalid, MissingRights, NotFound, TooLarge, Transient
@@ -37,7 +48,8 @@ _RIGHTS = frozenset({
     "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnrecognizedClientException",
     "InvalidSignatureException", "SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidClientTokenId", "ExpiredToken",
     "ExpiredTokenException", "IncompleteSignature", "MissingAuthenticationToken", "InvalidToken", "AuthFailure",
-    "NoSuchBucket", "AllAccessDisabled", "AccountProblem", "OptInRequired", "KMSAccessDeniedException", "KMS.DisabledException",
+    "NoSuchBucket", "AllAccessDisabled", "AccountProblem", "OptInRequired", "KMSAccessDeniedException",
+    "KMS.DisabledException", "KMS.NotFoundException",
 })  # fmt: skip
 """What only ops can mend; a missing bucket belongs here as well."""
 
@@ -62,9 +74,9 @@ def client(settings: Settings, service: Service, *, attempts: int = MAX_ATTEMPTS
         max_pool_connections=POOL,
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS[service],
-        s3={"addressing_style": "path" if endpoint else "auto"} if service == "s3" else None,
+        **(_s3_options(endpoint) if service == "s3" else {}),
     )
-    return session.client(
+    made = session.client(
         service,
         region_name=region or None,
         endpoint_url=endpoint or None,
@@ -73,6 +85,25 @@ def client(settings: Settings, service: Service, *, attempts: int = MAX_ATTEMPTS
         aws_session_token=settings.aws_session_token.get_secret_value() or None,
         config=config,
     )
+    if service == "s3":
+        made.meta.events.register("before-sign.s3.DeleteObjects", _add_content_md5)
+    return made
+
+
+def bucket_origin(settings: Settings) -> str:
+    """Where browsers meet S3_BUCKET, as a Content-Security-Policy names it: `https://BUCKET.s3.REGION.amazonaws.com/`.
+
+    Where the bucket is part of the path so it is here. Needs neither keys nor a connection.
+    """
+    region, endpoint = _place(settings, "s3")
+    nobody = boto3.session.Session().client(
+        "s3",
+        region_name=region or None,
+        endpoint_url=endpoint or None,
+        config=Config(**_s3_options(endpoint) | {"signature_version": UNSIGNED}),
+    )
+    address = nobody.generate_presigned_url("get_object", Params={"Bucket": settings.s3_bucket, "Key": "k"})
+    return str(address).removesuffix("k")
 
 
 @contextmanager
@@ -87,11 +118,11 @@ def translated(part: Literal["storage", "engine"]) -> Iterator[None]:
     """
     try:
         yield
-    except (NoCredentialsError, PartialCredentialsError) as error:
+    except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError) as error:
         raise MissingRights(type(error).__name__, code=f"{part}_rights") from error
     except ClientError as error:
         raise _of_answer(part, error) from error
-    except (BotoConnectionError, HTTPClientError) as error:
+    except (BotoConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise Transient(type(error).__name__, code=f"{part}_away") from error
     except BotoCoreError as error:
         # What botocore itself refuses to send is a fault of ours, and no later try will mend it.
@@ -103,9 +134,14 @@ def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def status_of(error: ClientError) -> int:
+    """The answer's HTTP status; 0 if there was none."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
 def _of_answer(part: str, error: ClientError) -> FindMeError:
     code = error_code(error)
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    status = status_of(error)
     detail = f"{error.operation_name}: {code}"
     if code in _RIGHTS or status == 401 or (status == 403 and code not in _BUSY):
         return MissingRights(detail, code=f"{part}_rights")
@@ -127,3 +163,23 @@ def _place(settings: Settings, service: Service) -> tuple[str, str]:
         return settings.rekognition_region or settings.aws_region, settings.rekognition_endpoint_url
     # Stores that are not Amazon's know no regions, but a signature needs one.
     return settings.aws_region or ("us-east-1" if settings.s3_endpoint_url else ""), settings.s3_endpoint_url
+
+
+def _s3_options(endpoint: str) -> dict[str, Any]:
+    return {
+        # With "auto", signed addresses name a host that sends browsers on to the bucket's region, and there their
+        # signature is wrong.
+        "s3": {"addressing_style": "path" if endpoint else "virtual", "us_east_1_regional_endpoint": "regional"},
+        # Without this, addresses for stores that are not Amazon's are signed in the old way, which few still take.
+        "signature_version": "s3v4",
+        # Checksums in trailers, the default since botocore 1.36, are refused by many stores that speak S3. Nothing is
+        # lost without them: the signature covers the whole body.
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+    }
+
+
+def _add_content_md5(request: Any, **_: object) -> None:
+    """The checksum that S3 has always demanded of this one call; older stores know no other."""
+    digest = hashlib.md5(request.body, usedforsecurity=False).digest()
+    request.headers["Content-MD5"] = base64.b64encode(digest).decode()

@@ -1,15 +1,20 @@
 """`flask findme …`: what ops do from a shell."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
+from sqlalchemy import or_, select
 
 from webapp import demo
-from webapp.errors import FindMeError
-from webapp.models import User, UserRole
+from webapp.errors import FindMeError, NotFound
+from webapp.extensions import db
+from webapp.models import Event, User, UserRole
 from webapp.queueing import unit_of_work
 from webapp.reasons import explain
-from webapp.services import accounts, recovery
+from webapp.services import accounts, erasing, events, installation_check, reconciling, recovery
 
 findme = AppGroup("findme", help="Look after a FindMe installation.")
 
@@ -50,11 +55,62 @@ def sweep() -> None:
     click.echo("It is another process' turn, or Redis is away." if count is None else f"{count} jobs enqueued.")
 
 
+@findme.command("adopt-store")
+def adopt_store() -> None:
+    """Make BLOB_STORE, as it is set now, the installation's; for pictures that were moved there on purpose."""
+    with _said():
+        store = installation_check.adopt_store()
+    click.echo(f"Pictures now lie in {store}. Start all web and worker processes anew.")
+
+
 @findme.command("release-claims")
 @click.argument("workers", nargs=-1, required=True)
 def release_claims(workers: tuple[str, ...]) -> None:
     """Free the rows that these dead workers held."""
     click.echo(f"{recovery.release_claims(workers)} rows freed.")
+
+
+@findme.command("reconcile")
+@click.argument("event")
+@click.option("--check", is_flag=True, help="Only say what differs.")
+def reconcile(event: str, check: bool) -> None:
+    """Compare what a face service keeps of EVENT (its code or id) with the database, and mend what differs."""
+    with _said():
+        event_key = _event(event).public_id
+        report = reconciling.report_on(event_key)
+        click.echo(reconciling.describe(report))
+        if check or report.in_order:
+            return
+        reconciling.request(event_key)
+    click.echo("The workers mend it now; matching in this event waits until they are done.")
+
+
+@findme.command("erase-event")
+@click.argument("event")
+@click.confirmation_option(prompt="This erases the event, its photos, selfies and faces for good. Go on?")
+def erase_event(event: str) -> None:
+    """Erase EVENT (its code or id) with everything in it, here and at a face service."""
+    with _said(), unit_of_work():
+        receipt = erasing.erase_event(_event(event), None)
+    click.echo(f"Erased; the files follow within a minute. Receipt: {receipt}")
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """What goes wrong as a sentence."""
+    try:
+        yield
+    except FindMeError as error:
+        raise click.ClickException(explain(error)) from error
+
+
+def _event(code_or_id: str) -> Event:
+    found = db.session.scalar(
+        select(Event).where(or_(Event.public_id == code_or_id, Event.code_key == events.normalise_code(code_or_id)))
+    )
+    if found is None:
+        raise NotFound(code="event_code_unknown")
+    return found
 
 
 def _create(email: str, name: str, password: str, role: UserRole) -> User:

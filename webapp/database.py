@@ -6,42 +6,113 @@ say BEGIN and never wait. Writing happens under `writing()` only, which `queuein
 read before is read again inside, so a decision never rests on a state that has passed.
 """
 
+import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import URL, Connection, Engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from webapp.extensions import db
 from webapp.settings import Settings
 
 BUSY_MILLISECONDS = 30_000
+CONNECT_SECONDS = 5
+POOL_SECONDS = 30
 _writing: ContextVar[bool] = ContextVar("writing", default=False)
+_engines: WeakSet[Engine] = WeakSet()
+_SQLITE_PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
-    """Options for SQLAlchemy's engine: enough connections for every thread, and none that died in between."""
-    options: dict[str, Any] = {
-        "pool_size": max(settings.db_pool_size, settings.threads),
-        "max_overflow": settings.db_max_overflow,
-        # Errors end up in the log; names, addresses and vectors have no business there.
-        "hide_parameters": True,
-    }
+    """Options for SQLAlchemy's engine: how many connections, and how they behave.
+
+    SQLite gets one for every thread: a connection is an open file. PostgreSQL's are dear, so DB_POOL_SIZE and
+    DB_MAX_OVERFLOW hold exactly; where threads outnumber them, a thread waits for one up to POOL_SECONDS.
+    """
+    # Errors end up in the log; names, addresses and vectors have no business there.
+    options: dict[str, Any] = {"hide_parameters": True, "max_overflow": settings.db_max_overflow}
     if settings.is_sqlite:
-        options["connect_args"] = {"timeout": BUSY_MILLISECONDS / 1000}
-    else:
-        options |= {"pool_pre_ping": True, "pool_recycle": 1800}
-    return options
+        return options | {
+            "pool_size": max(settings.db_pool_size, settings.threads),
+            "connect_args": {"timeout": BUSY_MILLISECONDS / 1000},
+        }
+    return options | {
+        "pool_size": settings.db_pool_size,
+        "pool_timeout": POOL_SECONDS,
+        # One that died meanwhile (a restart, a firewall) is replaced before it is used.
+        "pool_pre_ping": True,
+        "pool_recycle": settings.db_pool_recycle,
+        "connect_args": _postgres_options(make_url(settings.database_url), settings),
+    }
+
+
+def _postgres_options(url: URL, settings: Settings) -> dict[str, Any]:
+    """Parameters of libpq; what DATABASE_URL says itself counts more."""
+    wished = {
+        "application_name": _program(),
+        "connect_timeout": CONNECT_SECONDS,
+        # A server that has vanished without a word is noticed in a minute, not after the system's two hours.
+        "keepalives": 1,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+    }
+    limits = {
+        "statement_timeout": settings.db_statement_timeout,
+        "lock_timeout": settings.db_lock_timeout,
+        # Between two statements of a transaction nothing slow happens: twice a statement's time means a lost client.
+        "idle_in_transaction_session_timeout": 2 * settings.db_statement_timeout,
+    }
+    flags = [f"-c {name}={seconds}s" for name, seconds in limits.items() if seconds]
+    if flags:  # no word at all where nothing is wished for: some connection poolers refuse any
+        # The last one counts.
+        wished["options"] = " ".join([*flags, str(url.query.get("options", ""))]).strip()
+    return {name: value for name, value in wished.items() if name == "options" or name not in url.query}
+
+
+def _program() -> str:
+    """How we are called in PostgreSQL's list of sessions: findme-web, findme-worker, findme-flask."""
+    name = Path(sys.argv[0]).name
+    return "findme-" + {"gunicorn": "web", "rq": "worker"}.get(name, name)
 
 
 def prepare(engine: Engine) -> None:
     """Attach the listeners to an engine; those of SQLite only where it is SQLite."""
+    _engines.add(engine)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+
+
+def is_passing(error: SQLAlchemyError) -> bool:
+    """Whether the same may work in a while: the database is away, restarting or too busy, or it took too long.
+
+    What never passes by itself, such as a missing table, is a fault of ours.
+    """
+    if isinstance(error, PoolTimeoutError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        # The low byte is the code, the rest says more of it.
+        return getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _SQLITE_PASSING
+    return error.connection_invalidated or isinstance(error, OperationalError)
 
 
 @contextmanager
@@ -68,6 +139,25 @@ def writing() -> Iterator[None]:
         _writing.reset(mark)
 
 
+@contextmanager
+def beside(engine: Engine) -> Iterator[Connection]:
+    """A writing transaction beside the session's, on a connection of its own, committed at the end of the block.
+
+    For books that are kept whatever becomes of the work around them. The session may be reading meanwhile.
+
+    Raises:
+        RuntimeError: inside a unit of work, whose lock on SQLite this would wait for in vain.
+    """
+    if _writing.get():
+        raise RuntimeError("nothing is written beside a unit of work: the two would wait for each other")
+    mark = _writing.set(True)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        _writing.reset(mark)
+
+
 def _configure_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None
     for pragma in (
@@ -82,3 +172,12 @@ def _configure_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntr
 
 def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if _writing.get() else "BEGIN")
+
+
+def _forget_connections() -> None:
+    """A forked process opens connections of its own: two that talk over one socket would get each other's answers."""
+    for engine in list(_engines):
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_forget_connections)

@@ -1,19 +1,22 @@
 """Where errors become answers: JSON for the API, pages for people."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Flask, jsonify, redirect, render_template, url_for
+from flask import Flask, g, jsonify, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
 from htmx_flask import request
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from webapp.errors import FindMeError, Invalid, NotFound, TooLarge, TooMany, Unauthenticated
+from webapp.database import is_passing
+from webapp.errors import FindMeError, Invalid, NotFound, TooLarge, TooMany, Transient, Unauthenticated
 from webapp.extensions import db
 from webapp.reasons import explain, field_sentences
 
@@ -39,6 +42,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, lambda _: answer(FindMeError(code="csrf")))
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(DataError, _not_storable)
+    app.register_error_handler(SQLAlchemyError, _database)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -49,15 +53,22 @@ def is_api() -> bool:
 
 def answer(error: FindMeError) -> ResponseReturnValue:
     """The answer to one of our own errors."""
-    db.session.rollback()
+    with suppress(SQLAlchemyError):  # with the connection gone, so is what there was to roll back
+        db.session.rollback()
     if is_api():
         payload: dict[str, Any] = {"detail": explain(error), "code": error.code, "fields": field_sentences(error)}
         return jsonify(payload), error.status
     if isinstance(error, Unauthenticated) and request.endpoint is not None:
         return _to_sign_in()
+    try:
+        return _page(error), error.status
+    except SQLAlchemyError as fault:  # the page's frame asks who is signed in
+        return _for_nobody(Transient() if is_passing(fault) else error)
+
+
+def _page(error: FindMeError) -> str:
     title = HTTPStatus(error.status).phrase
-    page = render_template("errors/page.html", error=error, sentence=explain(error), status=error.status, title=title)
-    return page, error.status
+    return render_template("errors/page.html", error=error, sentence=explain(error), status=error.status, title=title)
 
 
 def _to_sign_in() -> ResponseReturnValue:
@@ -110,6 +121,21 @@ def _not_storable(error: DataError) -> ResponseReturnValue:
     """A value that the database can't take, such as a NUL in a text: nobody's form sends one."""
     log.warning("request.not_storable", endpoint=request.endpoint, error=type(error.orig).__name__)
     return answer(Invalid())
+
+
+def _database(error: SQLAlchemyError) -> ResponseReturnValue:
+    """A database that is away or too busy for now; all else that it refuses is our mistake."""
+    if not is_passing(error):
+        return _unexpected(error)
+    cause = getattr(error, "orig", None) or error
+    log.error("request.database_away", endpoint=request.endpoint, error=type(cause).__name__)
+    return _for_nobody(Transient())
+
+
+def _for_nobody(error: FindMeError) -> ResponseReturnValue:
+    """Answer without asking the database who is signed in."""
+    g._login_user = AnonymousUserMixin()  # noqa: SLF001 - where flask-login keeps whom it has found
+    return answer(error)
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:

@@ -107,3 +107,9 @@ class EventForm(PageForm):
         """WTForms says in its own words that a date is none; ours say what to do."""
         if self.date.errors:
             self.date.errors = [SENTENCES["event_date_invalid"]]
+
+
+class LimitForm(PageForm):
+    """How many billable calls an event may make; kept as text, so that what was typed stays."""
+
+    limit = StringField(lazy_gettext("Limit of calls"))

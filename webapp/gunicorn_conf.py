@@ -3,10 +3,15 @@
 import sys
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp.errors import FindMeError
 from webapp.processes import die_with_parent
 from webapp.settings import Settings
 
 _settings = Settings.from_env()
+# The exit status by which gunicorn knows that starting another worker would not help.
+_BOOT_FAILED = 3
 
 # `make run` hands over a socket that is open already (--bind fd://…), which outranks this.
 bind = f"{_settings.host}:{_settings.port}"
@@ -32,3 +37,22 @@ accesslog = None
 def post_fork(_server: Any, worker: Any) -> None:
     """A web worker ends with its master, however that ends."""
     die_with_parent(worker.ppid)
+
+
+def post_worker_init(worker: Any) -> None:
+    """A web worker that would not see the blobs of the others serves nobody, and gunicorn ends.
+
+    It is asked in the worker, whose connections are its own, and not in the master, which loads no app.
+    """
+    # Only in the workers: the master needs neither models nor services.
+    from webapp.services.installation_check import check_blob_store
+
+    try:
+        with worker.wsgi.app_context():
+            check_blob_store()
+    except SQLAlchemyError as error:
+        # A database that is away is no reason to end: pages say so, and it may be back in a moment.
+        worker.log.warning("The blob store was not compared with the installation's: %s", type(error).__name__)
+    except FindMeError as error:
+        worker.log.error("%s", error)
+        sys.exit(_BOOT_FAILED)

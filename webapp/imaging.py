@@ -152,6 +152,27 @@ def face_crop(frame: Frame, x: float, y: float, width: float, height: float) -> 
     return _jpeg(square.resize((CROP_SIDE, CROP_SIDE), Image.Resampling.LANCZOS), quality=85)
 
 
+def probe_part(frame: Frame, x: float, y: float, width: float, height: float) -> Frame:
+    """One face with some of its surroundings, for a service that searches by picture.
+
+    frame: (height, width, 3), RGB; the box is relative, 0 to 1. The part is twice as large as the box, as far as the
+    picture goes; its long side is brought to 200 to 1,000 pixels, since services want faces of some size.
+    """
+    rows, columns = frame.shape[:2]
+    left, right = max(0.0, x - width / 2) * columns, min(1.0, x + 1.5 * width) * columns
+    top, bottom = max(0.0, y - height / 2) * rows, min(1.0, y + 1.5 * height) * rows
+    part = frame[int(top) : max(int(top) + 1, round(bottom)), int(left) : max(int(left) + 1, round(right))]
+    image = Image.fromarray(np.ascontiguousarray(part))
+    scale = min(max(200, *image.size), 1000) / max(image.size)
+    size = (max(80, round(image.width * scale)), max(80, round(image.height * scale)))
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
+
+
+def probe_crop(frame: Frame, x: float, y: float, width: float, height: float) -> bytes:
+    """The same as JPEG."""
+    return _jpeg(Image.fromarray(probe_part(frame, x, y, width, height)), quality=95).content
+
+
 def fault(code: str) -> FindMeError:
     """The error for a code of FAULTS."""
     kind = TooLarge if code == "too_many_pixels" else UnsupportedType

@@ -1,6 +1,12 @@
-"""Sending blobs to those who may see them: with an entity tag, ranges, and only into the browser's own cache."""
+"""Sending blobs to those who may see them: with an entity tag, ranges, and only into the browser's own cache.
 
-from flask import Response, request, send_file
+Where the store signs addresses, the browser is sent there: it fetches the bytes, also ranges of them, from the store.
+"""
+
+import io
+from typing import cast
+
+from flask import Response, current_app, redirect, request, send_file
 
 from webapp.errors import NotFound
 from webapp.models import Photo, RenditionKind
@@ -24,15 +30,32 @@ def send_rendition(photo: Photo, kind: RenditionKind, *, download: bool = False)
 
 
 def send_blob(key: str, content_type: str, *, download_name: str | None = None) -> Response:
-    """Stream a blob. The content type is ours, never the uploader's.
+    """A blob, or the way to it. The content type is ours, never the uploader's.
 
     Raises:
-        NotFound: it is not there.
+        NotFound: it is not there; where the store signs addresses, it is the store who says so.
     """
+    # An address is signed for GET alone, so a HEAD is answered here.
+    if request.method != "HEAD":
+        address = blobs.store().url(key, content_type=content_type, download_name=download_name)
+        if address is not None:
+            return _send_away(address)
+    return _stream(key, content_type, download_name)
+
+
+def _send_away(address: str) -> Response:
+    """A redirect that a browser may remember for half of the address' life, so that it never follows one too old."""
+    response = cast("Response", redirect(address, 302))
+    response.cache_control.private = True
+    response.cache_control.max_age = current_app.extensions["settings"].s3_url_seconds // 2
+    return response
+
+
+def _stream(key: str, content_type: str, download_name: str | None) -> Response:
     store = blobs.store()
     info = store.info(key)
     response = send_file(
-        store.open(key),
+        io.BytesIO() if request.method == "HEAD" else store.open(key),
         mimetype=content_type,
         etag=info.etag,
         conditional=False,

@@ -48,8 +48,10 @@ INDEX_PHOTO = JobKind("jobs.tasks.index_photo", PHOTOS)
 MATCH_SELFIE = JobKind("jobs.tasks.match_selfie", SELFIES)
 MATCH_PERSON = JobKind("jobs.tasks.match_person", MAINTENANCE)
 REMATCH_EVENT = JobKind("jobs.tasks.rematch_event", MAINTENANCE)
+RECONCILE_EVENT = JobKind("jobs.tasks.reconcile_event", MAINTENANCE)
+REMOVE = JobKind("jobs.tasks.remove", MAINTENANCE)
 SEND_MAIL = JobKind("jobs.tasks.send_mail", MAIL)
-JOB_KINDS = (INDEX_PHOTO, MATCH_SELFIE, MATCH_PERSON, REMATCH_EVENT, SEND_MAIL)
+JOB_KINDS = (INDEX_PHOTO, MATCH_SELFIE, MATCH_PERSON, REMATCH_EVENT, RECONCILE_EVENT, REMOVE, SEND_MAIL)
 
 
 def connect(settings: Settings) -> redis.Redis:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from flask_babel import gettext, lazy_gettext
 from flask_babel.speaklater import LazyString
 
-from webapp.errors import FindMeError
+from webapp.errors import ConfigurationError, FindMeError
 
 _SELFIE = {
     "unreadable": lazy_gettext(
@@ -68,8 +68,48 @@ _WORK = {
         "There is no room left for pictures just now. Nothing else is lost; we are told, please try again later."
     ),
     "blob_missing": lazy_gettext("The file of this picture is missing. Please send it again."),
+    "upload_missing": lazy_gettext("This upload was interrupted for too long. Please send the picture again."),
     "error": lazy_gettext("Something went wrong on our side. Nothing is lost: please try again."),
     "internal": lazy_gettext("Something went wrong on our side. Nothing is lost: please try again."),
+}
+
+_SERVICES = {
+    "call_limit": lazy_gettext(
+        "Face search has reached this event's limit. Nothing is lost: what waits is kept, and when the photographer "
+        "raises the limit, the search goes on by itself."
+    ),
+    "call_limit_invalid": lazy_gettext(
+        "A limit is a whole number from 0 to 1,000,000,000, without commas. "
+        "0 is without limit; leave it empty for the usual limit here."
+    ),
+    "engine_away": lazy_gettext(
+        "Face search can't be reached just now. Nothing is lost: please try again in a few minutes."
+    ),
+    "engine_busy": lazy_gettext("Face search is very busy just now. Nothing is lost: it goes on by itself."),
+    "engine_face_missing": lazy_gettext(
+        "Face search has lost one of your pictures. We still have it: please try again in a few minutes."
+    ),
+    "engine_missing": lazy_gettext(
+        "Face search is being set up anew for this event. Nothing is lost: it goes on by itself."
+    ),
+    "engine_refused": lazy_gettext(
+        "Face search can't use this picture. It is kept: please save it as a new JPEG and send that."
+    ),
+    "engine_rights": lazy_gettext(
+        "Face search is not set up correctly here. Nothing is lost: the people who "
+        "run this installation are told. Please try again later."
+    ),
+    "storage_busy": lazy_gettext(
+        "The picture store is very busy just now. Nothing is lost: please try again in a minute."
+    ),
+    "storage_missing": lazy_gettext("The file of this picture is no longer there. Please send it again."),
+    "storage_refused": lazy_gettext(
+        "The picture store did not take this file. Nothing else is lost: please save it as a new JPEG and send that."
+    ),
+    "storage_rights": lazy_gettext(
+        "The picture store is not set up correctly here. What was stored before is not lost: "
+        "the people who run this installation are told. Please try again later."
+    ),
 }
 
 _PEOPLE = {
@@ -146,7 +186,39 @@ _GENERAL = {
     "rejected": lazy_gettext("This picture can't be used. Please try another one."),
 }
 
-SENTENCES: Mapping[str, LazyString] = MappingProxyType(_GENERAL | _WORK | _PICTURE | _SELFIE | _PEOPLE | _EVENTS)
+SENTENCES: Mapping[str, LazyString] = MappingProxyType(
+    _GENERAL | _WORK | _SERVICES | _PICTURE | _SELFIE | _PEOPLE | _EVENTS
+)
+
+ALARM_TITLES: Mapping[str, LazyString] = MappingProxyType(
+    {
+        "engine_rights": lazy_gettext("Face search lacks rights"),
+        "storage_rights": lazy_gettext("The picture store lacks rights"),
+        "engine_missing": lazy_gettext("A face collection is gone"),
+    }
+)
+
+ALARMS: Mapping[str, LazyString] = MappingProxyType(
+    {
+        "engine_rights": lazy_gettext(
+            "Amazon Rekognition refuses our calls: a key is wrong or out of date, or a right is missing. Nothing is "
+            "lost: photos and selfies are kept and tried again. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+            "the machine's role, and that its policy allows these actions."
+        ),
+        "storage_rights": lazy_gettext(
+            "The picture store refuses our calls: the bucket is missing, a key is wrong or out of date, or a right is "
+            "missing. What was stored before is not lost; new pictures are not taken until this is mended, and people "
+            "are asked to send them later. Check S3_BUCKET, the keys or the machine's role, and that its policy allows "
+            "these actions."
+        ),
+        "engine_missing": lazy_gettext(
+            "What Amazon Rekognition kept of an event is gone: somebody deleted a collection, or region or account "
+            "were changed. Nothing is lost: it is made anew from the photos and selfies that we keep, which costs "
+            "calls again. Check REKOGNITION_REGION, and who else may delete collections."
+        ),
+    }
+)
+"""Alarm → what it means and what ops have to do, for admins."""
 
 
 def sentence(code: str | None) -> str:
@@ -155,9 +227,16 @@ def sentence(code: str | None) -> str:
     return str(found) if found is not None else gettext("Something went wrong. Nothing is lost: please try again.")
 
 
+def alarm_words(name: str) -> tuple[str, str]:
+    """Title and sentence of an alarm for admins; one that nobody has written any for is called by its name."""
+    return str(ALARM_TITLES.get(name, name)), str(ALARMS.get(name) or sentence(name))
+
+
 def explain(error: FindMeError) -> str:
-    """The sentence for an error: its own words if it brought some, else those of its code."""
-    return error.detail or sentence(error.code)
+    """The sentence for an error: that of its code. Only a wrong setting brings words of its own for people; what else
+    stands in an error's detail is a service's answer, for logs and alarms.
+    """
+    return error.detail if isinstance(error, ConfigurationError) and error.detail else sentence(error.code)
 
 
 def field_sentences(error: FindMeError) -> dict[str, str]:

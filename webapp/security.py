@@ -4,9 +4,11 @@ from flask import Flask, Response, request
 
 from webapp.extensions import talisman
 from webapp.settings import Settings
+from webapp.storage.blobs import BlobStore
 
-POLICY = {
+POLICY: dict[str, str | list[str]] = {
     "default-src": "'self'",
+    "connect-src": ["'self'"],
     "img-src": ["'self'", "data:", "blob:"],
     "media-src": ["'self'", "blob:"],
     "object-src": "'none'",
@@ -33,11 +35,18 @@ def init_app(app: Flask) -> None:
         strict_transport_security=https,
         session_cookie_secure=https,
         session_cookie_samesite="Lax",
-        content_security_policy=POLICY,
+        content_security_policy=_policy(app.extensions["blobs"]),
         frame_options="DENY",
         referrer_policy="same-origin",
         permissions_policy={"camera": "(self)", "geolocation": "()", "microphone": "()"},
     )
+
+
+def _policy(store: BlobStore) -> dict[str, str | list[str]]:
+    """POLICY, and the one place outside where pictures come from and uploads go to. A redirect there is checked too."""
+    if store.origin is None:
+        return POLICY
+    return POLICY | {name: [*POLICY[name], store.origin] for name in ("connect-src", "img-src")}
 
 
 def _relax_queue_pages(response: Response) -> Response:

@@ -1,5 +1,6 @@
 """What templates can use beyond Jinja's own: icons, dates in people's language, ratios, accents."""
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -8,7 +9,7 @@ from zlib import crc32
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Flask, Response, current_app, request, url_for
-from flask_babel import format_date, format_decimal, format_time, get_locale, gettext
+from flask_babel import format_currency, format_date, format_decimal, format_time, get_locale, gettext
 from markupsafe import Markup
 
 from webapp.models import Event
@@ -30,6 +31,7 @@ def init_app(app: Flask) -> None:
         "day": day,
         "moment": moment,
         "number": number,
+        "dollars": dollars,
         "sentence": sentence,
         "merged": merged,
     }
@@ -109,6 +111,11 @@ def moment(value: datetime | None, event: Event | None = None) -> str:
 def number(value: float) -> str:
     """A number with the separators of the reader's language."""
     return str(format_decimal(value))
+
+
+def dollars(value: float) -> str:
+    """An estimate in US dollars, rounded up to the cent, so that what costs something never looks free."""
+    return str(format_currency(math.ceil(round(value * 100, 6)) / 100, "USD"))
 
 
 def merged(first: Mapping[str, object], second: Mapping[str, object]) -> dict[str, object]:

@@ -27,8 +27,10 @@ from tests.bench.through_product import through_product
 from webapp import imaging
 from webapp.faces.local.analyzer import LocalFaceAnalyzer
 from webapp.faces.local.index import LocalFaceIndex
+from webapp.faces.protocols import Gallery, Probe
 from webapp.settings import Settings
 
+EVENT = Gallery(1, "bench")
 LEAST_RECALL, LEAST_PRECISION = 0.93, 0.99
 
 Driver = Callable[[Path], Outcome]
@@ -43,7 +45,7 @@ def through_engine(folder: Path) -> Outcome:
         found = engine.photo_faces(_frame(folder / "photos" / name))
         keys = range(len(photo_of), len(photo_of) + len(found))
         photo_of.update(dict.fromkeys(keys, name))
-        index.add(1, keys, np.array([face.vector for face in found], dtype=np.float32).reshape(-1, 128))
+        index.add(EVENT, keys, np.array([face.vector for face in found], dtype=np.float32).reshape(-1, 128))
     shown: Shown = {}
     refused = {}
     for guest, facts in truth["guests"].items():
@@ -67,8 +69,8 @@ DRIVERS: dict[str, Driver] = {"product": through_the_whole_product, "engine": th
 def _bands(index: LocalFaceIndex, probe: np.ndarray, photo_of: dict[int, str]) -> dict[str, list[str]]:
     settings = Settings()
     best: dict[str, float] = defaultdict(lambda: -1.0)
-    for hit in index.search(1, probe[None], settings.maybe_threshold):
-        best[photo_of[hit.face_id]] = max(best[photo_of[hit.face_id]], hit.similarity)
+    for hit in index.search(EVENT, [Probe(vector=probe)], settings.maybe_threshold).hits:
+        best[photo_of[int(hit.face_id)]] = max(best[photo_of[int(hit.face_id)]], hit.similarity)
     sure = [name for name, value in best.items() if value >= settings.sure_threshold]
     return {"sure": sure, "maybe": [name for name in best if name not in sure]}
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image, ImageOps
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from tests.actors import selfie
+from tests.cloud.installation import cloud
 from tests.product import ROOT, Product, demo_facts, running
 
 QUIET = [
@@ -38,10 +40,18 @@ def _chromium() -> Path | None:
     return None if named == "playwright" else Path(named)
 
 
+ON_BOTH = pytest.mark.parametrize("product", ["laptop", "cloud"], indirect=True)
+"""Run a test on the product as it is by default, and on the one with Rekognition, S3 and PostgreSQL."""
+
+
 @pytest.fixture(scope="package")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """The product with its demo event."""
-    with running(tmp_path_factory.mktemp("product"), DEMO="1") as product:
+def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """The product with its demo event: with its defaults, or with everything in the cloud by settings alone."""
+    with ExitStack() as servers:
+        settings = {"DEMO": "1"}
+        if getattr(request, "param", "laptop") == "cloud":
+            settings |= servers.enter_context(cloud(tmp_path_factory.mktemp("models"))).settings
+        product = servers.enter_context(running(tmp_path_factory.mktemp("product"), **settings))
         demo_facts(product)
         product.wait("SELECT count(*) FROM photo WHERE status <> 'indexed'", 0)
         yield product
@@ -94,7 +104,7 @@ def chromium(playwright: Playwright, camera: Path) -> Iterator[Browser]:
 def open_page(chromium: Browser, product: Product) -> Iterator[OpenPage]:
     """Open a page of the product in a browser of its own; at the end nothing may have gone wrong in it.
 
-    What went wrong: an error in the console, a script that threw, or a request to any other host.
+    What went wrong: an error in the console, a script that threw, or a request to any host but ours and our store's.
     """
     contexts: list[BrowserContext] = []
     trouble: list[str] = []
@@ -117,4 +127,5 @@ def open_page(chromium: Browser, product: Product) -> Iterator[OpenPage]:
 
 
 def _is_ours(url: str, product: Product) -> bool:
-    return url.startswith((product.url, "data:", "blob:"))
+    store = product.env.get("S3_ENDPOINT_URL")
+    return url.startswith((product.url, "data:", "blob:", *([store] if store else [])))

@@ -8,10 +8,10 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.actors import photos_with, photos_without, selfie
-from tests.browser.conftest import DESKTOP, PHONE, OpenPage
+from tests.browser.conftest import DESKTOP, ON_BOTH, PHONE, OpenPage
 from tests.product import Product, demo_facts
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, ON_BOTH]
 
 SHOWN = "#grid > li[id^='photo-']"
 

@@ -52,6 +52,7 @@ RUNNERS = ("owner",)
 MEMBERS = ("guest", "owner")
 PHOTOGRAPHERS = ("rival", "owner", "admin")
 QUEUES = "/admin/queues"
+NO_LIMIT = {"limit": -1}
 
 CALLS = [
     # What is open to everybody.
@@ -107,15 +108,23 @@ CALLS = [
     Call("studio.upload", "POST", "/studio/events/{event}/photos", only(422, *RUNNERS)),
     Call("studio.rematch", "POST", "/studio/events/{event}/rematch", only(303, *RUNNERS)),
     Call("studio.retry", "POST", "/studio/events/{event}/retry", only(303, *RUNNERS)),
+    Call("studio.limit", "GET", "/studio/events/{event}/limit", only(200, *RUNNERS)),
+    Call("studio.limit", "POST", "/studio/events/{event}/limit", only(422, *RUNNERS), {"limit": "many"}),
     Call("studio.qr", "GET", "/studio/events/{event}/qr.svg", only(200, *RUNNERS)),
     Call("api_studio.list_events", "GET", "/api/photographer/events", only(200, *PHOTOGRAPHERS)),
     Call("api_studio.create_event", "POST", "/api/photographer/events", only(422, *PHOTOGRAPHERS)),
     Call("api_studio.list_photos", "GET", "/api/photographer/events/{event}/photos", only(200, *RUNNERS)),
     Call("api_studio.upload_photos", "POST", "/api/photographer/events/{event}/upload-photos", only(422, *RUNNERS)),
     Call("api_studio.rematch", "POST", "/api/photographer/events/{event}/rematch", only(202, *RUNNERS)),
+    Call("api_studio.event_costs", "GET", "/api/photographer/events/{event}/costs", only(200, *RUNNERS)),
+    Call("api_studio.set_limit", "PUT", "/api/photographer/events/{event}/call-limit", only(422, *RUNNERS), NO_LIMIT),
     # Admins.
     Call("admin.index", "GET", "/admin/", only(200, "admin")),
     Call("admin.rematch", "POST", "/admin/events/{event}/rematch", only(303, "admin")),
+    Call("admin.limit", "GET", "/admin/events/{event}/limit", only(200, "admin")),
+    Call("admin.limit", "POST", "/admin/events/{event}/limit", only(422, "admin"), {"limit": "many"}),
+    Call("api_admin.all_costs", "GET", "/api/admin/costs", only(200, "admin")),
+    Call("api_admin.set_limit", "PUT", "/api/admin/events/{event}/call-limit", only(422, "admin"), NO_LIMIT),
     Call("api_admin.rematch", "POST", "/api/admin/events/{event}/rematch", only(202, "admin")),
     Call("rq_dashboard.queues_overview", "GET", f"{QUEUES}/", only(200, "admin")),
     Call("rq_dashboard.workers_overview", "GET", f"{QUEUES}/0/view/workers", only(200, "admin")),
@@ -281,4 +290,5 @@ def test_an_admin_can_press_the_buttons_of_the_queue_pages(
 def test_the_rows_for_admins_are_these(app: Flask) -> None:
     admins = {endpoint for endpoint, who in PERMISSIONS.items() if who in (Who.ADMIN, Who.ADMIN_OF_EVENT)}
     queue_pages = {endpoint for endpoint in app.view_functions if endpoint.startswith("rq_dashboard.")}
-    assert admins == {"admin.index", "admin.rematch", "api_admin.rematch"} | queue_pages
+    pages = {"admin.index", "admin.rematch", "admin.limit"}
+    assert admins == pages | {"api_admin.rematch", "api_admin.all_costs", "api_admin.set_limit"} | queue_pages

@@ -131,16 +131,17 @@ def test_what_is_erased_while_the_selfie_is_checked_leaves_no_picture(app: Flask
         db.session.rollback()
         judged = selfies.judge
 
-        def judge_late(blob_key: str, angle: str) -> Any:
+        def judge_late(task: selfies.Task) -> Any:
             """The owner erases between the reading of the picture and the writing of its small rendition."""
-            with app.extensions["blobs"].open(blob_key) as stream:
+            with app.extensions["blobs"].open(task.blob_key) as stream:
                 assert meanwhile(lambda: guest.delete("/my-selfie")).status_code == 200
-                app.extensions["blobs"].put(blob_key, stream)
-            return judged(blob_key, angle)
+                app.extensions["blobs"].put(task.blob_key, stream)
+            return judged(task)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(selfies, "judge", judge_late)
             assert selfies.check_selfie(public_id) is None
+    world.work()
     assert list(app.extensions["blobs"].keys("events/")) == []
     assert count(app, Selfie) == 0
 
@@ -151,13 +152,13 @@ def test_consent_withdrawn_while_the_selfie_is_checked_is_obeyed(app: Flask, api
     with app.app_context():
         public_id = db.session.scalars(select(Selfie.public_id)).one()
         token = claims.claim(Selfie, public_id, Selfie.status.in_(selfies.WAITING), status=SelfieStatus.CHECKING)
-        blob_key = db.session.scalars(select(Selfie.blob_key)).one()
+        task = selfies._task(db.session.scalars(select(Selfie)).one())
         db.session.rollback()
-        verdict = selfies.judge(blob_key, "front")
+        verdict = selfies.judge(task)
         with unit_of_work():
             enrolment.withdraw_consent(db.session.scalars(select(Person).join(Selfie)).one())
         assert verdict.face is not None and token is not None
-        assert selfies._accept(public_id, token, verdict.face) is None
+        assert selfies._accept(public_id, token, task.guests, verdict.face) is None
     world.work()
     assert guest.get("/rematch-status").json["reason"] == "consent_required"
     assert count(app, Match) == 0
@@ -279,4 +280,5 @@ def _search_is_done() -> tuple[str, str, int, searching.Outcome]:
     assert token is not None
     with reading():
         person = db.session.scalars(select(Person).where(Person.public_id == public_id)).one()
-        return public_id, token, person.match_wanted, searching.search(person)
+        person_id, wanted = person.id, person.match_wanted
+    return public_id, token, wanted, searching.search(person_id, token)

@@ -1,5 +1,8 @@
 """Migrations: they lead from nothing to the models and back, on an empty database and on one that holds rows."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +22,15 @@ from webapp import create_app
 from webapp.extensions import db, migrate
 from webapp.models import Photo
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
-def empty_app(tmp_path: Path, redis_url: str) -> Iterator[Flask]:
+def empty_app(
+    tmp_path: Path, redis_url: str, all_databases: databases.Databases, database_kind: str
+) -> Iterator[Flask]:
     """An app on a database in which there is nothing yet."""
-    template = databases.template(tmp_path)
+    template = all_databases.empty(database_kind, tmp_path)
     app = create_app(make_settings(tmp_path, redis_url, database_url=template.url))
     with app.app_context():
         yield app
@@ -91,6 +98,22 @@ def test_there_is_one_head_and_every_step_leads_both_ways(empty_app: Flask) -> N
         downgrade(revision="-1")
         upgrade(revision=revision)
     assert differences() == []
+
+
+def test_two_machines_that_migrate_at_once_do_it_once(empty_app: Flask, tmp_path: Path) -> None:
+    settings = empty_app.extensions["settings"]
+    env = {"PATH": os.environ["PATH"], "DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
+    env |= {"DATA_DIR": str(tmp_path), "ENVIRONMENT": "development", "SECRET_KEY": "x" * 40}
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
+    both = [
+        subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert tables() == set(db.metadata.tables)
+    with db.engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
 
 
 def test_a_database_in_use_stays_as_it_is(app: Flask, world: World, api: Api) -> None:

@@ -6,9 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webapp.faces.local.index import LocalFaceIndex
-from webapp.faces.protocols import FaceIndex
+from webapp.faces.protocols import FaceIndex, Gallery, Hit, Probe
 
 DIMENSIONS = 16
+ONE, TWO = Gallery(1, "one"), Gallery(2, "two")
+
+
+def found(index: FaceIndex, gallery: Gallery, probes: np.ndarray, floor: float) -> list[Hit]:
+    result = index.search(gallery, [Probe(vector=row) for row in probes], floor)
+    assert not result.capped
+    return result.hits
 
 
 def vectors(count: int, seed: int = 0) -> np.ndarray:
@@ -23,13 +30,13 @@ def plain_search(faces: dict[int, np.ndarray], probes: np.ndarray, floor: float)
 
 def test_it_serves_the_protocol() -> None:
     index: FaceIndex = LocalFaceIndex()
-    assert index.search(1, vectors(1), 0.0) == []
+    assert found(index, ONE, vectors(1), 0.0) == []
 
 
 def test_finds_best_first_and_never_caps() -> None:
     index, rows = LocalFaceIndex(), vectors(5000)
-    index.add(7, range(5000), rows)
-    hits = index.search(7, rows[:1], -1.0)
+    index.add(Gallery(7, ""), range(5000), rows)
+    hits = found(index, Gallery(7, ""), rows[:1], -1.0)
     assert len(hits) == 5000
     assert hits[0].face_id == 0
     assert hits[0].similarity == pytest.approx(1, abs=1e-5)
@@ -38,51 +45,51 @@ def test_finds_best_first_and_never_caps() -> None:
 
 def test_takes_the_best_of_several_probes() -> None:
     index, rows = LocalFaceIndex(), vectors(10)
-    index.add(1, range(10), rows)
-    hits = index.search(1, rows[[3, 8]], 0.99)
+    index.add(ONE, range(10), rows)
+    hits = found(index, ONE, rows[[3, 8]], 0.99)
     assert {hit.face_id for hit in hits} == {3, 8}
 
 
 def test_events_are_apart() -> None:
     index, rows = LocalFaceIndex(), vectors(4)
-    index.add(1, [10, 11], rows[:2])
-    index.add(2, [20, 21], rows[2:])
-    assert {hit.face_id for hit in index.search(1, rows, -1)} == {10, 11}
-    index.drop(1)
-    assert index.search(1, rows, -1) == []
-    assert {hit.face_id for hit in index.search(2, rows, -1)} == {20, 21}
-    index.drop(99)
+    index.add(ONE, [10, 11], rows[:2])
+    index.add(TWO, [20, 21], rows[2:])
+    assert {hit.face_id for hit in found(index, ONE, rows, -1)} == {10, 11}
+    index.drop(ONE)
+    assert found(index, ONE, rows, -1) == []
+    assert {hit.face_id for hit in found(index, TWO, rows, -1)} == {20, 21}
+    index.drop(Gallery(99, ""))
 
 
 def test_a_face_added_again_takes_its_new_vector() -> None:
     index, rows = LocalFaceIndex(), vectors(2)
-    index.add(1, [5], rows[:1])
-    index.add(1, [5], rows[1:])
-    assert [hit.face_id for hit in index.search(1, rows[1:], 0.99)] == [5]
-    assert index.search(1, rows[:1], 0.99) == []
-    assert index.size(1) == 1
+    index.add(ONE, [5], rows[:1])
+    index.add(ONE, [5], rows[1:])
+    assert [hit.face_id for hit in found(index, ONE, rows[1:], 0.99)] == [5]
+    assert found(index, ONE, rows[:1], 0.99) == []
+    assert index.size(ONE) == 1
 
 
 def test_removing_what_is_unknown_is_no_error() -> None:
     index = LocalFaceIndex()
-    index.remove(1, [3])
-    index.add(1, [3], vectors(1))
-    index.remove(1, [4, 3, 3])
-    assert index.size(1) == 0
-    assert index.search(1, vectors(1), -1) == []
+    index.remove(ONE, [3])
+    index.add(ONE, [3], vectors(1))
+    index.remove(ONE, [4, 3, 3])
+    assert index.size(ONE) == 0
+    assert found(index, ONE, vectors(1), -1) == []
 
 
 @pytest.mark.parametrize("keys", [[1], [1, 2, 3]])
 def test_refuses_keys_that_do_not_fit_the_vectors(keys: list[int]) -> None:
     with pytest.raises(ValueError, match="keys for vectors"):
-        LocalFaceIndex().add(1, keys, vectors(2))
+        LocalFaceIndex().add(ONE, keys, vectors(2))
 
 
 def test_refuses_vectors_of_another_dimension() -> None:
     index = LocalFaceIndex()
-    index.add(1, [1], vectors(1))
+    index.add(ONE, [1], vectors(1))
     with pytest.raises(ValueError, match="dimensions"):
-        index.add(1, [2], np.ones((1, DIMENSIONS + 1), dtype=np.float32))
+        index.add(ONE, [2], np.ones((1, DIMENSIONS + 1), dtype=np.float32))
 
 
 @settings(max_examples=60, deadline=None)
@@ -96,12 +103,12 @@ def test_equals_a_plain_search_whatever_was_added_and_removed(
     index, truth, rows = LocalFaceIndex(), {}, vectors(701, seed=3)
     for adding, keys in steps:
         if adding:
-            index.add(1, keys, rows[keys])
+            index.add(ONE, keys, rows[keys])
             truth.update({key: rows[key] for key in keys})
         else:
-            index.remove(1, keys)
+            index.remove(ONE, keys)
             truth = {key: vector for key, vector in truth.items() if key not in keys}
-    assert index.size(1) == len(truth)
+    assert index.size(ONE) == len(truth)
     probes = vectors(3, seed=9)
-    found = index.search(1, probes, floor)
-    assert {hit.face_id for hit in found} == set(plain_search(truth, probes, floor))
+    hits = found(index, ONE, probes, floor)
+    assert {hit.face_id for hit in hits} == set(plain_search(truth, probes, floor))

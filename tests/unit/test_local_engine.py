@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 from tests import faces
 from webapp.errors import ConfigurationError
-from webapp.faces import engine_identity, load_analyzer
+from webapp.faces import engine_identity, load_engine
 from webapp.faces.local import VERSION, analyzer, models, weights
 from webapp.faces.local.alignment import TEMPLATE, align, similarity
 from webapp.faces.local.folding import fold_sface, fold_yunet
@@ -143,10 +143,13 @@ def test_asking_for_the_identity_loads_no_model_runtime() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-@pytest.mark.parametrize("ask", [engine_identity, load_analyzer])
-def test_an_engine_that_is_not_built_says_so(ask: object) -> None:
-    with pytest.raises(ConfigurationError, match="not built yet"):
-        ask(Settings(face_engine="rekognition"))  # type: ignore[operator]
+def test_an_engine_that_this_version_does_not_have_says_so() -> None:
+    with pytest.raises(ConfigurationError, match="no face engine 'dlib'"):
+        load_engine("dlib", Settings(), meter=None, connection=None)  # type: ignore[arg-type]
+
+
+def test_the_service_tells_its_version_only_when_it_is_asked() -> None:
+    assert engine_identity(Settings(face_engine="rekognition", aws_region="eu-west-1")) == ("rekognition", "")
 
 
 def test_the_analyzer_serves_the_protocol() -> None:

@@ -16,6 +16,7 @@ from webapp.errors import FindMeError, Invalid, NotFound, Unauthenticated
 from webapp.extensions import db
 from webapp.localisation import choose_language
 from webapp.models import Event, Membership, User
+from webapp.services.costs import Costs
 from webapp.sessions import signed_in
 
 
@@ -65,6 +66,22 @@ def language() -> str:
 def event_summary(event: Event) -> dict[str, Any]:
     """An event as lists show it."""
     return {"id": event.public_id, "name": event.name, "date": event.date}
+
+
+def event_costs_answer(event_key: str, event: Event | None, found: Costs) -> dict[str, Any]:
+    """What an event has cost; of one that was deleted only its id is left."""
+    return {
+        "event_id": event_key,
+        "name": event.name if event else None,
+        "engine": event.engine if event else None,
+        "calls": found.calls,
+        "total": found.total,
+        "dollars": found.dollars,
+        "limit": found.limit,
+        "own_limit": event.call_limit if event else None,
+        "left": found.left,
+        "reached": found.reached,
+    }
 
 
 def time_cursor(cursor: str | None) -> tuple[datetime, int] | None:

@@ -46,7 +46,7 @@ def rematch_status(query: dict[str, Any]) -> dict[str, Any]:
     """How the search goes, counted from rows."""
     membership = member(caller(), query["event_id"])
     progress = gallery.progress_of(membership, enrolment.own_person(membership))
-    reason = progress.selfie.reason if progress.selfie and progress.status in ("rejected", "failed") else None
+    reason = progress.reason if progress.status in ("rejected", "failed") else None
     return {
         "status": progress.status,
         "reason": reason,

@@ -256,6 +256,52 @@ class RematchAnswer(ma.Schema):
     selfies = ma.fields.Integer()
 
 
+class LimitBody(Closed):
+    limit = ma.fields.Integer(
+        required=True,
+        allow_none=True,
+        strict=True,
+        metadata={"description": "billable calls; 0: without limit; null: the installation's limit"},
+    )
+
+
+class Costs(ma.Schema):
+    calls = ma.fields.Dict(
+        keys=ma.fields.String(),
+        values=ma.fields.Integer(),
+        metadata={"description": "operation → billable calls"},
+    )
+    total = ma.fields.Integer()
+    dollars = ma.fields.Float(metadata={"description": "an estimate by list price, without storage of faces"})
+    limit = ma.fields.Integer(allow_none=True, metadata={"description": "the one that holds; null: none"})
+    own_limit = ma.fields.Integer(allow_none=True, metadata={"description": "null: the installation's; 0: none"})
+    left = ma.fields.Integer(allow_none=True)
+    reached = ma.fields.Boolean()
+
+
+class EventCosts(Costs):
+    event_id = ma.fields.String()
+    name = ma.fields.String(allow_none=True, metadata={"description": "null: the event was deleted"})
+    engine = ma.fields.String(allow_none=True)
+
+
+class LimitAnswer(EventCosts):
+    resumed = ma.fields.Integer(metadata={"description": "photos, selfies and people that go on"})
+
+
+class MonthCosts(ma.Schema):
+    month = ma.fields.String(metadata={"description": "2026-06, UTC"})
+    calls = ma.fields.Integer()
+    dollars = ma.fields.Float()
+
+
+class AllCosts(ma.Schema):
+    events = ma.fields.List(ma.fields.Nested(EventCosts))
+    months = ma.fields.List(ma.fields.Nested(MonthCosts))
+    total = ma.fields.Integer()
+    dollars = ma.fields.Float()
+
+
 class MeAnswer(ma.Schema):
     id = ma.fields.String(attribute="user.public_id")
     username = ma.fields.Function(lambda answer: answer["user"].username or answer["user"].name)

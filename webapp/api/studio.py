@@ -5,14 +5,14 @@ from typing import Any
 from flask import Response, jsonify, request, url_for
 
 from webapp.api import schemas
-from webapp.api.common import Blueprint, caller, event_summary, next_link, row_cursor
+from webapp.api.common import Blueprint, caller, event_costs_answer, event_summary, next_link, row_cursor
 from webapp.errors import Invalid
 from webapp.links import join_url
 from webapp.models import Event, Membership, Photo, PhotoStatus
 from webapp.permissions import PHOTOS_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import sentence
-from webapp.services import events, matching, studio, uploads
+from webapp.services import costs, events, matching, studio, uploads
 
 blueprint = Blueprint("api_studio", __name__, url_prefix="/api/photographer", description="Events and uploads")
 
@@ -22,6 +22,8 @@ WHO = {
     "upload_photos": Who.RUNNER,
     "list_photos": Who.RUNNER,
     "rematch": Who.RUNNER,
+    "event_costs": Who.RUNNER,
+    "set_limit": Who.RUNNER,
 }
 BODIES = {"upload_photos": PHOTOS_BODY}
 
@@ -91,6 +93,23 @@ def rematch(event: Event, membership: Membership) -> dict[str, Any]:
     """Compute everybody's matches anew, in the background."""
     with unit_of_work():
         return {"status": "queued", "selfies": matching.request_rematch(event, membership.user)}
+
+
+@blueprint.get("/events/<event_id>/costs")
+@blueprint.response(200, schemas.EventCosts)
+def event_costs(event: Event, **_: Membership) -> dict[str, Any]:
+    """The event's billable calls, about how many dollars they are, and its limit."""
+    return event_costs_answer(event.public_id, event, costs.of_event(event))
+
+
+@blueprint.put("/events/<event_id>/call-limit")
+@blueprint.arguments(schemas.LimitBody)
+@blueprint.response(200, schemas.LimitAnswer)
+def set_limit(body: dict[str, Any], event: Event, membership: Membership) -> dict[str, Any]:
+    """Change the event's limit; what an earlier one stopped goes on. For its owner."""
+    with unit_of_work():
+        resumed = costs.set_limit(event, body["limit"], membership.user)
+        return event_costs_answer(event.public_id, event, costs.of_event(event)) | {"resumed": resumed}
 
 
 def _event(event: Event) -> dict[str, Any]:

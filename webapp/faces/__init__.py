@@ -1,55 +1,56 @@
-"""Face engines. Callers know the protocols and the two functions here; the implementations are loaded on demand."""
+"""Face engines. Callers know the protocols and the functions here; the implementations are loaded on demand."""
+
+from dataclasses import dataclass
+
+import redis
 
 from webapp.errors import ConfigurationError
-from webapp.faces import local
-from webapp.faces.protocols import FaceAnalyzer, FaceIndex
+from webapp.faces import local, rekognition
+from webapp.faces.protocols import FaceAnalyzer, FaceIndex, Meter, UserVectors
 from webapp.settings import Settings
 
-__all__ = ["engine_identity", "load_analyzer", "load_index"]
+__all__ = ["Engine", "engine_identity", "load_engine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The parts of one engine."""
+
+    analyzer: FaceAnalyzer
+    index: FaceIndex
+    users: UserVectors | None = None
+    """Only where the engine makes one vector of several pictures of a person by itself."""
 
 
 def engine_identity(settings: Settings) -> tuple[str, str]:
-    """Name and version of the engine that the settings choose, without loading any model.
+    """Name and version of the engine that the settings choose for new events, without loading any model.
 
-    Both are stored beside every vector: only vectors of one name and version are ever compared.
-
-    Raises:
-        ConfigurationError: the engine is not built yet.
+    Both are stored beside every vector: only vectors of one name and version are ever compared. A service tells its
+    version when the event's galleries are made; until then it is empty.
     """
-    _refuse_unbuilt(settings)
+    if settings.face_engine == rekognition.ENGINE:
+        return rekognition.ENGINE, ""
     return local.ENGINE, local.VERSION
 
 
-def load_analyzer(settings: Settings) -> FaceAnalyzer:
-    """The engine that the settings choose, with its models in memory (about 100 MB and half a second).
+def load_engine(name: str, settings: Settings, meter: Meter, connection: redis.Redis) -> Engine:
+    """An engine by the name that an event carries, ready for work (the local one: 100 MB and half a second).
 
-    Call it once per worker process, after any fork. The import happens here, so that processes which only ask for the
-    identity never load ONNX Runtime or OpenCV.
-
-    Raises:
-        ConfigurationError: the engine is not built yet, or its weights are missing or not the expected ones.
-    """
-    _refuse_unbuilt(settings)
-    from webapp.faces.local.analyzer import LocalFaceAnalyzer
-
-    return LocalFaceAnalyzer.load(settings.models_dir)
-
-
-def load_index(settings: Settings) -> FaceIndex:
-    """An empty index of the engine that the settings choose; one per worker process.
+    Call it once per worker process, after any fork. The imports happen here, so that processes which only ask for the
+    identity never load ONNX Runtime, OpenCV or boto3.
 
     Raises:
-        ConfigurationError: the engine is not built yet.
+        ConfigurationError: there is no such engine, it is not set up, or its weights are missing or not the expected
+            ones.
     """
-    _refuse_unbuilt(settings)
-    from webapp.faces.local.index import LocalFaceIndex
+    if name == local.ENGINE:
+        from webapp.faces.local.analyzer import LocalFaceAnalyzer
+        from webapp.faces.local.index import LocalFaceIndex
 
-    return LocalFaceIndex()
+        return Engine(LocalFaceAnalyzer.load(settings.models_dir), LocalFaceIndex())
+    if name == rekognition.ENGINE:
+        from webapp.faces.rekognition.engine import load
 
-
-def _refuse_unbuilt(settings: Settings) -> None:
-    if settings.face_engine != "local":
-        raise ConfigurationError(
-            f"FACE_ENGINE={settings.face_engine} is not built yet; it comes with the cloud engines. "
-            "Set FACE_ENGINE=local, or leave it out, to match faces on this machine."
-        )
+        analyzer, index = load(settings, meter, connection)
+        return Engine(analyzer, index, index)
+    raise ConfigurationError(f"There is no face engine {name!r}: events name one that this version does not have.")

@@ -77,7 +77,7 @@ class SelfieCheck:
 
 
 FaceKey = int | str
-"""Names a face in a gallery: the caller's own number where we hold the vectors, the service's id where it keeps faces."""
+"""Names a face in a gallery: our own number where we hold the vectors, the service's id where it keeps faces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,8 @@ class FaceAnalyzer(Protocol):
     """Finds faces in pictures and says how good they are."""
 
     engine: str
+    frame_side: int
+    """The long side in pixels that frames of photos should have if the photo has it: what is larger is not used."""
 
     def photo_faces(self, frame: Frame, keep: Keep | None = None) -> list[DetectedFace]:
         """All faces of a photo that are large enough to be indexed, the largest first.

@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import Enum
+from sqlalchemy import Connection, Enum
 
 from webapp.columns import UtcDateTime
-from webapp.database import writing
 from webapp.extensions import db
+from webapp.migrating import migrate
 
 log = logging.getLogger("alembic.env")
 
@@ -30,15 +30,14 @@ def skip_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
         log.info("Nothing has changed.")
 
 
-def run() -> None:
-    """Migrate over a connection of the app's own engine."""
+def run(connection: Connection) -> None:
+    """All steps in one transaction: a migration that fails leaves the database as it was."""
     arguments = {**current_app.extensions["migrate"].configure_args, "process_revision_directives": skip_empty}
-    with writing(), db.engine.connect() as connection:
-        context.configure(connection=connection, target_metadata=db.metadata, render_item=render_item, **arguments)
-        with context.begin_transaction():
-            context.run_migrations()
+    context.configure(connection=connection, target_metadata=db.metadata, render_item=render_item, **arguments)
+    with context.begin_transaction():
+        context.run_migrations()
 
 
 if context.is_offline_mode():
     raise SystemExit("Offline migrations are not supported: run them against the database itself.")
-run()
+migrate(db.engine, run)

@@ -47,6 +47,8 @@ class Event(Model):
     call_limit: Mapped[int | None]
     """Billable calls that the event may make; null: the installation's limit."""
     rematch_requested_at: Mapped[datetime | None]
+    reconcile_requested_at: Mapped[datetime | None]
+    """Somebody wants what a face service keeps of the event to be compared with the rows here."""
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
     memberships: Mapped[list[Membership]] = relationship(

@@ -17,6 +17,8 @@ class RemovalKind(StrEnum):
 
     BLOBS = "blobs"
     """`targets` are keys in the blob store."""
+    BLOB_PREFIXES = "blob_prefixes"
+    """`targets` are what the keys of all blobs to remove start with."""
     PHOTO_FACES = "photo_faces"
     """`targets` are a service's ids of faces in an event's collection of photos."""
     GUEST_FACES = "guest_faces"

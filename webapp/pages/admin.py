@@ -5,20 +5,23 @@ from flask.typing import ResponseReturnValue
 from flask_babel import ngettext
 
 from webapp.models import Event
+from webapp.pages import call_limit
 from webapp.pages.common import me
 from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import events, matching
+from webapp.reasons import alarm_words
+from webapp.services import alarms, costs, events, matching
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
 
-WHO = {"index": Who.ADMIN, "rematch": Who.ADMIN_OF_EVENT}
+WHO = {"index": Who.ADMIN, "rematch": Who.ADMIN_OF_EVENT, "limit": Who.ADMIN_OF_EVENT}
 
 
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
-    """All events, and the way to the queues."""
-    return render_template("admin/index.html", cards=events.all_cards())
+    """What ops have to mend, all events, what they cost, and the way to the queues."""
+    found = [(alarm, *alarm_words(alarm.name), alarms.ACTIONS.get(alarm.name, ())) for alarm in alarms.open_alarms()]
+    return render_template("admin/index.html", alarms=found, cards=events.all_cards(), bill=costs.of_all())
 
 
 @blueprint.post("/events/<event_id>/rematch")
@@ -28,3 +31,9 @@ def rematch(event: Event) -> ResponseReturnValue:
         people = matching.request_rematch(event, me())
     flash(ngettext("Searching again for %(num)s person.", "Searching again for %(num)s people.", people), "good")
     return redirect(url_for("admin.index"), 303)
+
+
+@blueprint.route("/events/<event_id>/limit", methods=["GET", "POST"])
+def limit(event: Event) -> ResponseReturnValue:
+    """How many billable calls an event may make."""
+    return call_limit.answer(event, me(), url_for("admin.index"))

@@ -7,7 +7,7 @@ from webapp.media import send_blob, send_rendition
 from webapp.models import RenditionKind
 from webapp.pages.common import me
 from webapp.permissions import Who
-from webapp.services import gallery, selfies, studio, visibility
+from webapp.services import blobs, gallery, selfies, studio, visibility
 
 blueprint = Blueprint("media", __name__, url_prefix="/media")
 
@@ -43,7 +43,7 @@ def selfie(selfie_id: str) -> Response:
     found = studio.visible_selfie(me(), selfie_id)
     if found is None:
         raise NotFound(code="not_found")
-    try:
-        return send_blob(selfies.preview_key(found.blob_key), "image/jpeg")
-    except NotFound:
-        return send_blob(found.blob_key, found.content_type)
+    preview = selfies.preview_key(found.blob_key)
+    if blobs.exists(preview):
+        return send_blob(preview, "image/jpeg")
+    return send_blob(found.blob_key, found.content_type)

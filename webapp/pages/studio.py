@@ -11,19 +11,20 @@ from htmx_flask import request
 
 from webapp.columns import is_row_id
 from webapp.errors import FindMeError, Invalid, NotFound
-from webapp.forms import EventForm
+from webapp.forms import EventForm, LimitForm
 from webapp.links import join_url
-from webapp.models import Event, Membership, PhotoStatus
+from webapp.models import Event, Membership, MembershipRole, PhotoStatus
+from webapp.pages import call_limit
 from webapp.pages.common import BUSY, IDLE, me, refuse, trigger, unchanged
 from webapp.permissions import PHOTOS_BODY, Who
 from webapp.queueing import unit_of_work
-from webapp.services import events, matching, uploads
+from webapp.services import costs, events, matching, uploads
 from webapp.services import studio as desk
 
 blueprint = Blueprint("studio", __name__, url_prefix="/studio")
 
 WHO = {"index": Who.PHOTOGRAPHER, "new": Who.PHOTOGRAPHER}
-WHO |= dict.fromkeys(("event", "live", "upload", "rematch", "retry", "qr"), Who.RUNNER)
+WHO |= dict.fromkeys(("event", "live", "upload", "rematch", "retry", "limit", "qr"), Who.RUNNER)
 BODIES = {"upload": PHOTOS_BODY}
 QR_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 
@@ -58,20 +59,21 @@ def new() -> ResponseReturnValue:
 
 
 @blueprint.get("/events/<event_id>")
-def event(event: Event, **_: Membership) -> ResponseReturnValue:
+def event(event: Event, membership: Membership) -> ResponseReturnValue:
     """The event's dashboard; its live region is the same file that `live` answers."""
-    return render_template("studio/event.html", join_url=join_url(event), **_live_values(event))
+    values = _live_values(membership)
+    form = LimitForm(limit=event.call_limit) if values["owns"] else None
+    return render_template("studio/event.html", join_url=join_url(event), limit_form=form, **values)
 
 
 @blueprint.get("/events/<event_id>/live")
-def live(event: Event, **_: Membership) -> ResponseReturnValue:
+def live(event: Event, membership: Membership) -> ResponseReturnValue:
     """The live region alone; nothing where nothing changed."""
     if not request.htmx:
         return redirect(url_for("studio.event", event_id=event.public_id))
-    progress = desk.progress_of_event(event)
-    if unchanged(progress.version):
+    if unchanged(_version(desk.progress_of_event(event), _billed(event))):
         return "", 204
-    return render_template("studio/_answer.html", **_live_values(event))
+    return render_template("studio/_answer.html", **_live_values(membership))
 
 
 @blueprint.post("/events/<event_id>/photos")
@@ -92,7 +94,7 @@ def rematch(event: Event, membership: Membership) -> ResponseReturnValue:
     with unit_of_work():
         matching.request_rematch(event, membership.user)
     if request.htmx:
-        return render_template("studio/_answer.html", **_live_values(event))
+        return render_template("studio/_answer.html", **_live_values(membership))
     flash(gettext("We are searching again for everyone. You can leave this page."), "good")
     return redirect(url_for("studio.event", event_id=event.public_id), 303)
 
@@ -104,6 +106,12 @@ def retry(event: Event, **_: Membership) -> ResponseReturnValue:
         count = uploads.retry_failed(event, request.args.get("photo"))
     flash(ngettext("Trying %(num)s photo again.", "Trying %(num)s photos again.", count), "good")
     return redirect(url_for("studio.event", event_id=event.public_id), 303)
+
+
+@blueprint.route("/events/<event_id>/limit", methods=["GET", "POST"])
+def limit(event: Event, membership: Membership) -> ResponseReturnValue:
+    """How many billable calls the event may make."""
+    return call_limit.answer(event, membership.user, url_for("studio.event", event_id=event.public_id))
 
 
 @blueprint.get("/events/<event_id>/qr.<kind>")
@@ -120,8 +128,9 @@ def qr(event: Event, kind: str, **_: Membership) -> Response:
     return Response(drawn.getvalue(), mimetype=QR_TYPES[kind])
 
 
-def _live_values(event: Event) -> dict[str, Any]:
-    progress = desk.progress_of_event(event)
+def _live_values(membership: Membership) -> dict[str, Any]:
+    event = membership.event
+    progress, billed = desk.progress_of_event(event), _billed(event)
     status = request.args.get("status", "")
     wanted = PhotoStatus(status) if status in [word.value for word in PhotoStatus] else None
     before = request.args.get("before", type=_row_id)
@@ -129,6 +138,10 @@ def _live_values(event: Event) -> dict[str, Any]:
     return {
         "event": event,
         "progress": progress,
+        "costs": billed,
+        # Only the owner is shown how to change the limit; whom it lets through, the service decides.
+        "owns": membership.role is MembershipRole.OWNER,
+        "version": _version(progress, billed),
         "status": wanted.value if wanted else None,
         "filters": _filters(progress),
         "photos": photos[: desk.PAGE],
@@ -137,6 +150,16 @@ def _live_values(event: Event) -> dict[str, Any]:
         # A page of older photos stands still, so that nothing is swapped under the reader.
         "trigger": trigger(BUSY if progress.busy else IDLE) if before is None else None,
     }
+
+
+def _billed(event: Event) -> costs.Costs | None:
+    """What the event costs; nothing where searching it costs nothing."""
+    return costs.of_event(event) if costs.is_billed(event) else None
+
+
+def _version(progress: desk.EventProgress, billed: costs.Costs | None) -> str:
+    """Moves whenever something that the live region shows does."""
+    return progress.version if billed is None else f"{progress.version}-{billed.total}-{billed.limit}"
 
 
 def _row_id(value: str) -> int:

@@ -4,12 +4,22 @@ from typing import cast
 
 from flask import current_app
 
+from webapp.errors import NotFound
 from webapp.storage.blobs import BlobStore
 
 
 def store() -> BlobStore:
     """The store that this installation was set up with."""
     return cast("BlobStore", current_app.extensions["blobs"])
+
+
+def exists(key: str) -> bool:
+    """Whether there is such a blob; its bytes are not fetched."""
+    try:
+        store().info(key)
+    except NotFound:
+        return False
+    return True
 
 
 def photo_key(event_public_id: str, photo_public_id: str, name: str) -> str:

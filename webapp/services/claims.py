@@ -81,10 +81,16 @@ def settle(row: Claimable) -> None:
     row.retries = 0
 
 
-def postpone(row: Claimable) -> bool:
-    """Give the row back for a later try; False when it was tried often enough."""
+PATIENT = frozenset({"engine_busy", "engine_missing"})
+"""Faults that pass as surely as time does, however long: a used-up quota, a gallery that is being made anew."""
+
+
+def postpone(row: Claimable, code: str = "") -> bool:
+    """Give the row back for a later try; False when it was tried often enough. `code` says why it did not work."""
     if row.retries >= len(PAUSES):
-        return False
+        if code not in PATIENT:
+            return False
+        row.retries = len(PAUSES) - 1
     row.retry_at = utcnow() + timedelta(seconds=PAUSES[row.retries])
     row.retries += 1
     row.attempts = 0

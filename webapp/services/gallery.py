@@ -47,6 +47,8 @@ class Progress:
     matching: bool
     """The person's matches are waiting to be computed."""
     failed: bool
+    failure: str | None
+    """Why the last computation gave up."""
     version: str
     """Moves whenever anything of this, or of the photos found, does."""
 
@@ -59,6 +61,18 @@ class Progress:
     def refused(self) -> bool:
         """The newest selfie can't be used; its reason says why."""
         return self.selfie is not None and self.selfie.status is SelfieStatus.REJECTED
+
+    @property
+    def reason(self) -> str | None:
+        """Why the newest selfie can't be used, or why the search ended without an outcome."""
+        if self.selfie is not None and self.selfie.status in (SelfieStatus.REJECTED, SelfieStatus.FAILED):
+            return self.selfie.reason
+        return self.failure
+
+    @property
+    def stopped(self) -> bool:
+        """The event may make no more calls to a service: what waits goes on once its limit is raised."""
+        return self.reason == "call_limit"
 
     @property
     def searching(self) -> bool:
@@ -127,6 +141,7 @@ def progress_of(membership: Membership, person: Person) -> Progress:
         person.match_revision,
         person.match_wanted == person.match_done,
         person.match_failed,
+        person.match_failure,
     )
     return Progress(
         selfie=newest,
@@ -137,6 +152,7 @@ def progress_of(membership: Membership, person: Person) -> Progress:
         maybe=maybe,
         matching=person.match_wanted != person.match_done and not person.match_failed,
         failed=person.match_failed,
+        failure=person.match_failure if person.match_failed else None,
         version=hashlib.sha256(repr(state).encode()).hexdigest()[:16],
     )
 

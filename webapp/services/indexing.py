@@ -1,7 +1,7 @@
 """What a worker does with a photo: renditions, faces, and who is concerned by them."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -11,13 +11,13 @@ from sqlalchemy import select
 from webapp import imaging
 from webapp.clock import utcnow
 from webapp.database import reading
-from webapp.errors import FindMeError, Transient
+from webapp.errors import FindMeError, LimitReached, Transient
 from webapp.extensions import db
-from webapp.faces.protocols import DetectedFace
-from webapp.models import Event, Face, FaceVector, Photo, PhotoStatus, Rendition, RenditionKind
+from webapp.faces.protocols import DetectedFace, Frame, Gallery, Keep
+from webapp.models import Event, Face, FaceVector, Photo, PhotoStatus, RemovalKind, Rendition, RenditionKind
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, claims, marking, matching
-from webapp.services.engines import analyzer
+from webapp.services import blobs, claims, engines, kept_faces, marking, matching, removals
+from webapp.services.kept_faces import Concerned
 from webapp.services.templates import to_blob
 
 WAITING = (PhotoStatus.UPLOADED, PhotoStatus.INDEXING)
@@ -27,11 +27,14 @@ WAITING = (PhotoStatus.UPLOADED, PhotoStatus.INDEXING)
 class _Task:
     """What the slow part needs to know, so that it holds no transaction."""
 
+    event_id: int
     event_public_id: str
     photo_public_id: str
+    engine: str
     original_key: str
     timezone: str
     attempts: int
+    again: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,15 @@ class _Work:
     placeholder: str
     renditions: list[Rendition]
     faces: list[DetectedFace]
+    concerned: Concerned | None
+    """Whom the faces may show, where a service keeps them; vectors of our own are compared in the transaction."""
+
+
+class _LimitError(Exception):
+    """The event may make no more calls; the renditions are made all the same."""
+
+    def __init__(self, work: _Work) -> None:
+        self.work = work
 
 
 def index_photo(public_id: str) -> bool:
@@ -59,7 +71,10 @@ def index_photo(public_id: str) -> bool:
         _fail(public_id, token, "crashed")
         return True
     try:
-        work = _process(task)
+        with engines.watching(task.event_public_id, task.engine):
+            work = _process(task)
+    except _LimitError as error:
+        _record_unsearched(public_id, token, error.work)
     except Transient as error:
         _try_later(public_id, token, error.code)
     except FindMeError as error:
@@ -77,27 +92,51 @@ def _load(public_id: str) -> _Task:
         photo = db.session.scalars(select(Photo).where(Photo.public_id == public_id)).one()
         event = db.session.get_one(Event, photo.event_id)
         original = next(row for row in photo.renditions if row.kind is RenditionKind.ORIGINAL)
-        return _Task(event.public_id, photo.public_id, original.blob_key, event.timezone, photo.attempts)
+        return _Task(
+            event_id=event.id,
+            event_public_id=event.public_id,
+            photo_public_id=photo.public_id,
+            engine=event.engine,
+            original_key=original.blob_key,
+            timezone=event.timezone,
+            attempts=photo.attempts,
+            again=photo.attempts > 1 or photo.retries > 0,
+        )
 
 
 def _process(task: _Task) -> _Work:
     """Decode once for both renditions and faces."""
-    settings = current_app.extensions["settings"]
+    settings, engine = current_app.extensions["settings"], engines.of(task.engine)
     with blobs.store().open(task.original_key) as stream:
-        decoded = imaging.decode(stream, max_megapixels=settings.max_megapixels)
+        decoded = imaging.decode(
+            stream, max_megapixels=settings.max_megapixels, min_long_side=engine.analyzer.frame_side
+        )
     made = imaging.renditions(decoded.frame)
-    rows = [
-        _keep(task, RenditionKind.PREVIEW, made.preview),
-        _keep(task, RenditionKind.THUMBNAIL, made.thumbnail),
-    ]
-    return _Work(
+    work = _Work(
         width=decoded.info.width,
         height=decoded.info.height,
         taken_at=_in_utc(decoded.info.taken_at, task.timezone),
         placeholder=made.placeholder,
-        renditions=rows,
-        faces=analyzer().photo_faces(decoded.frame),
+        renditions=[
+            _keep(task, RenditionKind.PREVIEW, made.preview),
+            _keep(task, RenditionKind.THUMBNAIL, made.thumbnail),
+        ],
+        faces=[],
+        concerned=None,
     )
+    try:
+        return _find_faces(task, decoded.frame, work)
+    except LimitReached as error:
+        raise _LimitError(work) from error
+
+
+def _find_faces(task: _Task, frame: Frame, work: _Work) -> _Work:
+    engine = engines.of(task.engine)
+    engines.ready(task.event_id)
+    keep = Keep(Gallery(task.event_id, task.event_public_id, "photos"), task.photo_public_id, again=task.again)
+    faces = engine.analyzer.photo_faces(frame, keep)
+    found = kept_faces.concerned(task.event_id, frame, faces) if engine.index.keeps_faces else None
+    return replace(work, faces=faces, concerned=found)
 
 
 def _keep(task: _Task, kind: RenditionKind, picture: imaging.Rendition) -> Rendition:
@@ -130,17 +169,39 @@ def _record(public_id: str, token: str, work: _Work) -> None:
         event = marking.lock_event(event_id)
         photo: Photo | None = claims.held(Photo, public_id, token)
         if photo is None:
+            # It was deleted or taken over meanwhile: what a service keeps of this try belongs to nobody.
+            removals.remove_faces(event, RemovalKind.PHOTO_FACES, [face.external_id for face in work.faces])
             return
-        for rendition in work.renditions:
-            photo.renditions.append(rendition)
+        _describe(photo, work)
         vectors = _add_faces(event, photo, work.faces)
-        photo.width, photo.height, photo.placeholder = work.width, work.height, work.placeholder
-        photo.taken_at, photo.sorted_at = work.taken_at, work.taken_at or photo.created_at
         photo.faces_count = len(work.faces)
         photo.status, photo.failure_reason, photo.indexed_at = PhotoStatus.INDEXED, None, utcnow()
         claims.settle(photo)
         db.session.flush()
-        marking.mark(matching.concerned(event, vectors))
+        if work.concerned is None:
+            marking.mark(matching.concerned(event, vectors))
+        else:
+            changed = kept_faces.changed_since(event.id, work.concerned.templates_revision) if work.faces else set()
+            marking.mark(work.concerned.person_ids | changed)
+
+
+def _record_unsearched(public_id: str, token: str, work: _Work) -> None:
+    """The event has used up its calls: the photo has its renditions, and waits for its faces until somebody lets it."""
+    with unit_of_work():
+        photo: Photo | None = claims.held(Photo, public_id, token)
+        if photo is not None:
+            _describe(photo, work)
+            photo.status, photo.failure_reason = PhotoStatus.FAILED, LimitReached.code
+            claims.settle(photo)
+
+
+def _describe(photo: Photo, work: _Work) -> None:
+    made = {rendition.kind for rendition in work.renditions}
+    photo.renditions = [row for row in photo.renditions if row.kind not in made]
+    db.session.flush()  # the old rows go before the new ones of their kinds come
+    photo.renditions.extend(work.renditions)
+    photo.width, photo.height, photo.placeholder = work.width, work.height, work.placeholder
+    photo.taken_at, photo.sorted_at = work.taken_at, work.taken_at or photo.created_at
 
 
 def _add_faces(event: Event, photo: Photo, faces: list[DetectedFace]) -> list[bytes]:
@@ -195,6 +256,6 @@ def _try_later(public_id: str, token: str, reason: str) -> None:
         if photo is None:
             return
         photo.status = PhotoStatus.UPLOADED
-        if not claims.postpone(photo):
+        if not claims.postpone(photo, reason):
             photo.status, photo.failure_reason = PhotoStatus.FAILED, reason
             claims.settle(photo)

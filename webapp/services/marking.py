@@ -47,12 +47,18 @@ def mark(person_ids: Iterable[int], *, enqueue: bool = True) -> int:
     for person in people:
         waits_already = person.match_wanted != person.match_done and not person.match_failed
         person.match_wanted += 1
-        person.match_failed = False
+        person.match_failed, person.match_failure = False, None
         person.retries = 0
         person.retry_at = None
         if enqueue and not waits_already:
             enqueue_after_commit(MATCH_PERSON, job_key(person))
     return len(people)
+
+
+def templates_changed(event: Event, person: Person) -> None:
+    """The person is searched with something else from now on. The event is locked."""
+    event.templates_revision += 1
+    person.templates_revision = event.templates_revision
 
 
 def job_key(person: Person) -> str:

@@ -12,13 +12,14 @@ from sqlalchemy import or_, select
 
 from webapp.clock import utcnow
 from webapp.database import reading
-from webapp.errors import Invalid, NotFound
+from webapp.errors import FindMeError, Invalid, NotFound, Transient
 from webapp.extensions import db
 from webapp.models import Band, Event, Face, Match, Membership, Person, Selfie, SelfieStatus, User, Verdict
 from webapp.queueing import REMATCH_EVENT, enqueue_after_commit, unit_of_work
 from webapp.services import audit, claims, marking
-from webapp.services.rules import thresholds_of
-from webapp.services.searching import Found, Outcome, search
+from webapp.services.guest_gallery import ClaimLostError
+from webapp.services.rules import Found, Outcome, thresholds_of
+from webapp.services.searching import search
 from webapp.services.templates import all_templates, from_blobs
 
 
@@ -40,15 +41,25 @@ def match_person(public_id: str) -> Diff | None:
         try:
             with reading():
                 person = db.session.scalars(select(Person).where(Person.public_id == public_id)).one()
+                person_id, answered = person.id, person.match_wanted
                 exhausted = person.attempts > claims.MAX_ATTEMPTS
-                answered = person.match_wanted
-                outcome = Outcome({}, None) if exhausted else search(person)
-        except Exception:
-            _try_later(public_id, token)
-            raise
-        if exhausted:
-            _give_up(public_id, token)
+            if exhausted:
+                _give_up(public_id, token, "crashed")
+                return total
+            outcome = search(person_id, token)
+        except ClaimLostError:
+            # Erased, or taken over, or what it rested on has changed: then it is still ours, and starts anew.
+            _let_go(public_id, token)
+            continue
+        except Transient as error:
+            _try_later(public_id, token, error.code)
             return total
+        except FindMeError as error:
+            _give_up(public_id, token, error.code)
+            return total
+        except Exception:
+            _try_later(public_id, token, "internal")
+            raise
         diff = _store(public_id, token, answered, outcome)
         if diff is None:
             return total
@@ -118,7 +129,7 @@ def give_verdict(user: User, match_public_id: str, verdict: str) -> Match:
         raise NotFound(code="match_unknown")
     if match.verdict != verdict:
         match.verdict, match.decided_at = Verdict(verdict), utcnow()
-        event.templates_revision += 1
+        marking.templates_changed(event, person)
         person.match_revision += 1
         db.session.flush()
         marking.mark([person.id])
@@ -151,6 +162,7 @@ def _store(public_id: str, token: str, answered: int, outcome: Outcome) -> Diff 
             _update(row, found.get(face_id), diff)
         if diff.added or diff.removed or diff.changed:
             person.match_revision += 1
+        person.match_capped = outcome.capped
         person.match_done, person.matched_at = answered, utcnow()
         claims.settle(person)
         return diff
@@ -164,7 +176,7 @@ def _keep_expansion(event: Event, person: Person, expansion: bytes | None) -> No
     """
     person.expansion, person.expansion_version = expansion, event.engine_version
     person.match_wanted += 1
-    event.templates_revision += 1
+    marking.templates_changed(event, person)
 
 
 def _new_match(person: Person, face_id: int, hit: Found) -> Match:
@@ -198,21 +210,31 @@ def _searched_people(event_id: int) -> list[int]:
     )
 
 
-def _try_later(public_id: str, token: str) -> None:
+def _try_later(public_id: str, token: str, reason: str) -> None:
     """After an error: give the person back for a later try, or say that it failed."""
     with unit_of_work():
         person: Person | None = claims.held(Person, public_id, token)
-        if person is not None and not claims.postpone(person):
-            person.match_failed = True
-            claims.settle(person)
+        if person is not None and not claims.postpone(person, reason):
+            _fail(person, reason)
 
 
-def _give_up(public_id: str, token: str) -> None:
+def _give_up(public_id: str, token: str, reason: str) -> None:
     with unit_of_work():
         person: Person | None = claims.held(Person, public_id, token)
         if person is not None:
-            person.match_failed = True
+            _fail(person, reason)
+
+
+def _let_go(public_id: str, token: str) -> None:
+    with unit_of_work():
+        person: Person | None = claims.held(Person, public_id, token)
+        if person is not None:
             claims.settle(person)
+
+
+def _fail(person: Person, reason: str) -> None:
+    person.match_failed, person.match_failure = True, reason
+    claims.settle(person)
 
 
 def _sum(total: Diff | None, diff: Diff) -> Diff:

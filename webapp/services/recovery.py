@@ -8,19 +8,21 @@ from typing import Any, cast
 import redis
 import structlog
 from flask import current_app
-from sqlalchemy import CursorResult, or_, select, update
+from sqlalchemy import CursorResult, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import ColumnElement
 
 from webapp.clock import utcnow
 from webapp.database import reading
 from webapp.extensions import db
-from webapp.models import Event, Lease, Mail, MailStatus, Person, Photo, Selfie
+from webapp.models import Event, Lease, Mail, MailStatus, Person, Photo, Removal, Selfie
 from webapp.queueing import (
     INDEX_PHOTO,
     MATCH_PERSON,
     MATCH_SELFIE,
+    RECONCILE_EVENT,
     REMATCH_EVENT,
+    REMOVE,
     SEND_MAIL,
     JobKind,
     enqueue,
@@ -32,7 +34,7 @@ from webapp.services import claims, indexing, marking, selfies
 log = structlog.get_logger()
 
 DUTY = "sweep"
-CLAIMED = (Photo, Selfie, Person, Mail)
+CLAIMED = (Photo, Selfie, Person, Mail, Removal)
 BATCH = 10_000
 """Rows of one kind that one sweep enqueues; the next one goes on."""
 
@@ -115,6 +117,11 @@ def _waiting() -> list[Waiting]:
                 REMATCH_EVENT,
                 list(db.session.scalars(select(Event.public_id).where(Event.rematch_requested_at.is_not(None)))),
             ),
+            Waiting(
+                RECONCILE_EVENT,
+                list(db.session.scalars(select(Event.public_id).where(Event.reconcile_requested_at.is_not(None)))),
+            ),
+            Waiting(REMOVE, _keys(Removal, true())),
             Waiting(SEND_MAIL, _keys(Mail, Mail.status.in_((MailStatus.WAITING, MailStatus.SENDING)))),
             Waiting(INDEX_PHOTO, _keys(Photo, Photo.status.in_(indexing.WAITING))),
         ]

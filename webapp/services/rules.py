@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+from webapp.faces import rekognition
 from webapp.models import Band, Event
 from webapp.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Cosine similarities from which a match is sure, and from which it is asked about."""
+    """Similarities, on the engine's own scale, from which a match is sure and from which it is asked about."""
 
     sure: float
     maybe: float
@@ -20,9 +21,36 @@ class Thresholds:
         return Band.MAYBE if similarity >= self.maybe else Band.NONE
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One face that resembles a person."""
+
+    photo_id: int
+    similarity: float
+    band: Band
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search found, by the face's key."""
+
+    found: dict[int, Found]
+    expansion: bytes | None = None
+    """The mean that it was found with besides the templates, where vectors are ours."""
+    capped: bool = False
+    """A service cut its answer: there are more."""
+
+
 def thresholds_of(event: Event, settings: Settings) -> Thresholds:
-    """The event's own thresholds where it has them, else the installation's."""
+    """The event's own thresholds where it has them, else the installation's for the event's engine.
+
+    Each engine has a scale of its own: a service's similarity is no cosine, and neither is a probability.
+    """
+    if event.engine == rekognition.ENGINE:
+        sure, maybe = settings.rekognition_sure / 100, settings.rekognition_maybe / 100
+    else:
+        sure, maybe = settings.sure_threshold, settings.maybe_threshold
     return Thresholds(
-        sure=settings.sure_threshold if event.sure_threshold is None else event.sure_threshold,
-        maybe=settings.maybe_threshold if event.maybe_threshold is None else event.maybe_threshold,
+        sure=sure if event.sure_threshold is None else event.sure_threshold,
+        maybe=maybe if event.maybe_threshold is None else event.maybe_threshold,
     )

@@ -5,15 +5,16 @@ so the mean of the selfie and those faces finds more, and more surely. Only dire
 matches of matches: a chain would lead from one person to another.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from flask import current_app
 from sqlalchemy import select
 
+from webapp.database import reading
 from webapp.extensions import db
-from webapp.models import Band, Event, Face, FaceVector, Match, Person, Verdict
-from webapp.services.rules import thresholds_of
+from webapp.faces.protocols import Probe
+from webapp.models import Event, Face, FaceVector, Match, Person, Verdict
+from webapp.services import engines, kept_faces
+from webapp.services.rules import Found, Outcome, thresholds_of
 from webapp.services.templates import Matrix, from_blobs, synced_index, templates_of, to_blob
 
 STRONG = 0.55
@@ -22,41 +23,45 @@ STRONG = 0.55
 MOST_STRONG = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One face that resembles a person."""
+def search(person_id: int, token: str) -> Outcome:
+    """Every face of the event that resembles the person. Call it outside any transaction, with the claim on the person.
 
-    photo_id: int
-    similarity: float
-    band: Band
+    Raises:
+        Transient: a service that keeps the event's faces is away, busy, or has lost them.
+        LimitReached: the event may make no more calls.
+        ClaimLostError: the person was erased meanwhile.
+    """
+    with reading():
+        person = db.session.get_one(Person, person_id)
+        event = db.session.get_one(Event, person.event_id)
+        if not engines.of(event.engine).index.keeps_faces:
+            return _search_vectors(event, person)
+        event_key, engine = event.public_id, event.engine
+    with engines.watching(event_key, engine):
+        return kept_faces.search(person_id, token)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a search found, by the face's key, and the mean that it found it with besides the templates."""
-
-    found: dict[int, Found]
-    expansion: bytes | None
-
-
-def search(person: Person) -> Outcome:
-    """Every face of the event that resembles the person. Only reads."""
-    event = db.session.get_one(Event, person.event_id)
+def _search_vectors(event: Event, person: Person) -> Outcome:
     templates = templates_of(event, person.id)
     if not len(templates):
-        return Outcome({}, None)
+        return Outcome({})
     thresholds = thresholds_of(event, current_app.extensions["settings"])
-    index = synced_index(event)
-    hits = {hit.face_id: hit.similarity for hit in index.search(event.id, templates, thresholds.maybe)}
+    hits = _hits(event, templates, thresholds.maybe)
     expansion = _expansion(event, person, templates, hits)
     if expansion is not None:
-        for hit in index.search(event.id, from_blobs([expansion]), thresholds.maybe):
-            hits[hit.face_id] = max(hit.similarity, hits.get(hit.face_id, -1.0))
+        for face_id, similarity in _hits(event, from_blobs([expansion]), thresholds.maybe).items():
+            hits[face_id] = max(similarity, hits.get(face_id, -1.0))
     faces = db.session.execute(select(Face.id, Face.photo_id, Face.weak).where(Face.id.in_(list(hits)))).all()
     return Outcome(
         {row.id: Found(row.photo_id, hits[row.id], thresholds.band(hits[row.id], weak=row.weak)) for row in faces},
         expansion,
     )
+
+
+def _hits(event: Event, probes: Matrix, floor: float) -> dict[int, float]:
+    index = synced_index(event)
+    found = index.search(engines.gallery(event), [Probe(vector=row) for row in probes], floor).hits
+    return {int(hit.face_id): hit.similarity for hit in found}
 
 
 def _expansion(event: Event, person: Person, templates: Matrix, hits: dict[int, float]) -> bytes | None:

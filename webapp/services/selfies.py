@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, get_args
 
 from flask import current_app
@@ -15,11 +15,23 @@ from webapp.columns import new_public_id
 from webapp.database import reading
 from webapp.errors import Conflict, FindMeError, Invalid, TooLarge, Transient, UnsupportedType
 from webapp.extensions import db
-from webapp.faces.protocols import Angle, DetectedFace, SelfieCheck
-from webapp.models import Event, Match, Membership, Person, PersonKind, Selfie, SelfieStatus, SelfieVector, User
+from webapp.faces.protocols import Angle, DetectedFace, Gallery, Keep, SelfieCheck
+from webapp.models import (
+    ConfirmedVector,
+    Event,
+    Match,
+    Membership,
+    Person,
+    PersonKind,
+    RemovalKind,
+    Selfie,
+    SelfieStatus,
+    SelfieVector,
+    User,
+    UserScore,
+)
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit, unit_of_work
-from webapp.services import audit, blobs, claims, enrolment, marking
-from webapp.services.engines import analyzer
+from webapp.services import audit, blobs, claims, engines, enrolment, marking, removals
 from webapp.services.templates import to_blob
 
 MAX_TEMPLATES = 5
@@ -140,7 +152,7 @@ def check_selfie(public_id: str) -> int | None:
         selfie = _live(public_id)
         if selfie is None:
             return None
-        blob_key, angle, attempts = selfie.blob_key, selfie.angle, selfie.attempts
+        attempts, task = selfie.attempts, _task(selfie)
         agreed = enrolment.active_consent(selfie.person) is not None
     if attempts > claims.MAX_ATTEMPTS:
         _decide(public_id, token, SelfieStatus.FAILED, "crashed")
@@ -148,10 +160,34 @@ def check_selfie(public_id: str) -> int | None:
         _decide(public_id, token, SelfieStatus.REJECTED, "consent_required")
     else:
         try:
-            return _check(public_id, token, blob_key, angle)
+            return _check(token, task)
         finally:
-            _erase_what_is_left(public_id, blob_key)
+            _erase_what_is_left(public_id, task.blob_key)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What judging needs to know, so that it holds no transaction."""
+
+    public_id: str
+    blob_key: str
+    angle: str
+    engine: str
+    guests: Gallery
+    again: bool
+
+
+def _task(selfie: Selfie) -> Task:
+    event = db.session.get_one(Event, selfie.person.event_id)
+    return Task(
+        public_id=selfie.public_id,
+        blob_key=selfie.blob_key,
+        angle=selfie.angle,
+        engine=event.engine,
+        guests=replace(engines.gallery(event), kind="guests"),
+        again=selfie.attempts > 1 or selfie.retries > 0,
+    )
 
 
 def _live(public_id: str) -> Selfie | None:
@@ -163,12 +199,15 @@ def _erase_what_is_left(public_id: str, blob_key: str) -> None:
     with reading():
         erased = _live(public_id) is None
     if erased:
-        _erase_pictures([blob_key])
+        for key in _pictures([blob_key]):
+            blobs.store().delete(key)
 
 
-def _check(public_id: str, token: str, blob_key: str, angle: str) -> int | None:
+def _check(token: str, task: Task) -> int | None:
+    public_id = task.public_id
     try:
-        verdict = judge(blob_key, angle)
+        with engines.watching(task.guests.event_key, task.engine):
+            verdict = judge(task)
     except (UnsupportedType, Invalid, TooLarge) as error:
         _decide(public_id, token, SelfieStatus.REJECTED, error.code)
     except Transient as error:
@@ -180,19 +219,21 @@ def _check(public_id: str, token: str, blob_key: str, angle: str) -> int | None:
         raise
     else:
         if verdict.face is not None:
-            return _accept(public_id, token, verdict.face)
+            return _accept(public_id, token, task.guests, verdict.face)
         _decide(public_id, token, SelfieStatus.REJECTED, verdict.reason or "unclear")
     return None
 
 
-def judge(blob_key: str, angle: str) -> SelfieCheck:
-    """Look at a stored picture as a selfie; also leaves a small rendition of it for its owner."""
+def judge(task: Task) -> SelfieCheck:
+    """Look at a stored picture as a selfie; also leaves a small rendition of it for its owner, and for searching."""
     settings = current_app.extensions["settings"]
-    with blobs.store().open(blob_key) as stream:
+    with blobs.store().open(task.blob_key) as stream:
         decoded = imaging.decode(stream, max_megapixels=settings.max_megapixels)
-    blobs.store().put(preview_key(blob_key), io.BytesIO(imaging.selfie_preview(decoded.frame).content))
-    turned: Angle = "left" if angle == "left" else "right" if angle == "right" else "front"
-    return analyzer().check_selfie(decoded.frame, turned)
+    blobs.store().put(preview_key(task.blob_key), io.BytesIO(imaging.selfie_preview(decoded.frame).content))
+    engines.ready(task.guests.event_id)
+    turned: Angle = "left" if task.angle == "left" else "right" if task.angle == "right" else "front"
+    keep = Keep(task.guests, task.public_id, again=task.again)
+    return engines.of(task.engine).analyzer.check_selfie(decoded.frame, turned, keep)
 
 
 def preview_key(blob_key: str) -> str:
@@ -200,15 +241,13 @@ def preview_key(blob_key: str) -> str:
     return blob_key.rpartition("/")[0] + "/preview.jpg"
 
 
-def _accept(public_id: str, token: str, face: DetectedFace) -> int | None:
-    with reading():
-        selfie = _live(public_id)
-        event_id = selfie.person.event_id if selfie is not None else None
-    if event_id is None:
-        return None
+def _accept(public_id: str, token: str, guests: Gallery, face: DetectedFace) -> int | None:
     with unit_of_work():
-        event = marking.lock_event(event_id)
+        event = marking.lock_event(guests.event_id)
         selfie = claims.held(Selfie, public_id, token)
+        if selfie is None or enrolment.active_consent(selfie.person) is None:
+            # Erased or taken over meanwhile, or consent is gone: what a service keeps of it belongs to nobody.
+            removals.remove_faces(event, RemovalKind.GUEST_FACES, [face.external_id])
         if selfie is None:
             return None
         if enrolment.active_consent(selfie.person) is None:
@@ -229,16 +268,15 @@ def _accept(public_id: str, token: str, face: DetectedFace) -> int | None:
         selfie.status, selfie.reason, selfie.decided_at = SelfieStatus.ACCEPTED, None, utcnow()
         claims.settle(selfie)
         db.session.flush()
-        retired = _retire_replaced(selfie)
-        event.templates_revision += 1
+        _retire_replaced(event, selfie)
+        marking.templates_changed(event, marking.lock_person(selfie.person_id))
         marking.mark([selfie.person_id], enqueue=False)
         person_id: int = selfie.person_id
-    _erase_pictures(retired)
     return person_id
 
 
-def _retire_replaced(selfie: Selfie) -> list[str]:
-    """Stop searching with the selfies that this one replaces, and forget their vectors. Returns their blobs' keys.
+def _retire_replaced(event: Event, selfie: Selfie) -> None:
+    """Stop searching with the selfies that this one replaces, and forget their vectors and pictures.
 
     Of two that replace each other the later one wins, whichever is judged first.
     """
@@ -254,8 +292,8 @@ def _retire_replaced(selfie: Selfie) -> list[str]:
     gone = [row for row in current if row not in kept]
     for row in gone:
         row.retired_at = utcnow()
-    db.session.execute(delete(SelfieVector).where(SelfieVector.selfie_id.in_([row.id for row in gone])))
-    return [row.blob_key for row in gone]
+    _forget_vectors(event, [row.id for row in gone])
+    removals.remove_blobs(event.public_id, _pictures([row.blob_key for row in gone]))
 
 
 def erase_selfies(person: Person) -> None:
@@ -267,17 +305,37 @@ def erase_selfies(person: Person) -> None:
     person = marking.lock_person(person.id)
     claims.settle(person)
     selfies = db.session.scalars(select(Selfie).where(Selfie.person_id == person.id)).all()
-    keys = [row.blob_key for row in selfies]
+    removals.remove_blobs(event.public_id, _pictures([row.blob_key for row in selfies]))
+    _forget_vectors(event, [row.id for row in selfies])
+    _forget_user(event, person)
     for row in selfies:
         db.session.delete(row)
     db.session.execute(delete(Match).where(Match.person_id == person.id))
-    event.templates_revision += 1
+    marking.templates_changed(event, person)
     person.match_revision += 1
     person.match_done = person.match_wanted
-    person.match_failed = False
+    person.match_failed, person.match_failure, person.match_capped = False, None, False
     person.expansion = None
     db.session.flush()
-    _erase_pictures(keys)
+
+
+def _forget_vectors(event: Event, selfie_ids: list[int]) -> None:
+    """Drop what the engine keeps of these selfies, here and at a service."""
+    vectors = db.session.scalars(select(SelfieVector).where(SelfieVector.selfie_id.in_(selfie_ids))).all()
+    removals.remove_faces(event, RemovalKind.GUEST_FACES, [row.external_id for row in vectors])
+    for row in vectors:
+        db.session.delete(row)
+
+
+def _forget_user(event: Event, person: Person) -> None:
+    """Drop a person's user vector at a service, and the faces that they confirmed from among its guests."""
+    confirmed = db.session.scalars(select(ConfirmedVector).where(ConfirmedVector.person_id == person.id)).all()
+    removals.remove_faces(event, RemovalKind.USERS, [person.public_id] if person.user_key else [])
+    removals.remove_faces(event, RemovalKind.GUEST_FACES, [row.external_id for row in confirmed])
+    for row in confirmed:
+        db.session.delete(row)
+    db.session.execute(delete(UserScore).where(UserScore.person_id == person.id))
+    person.user_key = None
 
 
 def erase_with_receipt(person: Person, actor: User) -> str:
@@ -292,10 +350,8 @@ def withdraw(person: Person) -> None:
     erase_selfies(person)
 
 
-def _erase_pictures(keys: list[str]) -> None:
-    for key in keys:
-        blobs.store().delete(key)
-        blobs.store().delete(preview_key(key))
+def _pictures(blob_keys: list[str]) -> list[str]:
+    return [key for blob_key in blob_keys for key in (blob_key, preview_key(blob_key))]
 
 
 def _decide(public_id: str, token: str, status: SelfieStatus, reason: str) -> None:
@@ -312,6 +368,6 @@ def _try_later(public_id: str, token: str, reason: str) -> None:
         if selfie is None:
             return
         selfie.status = SelfieStatus.RECEIVED
-        if not claims.postpone(selfie):
+        if not claims.postpone(selfie, reason):
             selfie.status, selfie.reason, selfie.decided_at = SelfieStatus.FAILED, reason, utcnow()
             claims.settle(selfie)

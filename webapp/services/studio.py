@@ -39,6 +39,8 @@ class EventProgress:
     rematching: int
     """People whose matches wait to be computed."""
     rematch_requested: bool
+    capped: int
+    """Guests of whom the face service could not tell all faces."""
     version: str
 
     @property
@@ -78,6 +80,10 @@ class GuestRow:
     selfie_status: SelfieStatus | None
     selfie_reason: str | None
     photos: int
+    capped: bool
+    """More faces resemble them than the face service can tell."""
+    failure: str | None
+    """Why the last computation of their matches gave up."""
 
 
 def progress_of_event(event: Event) -> EventProgress:
@@ -111,10 +117,13 @@ def progress_of_event(event: Event) -> EventProgress:
         Person.match_wanted != Person.match_done,
         Person.match_failed.is_(False),
     )
+    capped = _count(
+        select(func.count()).select_from(Person), Person.event_id == event.id, Person.match_capped.is_(True)
+    )
     requested = event.rematch_requested_at is not None
-    state = (sorted(by_status.items()), guests, sorted(selfies.items()), found, without, rematching, requested)
+    state = (sorted(by_status.items()), guests, sorted(selfies.items()), found, without, rematching, requested, capped)
     version = hashlib.sha256(repr(state).encode()).hexdigest()[:16]
-    return EventProgress(by_status, guests, selfies, found, without, rematching, requested, version)
+    return EventProgress(by_status, guests, selfies, found, without, rematching, requested, capped, version)
 
 
 def photos_of(
@@ -161,6 +170,8 @@ def guests_of(event: Event, *, limit: int = 200) -> list[GuestRow]:
             selfie_status=selfie.status if selfie else None,
             selfie_reason=selfie.reason if selfie else None,
             photos=photos or 0,
+            capped=person.match_capped,
+            failure=person.match_failure if person.match_failed else None,
         )
         for person, membership, selfie, photos in rows
     ]

@@ -13,7 +13,7 @@ from flask import current_app
 from sqlalchemy import select, union_all
 
 from webapp.extensions import db
-from webapp.faces.protocols import FaceIndex, Vector
+from webapp.faces.protocols import FaceIndex, Gallery, Vector
 from webapp.models import Consent, Event, FaceVector, Match, Person, Selfie, SelfieStatus, SelfieVector, Verdict
 from webapp.services import engines
 
@@ -57,10 +57,10 @@ def from_blobs(blobs: Iterable[bytes]) -> Matrix:
 
 def synced_index(event: Event) -> FaceIndex:
     """The index, holding all faces of the event that are committed now."""
-    memory, index = _memory(), engines.index()
+    memory, index, gallery = _memory(), engines.of(event.engine).index, engines.gallery(event)
     loaded = memory.faces.get(event.id)
     if loaded is None or loaded.removals != event.removals_revision:
-        index.drop(event.id)
+        index.drop(gallery)
         loaded = memory.faces[event.id] = _Loaded(0, event.removals_revision)
     rows = db.session.execute(
         select(FaceVector.id, FaceVector.face_id, FaceVector.vector)
@@ -74,11 +74,11 @@ def synced_index(event: Event) -> FaceIndex:
         .order_by(FaceVector.id)
     ).all()
     if rows:
-        index.add(event.id, [row.face_id for row in rows], from_blobs(row.vector for row in rows))
+        index.add(gallery, [row.face_id for row in rows], from_blobs(row.vector for row in rows))
         loaded.last_id = rows[-1].id
     memory.faces.move_to_end(event.id)
     while len(memory.faces) > EVENTS_IN_MEMORY:
-        index.drop(memory.faces.popitem(last=False)[0])
+        index.drop(Gallery(memory.faces.popitem(last=False)[0], ""))
     return index
 
 

@@ -113,11 +113,13 @@ def _known(event_id: int, digest: str, filename: str) -> UploadResult:
     return UploadResult(filename, known.public_id, "duplicate")
 
 
-def retry_failed(event: Event, photo_public_id: str | None = None) -> int:
-    """Let failed photos (or one) be tried again; returns how many."""
+def retry_failed(event: Event, photo_public_id: str | None = None, *, reason: str | None = None) -> int:
+    """Let failed photos be tried again (or one, or those that failed for one reason); returns how many."""
     wanted = select(Photo).where(Photo.event_id == event.id, Photo.status == PhotoStatus.FAILED)
     if photo_public_id is not None:
         wanted = wanted.where(Photo.public_id == photo_public_id)
+    if reason is not None:
+        wanted = wanted.where(Photo.failure_reason == reason)
     photos = db.session.scalars(wanted).all()
     for photo in photos:
         _wait_again(photo)

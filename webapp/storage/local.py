@@ -1,7 +1,9 @@
 """Blobs as files below one folder."""
 
+import contextlib
 import errno
 import hashlib
+import io
 import os
 import secrets
 import shutil
@@ -10,16 +12,32 @@ from pathlib import Path
 from typing import IO
 
 from webapp.errors import NotFound, Transient
-from webapp.storage.blobs import BlobInfo
+from webapp.storage.blobs import PROBE, BlobInfo
+
+_ID_FILE = ".store-id"
 
 
 class LocalBlobStore:
     """Files below `root`. A blob appears whole or not at all: it is written beside, synced and renamed."""
 
+    origin = None
+    direct_uploads = None
+
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
         self._incoming = self._root / ".incoming"
         self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @property
+    def identity(self) -> str:
+        """`local:` and the id that lies in the folder, made by whoever asks first: the folder counts, not its path."""
+        path = self._root / _ID_FILE
+        try:
+            if not path.exists():
+                self._make_id(path)
+            return f"local:{path.read_text(encoding='ascii').strip()}"
+        except OSError as error:
+            raise Transient(code="storage_away") from error
 
     def put(self, key: str, source: IO[bytes]) -> BlobInfo:
         target = self.path(key)
@@ -32,9 +50,12 @@ class LocalBlobStore:
                 os.fsync(file.fileno())
             draft.replace(target)
         except OSError as error:
-            draft.unlink(missing_ok=True)
             code = "no_space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "storage_away"
             raise Transient(code=code) from error
+        finally:
+            # Whatever went wrong, also in the source, leaves nothing behind.
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
         return self.info(key)
 
     def open(self, key: str) -> IO[bytes]:
@@ -46,15 +67,33 @@ class LocalBlobStore:
             raise Transient(code="storage_away") from error
 
     def info(self, key: str) -> BlobInfo:
+        path = self.path(key)
         try:
-            state = self.path(key).stat()
+            state = path.stat()
         except FileNotFoundError as error:
             raise NotFound(code="blob_missing") from error
+        except OSError as error:
+            raise Transient(code="storage_away") from error
         stamp = f"{key}:{state.st_size}:{state.st_mtime_ns}".encode()
         return BlobInfo(key, state.st_size, hashlib.sha256(stamp).hexdigest()[:32])
 
+    def url(self, key: str, *, content_type: str, download_name: str | None = None) -> str | None:  # noqa: ARG002
+        return None
+
     def delete(self, key: str) -> None:
-        self.path(key).unlink(missing_ok=True)
+        try:
+            self.path(key).unlink(missing_ok=True)
+        except OSError as error:
+            raise Transient(code="storage_away") from error
+
+    def delete_all(self, prefix: str) -> None:
+        if not prefix.endswith("/"):
+            raise ValueError(f"{prefix!r} might mean more than was meant")
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(self.path(prefix))
+        except OSError as error:
+            raise Transient(code="storage_away") from error
 
     def keys(self, prefix: str) -> Iterator[str]:
         for folder, _, names in os.walk(self._root):
@@ -62,8 +101,12 @@ class LocalBlobStore:
                 continue
             for name in names:
                 key = (Path(folder) / name).relative_to(self._root).as_posix()
-                if key.startswith(prefix):
+                if key.startswith(prefix) and key != _ID_FILE:
                     yield key
+
+    def check(self) -> None:
+        self.put(PROBE, io.BytesIO(b"ok"))
+        self.delete(PROBE)
 
     def path(self, key: str) -> Path:
         """The file of a key; a key that would leave the folder is a fault of ours and never served."""
@@ -71,3 +114,19 @@ class LocalBlobStore:
         if not path.is_relative_to(self._root) or path == self._root:
             raise NotFound(code="blob_missing")
         return path
+
+    def _make_id(self, path: Path) -> None:
+        """Write the id beside and link it to its place, which only one of several processes can do."""
+        draft = self._incoming / secrets.token_hex(12)
+        draft.write_text(secrets.token_hex(16), encoding="ascii")
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pass
+        except OSError:
+            # A file system without hard links: here two first starts in the same moment might see two ids, and the one
+            # that lost is then told to start again.
+            if not path.exists():
+                draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from webapp.faces.local.alignment import align
 from webapp.faces.local.detector import Detections, Detector, shrink, suppress
 from webapp.faces.local.embedder import Embedder
 from webapp.faces.local.refinement import refine
-from webapp.faces.protocols import Angle, Box, DetectedFace, Frame, SelfieCheck
+from webapp.faces.protocols import Angle, Box, DetectedFace, Frame, Keep, SelfieCheck
 
 PHOTO_SIDE = 1600
 """Photos are searched at this long side: the smallest at which a group of 77 people is found completely."""
@@ -48,6 +48,7 @@ class LocalFaceAnalyzer:
 
     engine = ENGINE
     version = VERSION
+    frame_side = PHOTO_SIDE
 
     def __init__(self, detector: Detector, embedder: Embedder) -> None:
         self.detector = detector
@@ -62,7 +63,7 @@ class LocalFaceAnalyzer:
         """
         return cls(Detector(cache), Embedder(cache))
 
-    def photo_faces(self, frame: Frame) -> list[DetectedFace]:
+    def photo_faces(self, frame: Frame, keep: Keep | None = None) -> list[DetectedFace]:  # noqa: ARG002 - the protocol's
         """All faces of at least SMALLEST pixels, the largest first. frame: (height, width, 3), RGB, upright."""
         found, factor = self.find(frame, PHOTO_SIDE)
         sizes = found.boxes[:, 2:].max(axis=1)
@@ -70,7 +71,12 @@ class LocalFaceAnalyzer:
         found = found.chosen(found.boxes[:, 2:].max(axis=1) >= SMALLEST * factor)
         return self._describe(frame, found, factor)
 
-    def check_selfie(self, frame: Frame, angle: Angle = "front") -> SelfieCheck:
+    def check_selfie(
+        self,
+        frame: Frame,
+        angle: Angle = "front",
+        keep: Keep | None = None,  # noqa: ARG002 - the protocol's
+    ) -> SelfieCheck:
         """Judge a selfie by the rules of `gate`. frame: (height, width, 3), RGB, upright if its EXIF said how.
 
         Some phones and messengers lose the orientation, so a picture that fails as it lies is tried lying on its sides

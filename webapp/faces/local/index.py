@@ -1,11 +1,12 @@
 """Exact search among the faces of an event: one matrix product, 2 ms for 100,000 faces."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from webapp.faces.protocols import Hit
+from webapp.faces.local import VERSION
+from webapp.faces.protocols import FaceKey, Gallery, Hit, Probe, SearchResult
 
 Floats = npt.NDArray[np.float32]
 
@@ -18,51 +19,66 @@ class LocalFaceIndex:
     Implements the FaceIndex protocol. Not for use by several threads at once.
     """
 
-    def __init__(self) -> None:
-        self._events: dict[int, _EventFaces] = {}
+    keeps_faces = False
 
-    def add(self, event_id: int, face_ids: Sequence[int], vectors: Floats) -> None:
+    def __init__(self) -> None:
+        self._galleries: dict[tuple[int, str], _Faces] = {}
+
+    def prepare(self, gallery: Gallery) -> str:  # noqa: ARG002 - the protocol's
+        """Nothing has to be made ready; the version of the vectors that are compared here."""
+        return VERSION
+
+    def add(self, gallery: Gallery, keys: Sequence[int], vectors: Floats) -> None:
         """Add faces; a key that is there already gets the new vector. vectors: (faces, dimensions), L2-normalised.
 
         Raises:
             ValueError: as many keys as vectors are needed, all of one dimension.
         """
         vectors = np.asarray(vectors, dtype=np.float32)
-        if vectors.ndim != 2 or len(vectors) != len(face_ids):
-            raise ValueError(f"{len(face_ids)} keys for vectors of shape {vectors.shape}")
+        if vectors.ndim != 2 or len(vectors) != len(keys):
+            raise ValueError(f"{len(keys)} keys for vectors of shape {vectors.shape}")
         if not len(vectors):
             return
-        faces = self._events.get(event_id)
+        faces = self._of(gallery)
         if faces is None:
-            faces = self._events[event_id] = _EventFaces(vectors.shape[1])
-        faces.add(face_ids, vectors)
+            faces = self._galleries[gallery.event_id, gallery.kind] = _Faces(vectors.shape[1])
+        faces.add(keys, vectors)
 
-    def remove(self, event_id: int, face_ids: Sequence[int]) -> None:
+    def remove(self, gallery: Gallery, keys: Sequence[FaceKey]) -> None:
         """Forget faces; unknown keys are no error."""
-        if event_id in self._events:
-            self._events[event_id].remove(face_ids)
+        faces = self._of(gallery)
+        if faces is not None:
+            faces.remove([int(key) for key in keys])
 
-    def drop(self, event_id: int) -> None:
-        """Forget all faces of an event."""
-        self._events.pop(event_id, None)
+    def drop(self, gallery: Gallery) -> None:
+        """Forget the whole gallery."""
+        self._galleries.pop((gallery.event_id, gallery.kind), None)
 
-    def search(self, event_id: int, probes: Floats, floor: float) -> list[Hit]:
-        """All faces whose best cosine against any probe is at least `floor`, best first; never capped.
+    def search(self, gallery: Gallery, probes: Sequence[Probe], floor: float) -> SearchResult:
+        """All faces whose best cosine against any probe's vector is at least `floor`, best first; never capped.
 
-        probes: (n, dimensions), L2-normalised. Equal similarities come in the order of their keys.
+        Equal similarities come in the order of their keys.
         """
-        faces = self._events.get(event_id)
-        if faces is None or not len(probes):
-            return []
-        return faces.search(np.atleast_2d(np.asarray(probes, dtype=np.float32)), floor)
+        faces, vectors = self._of(gallery), [probe.vector for probe in probes if probe.vector is not None]
+        if faces is None or not vectors:
+            return SearchResult([])
+        return SearchResult(faces.search(np.stack(vectors).astype(np.float32, copy=False), floor))
 
-    def size(self, event_id: int) -> int:
-        """How many faces of the event are known here."""
-        faces = self._events.get(event_id)
+    def contents(self, gallery: Gallery) -> Iterator[tuple[FaceKey, str]]:
+        """The keys that are known here."""
+        faces = self._of(gallery)
+        yield from ((key, "") for key in (faces.keys() if faces else ()))
+
+    def size(self, gallery: Gallery) -> int:
+        """How many faces of the gallery are known here."""
+        faces = self._of(gallery)
         return len(faces) if faces else 0
 
+    def _of(self, gallery: Gallery) -> "_Faces | None":
+        return self._galleries.get((gallery.event_id, gallery.kind))
 
-class _EventFaces:
+
+class _Faces:
     """A growing matrix: rows are faces in no order, so that removing one only moves the last into its place."""
 
     def __init__(self, dimensions: int) -> None:
@@ -72,6 +88,9 @@ class _EventFaces:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def keys(self) -> list[int]:
+        return list(self._places)
 
     def add(self, face_ids: Sequence[int], vectors: Floats) -> None:
         if vectors.shape[1] != self._rows.shape[1]:

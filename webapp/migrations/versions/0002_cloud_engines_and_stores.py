@@ -89,6 +89,7 @@ def upgrade() -> None:
 
     with op.batch_alter_table('event', schema=None) as batch_op:
         batch_op.add_column(sa.Column('call_limit', sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column('reconcile_requested_at', sa.DateTime(timezone=True), nullable=True))
 
     with op.batch_alter_table('person', schema=None) as batch_op:
         batch_op.add_column(sa.Column('match_failure', sa.String(length=255), nullable=True))
@@ -106,6 +107,7 @@ def downgrade() -> None:
         batch_op.drop_column('match_failure')
 
     with op.batch_alter_table('event', schema=None) as batch_op:
+        batch_op.drop_column('reconcile_requested_at')
         batch_op.drop_column('call_limit')
 
     with op.batch_alter_table('user_score', schema=None) as batch_op:

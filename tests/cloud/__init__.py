@@ -1,0 +1,1 @@
+"""Stand-ins for cloud services that speak their real protocols, for tests without a cloud."""

@@ -1,0 +1,221 @@
+"""What a face service keeps of a person among an event's guests: the faces of their selfies, those that they confirmed,
+and one user vector of several of them.
+
+Each step first looks whether the claim on the person still holds: somebody who was erased meanwhile gets nothing added.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from webapp import imaging
+from webapp.database import reading
+from webapp.errors import NotFound
+from webapp.extensions import db
+from webapp.faces.protocols import Frame, Gallery, Keep, Probe
+from webapp.models import ConfirmedVector, Face, Match, Person, Rendition, RenditionKind, UserScore, Verdict
+from webapp.queueing import unit_of_work
+from webapp.services import blobs, claims, engines
+from webapp.services.rules import Thresholds
+
+MOST_ASKED = 50
+"""Faces in doubt that one search asks about, the likeliest first."""
+
+
+class ClaimLostError(Exception):
+    """The person was erased, or is computed by somebody else by now; what was found counts for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFace:
+    """A face of a photo, and what crops it."""
+
+    id: int
+    photo_id: int
+    weak: bool
+    box: tuple[float, float, float, float]
+
+
+@dataclass(slots=True)
+class Subject:
+    """A person as they are searched: copied out of the database, so that no transaction is open while we ask."""
+
+    person_id: int
+    public_id: str
+    event_id: int
+    event_key: str
+    engine: str
+    version: str
+    thresholds: Thresholds
+    user_key: str | None
+    selfies: list[tuple[str, str]]
+    """Id at the service and blob's key of each accepted selfie."""
+    confirmed: dict[int, str]
+    """Faces of photos that the person said are theirs, by their ids at the service."""
+    kept: dict[int, str]
+    """Those of them that are among the guests' faces already."""
+    token: str
+    """The claim under which this is computed: without it nothing is added to what the service keeps."""
+    again: bool
+    """An earlier try may have added something without writing it down."""
+
+    @property
+    def photos(self) -> Gallery:
+        return Gallery(self.event_id, self.event_key, "photos")
+
+    @property
+    def guests(self) -> Gallery:
+        return Gallery(self.event_id, self.event_key, "guests")
+
+
+def bring_into_line(subject: Subject) -> None:
+    """Let the service keep exactly the faces and the user vector that the person's rows stand for; safe to repeat.
+
+    Raises:
+        ClaimLostError: the person is not ours to compute any more.
+    """
+    gone = {face_id: external_id for face_id, external_id in subject.kept.items() if face_id not in subject.confirmed}
+    for face_id in sorted(subject.confirmed.keys() - subject.kept.keys()):
+        _keep_confirmed(subject, face_id)
+    for face_id in gone:
+        del subject.kept[face_id]
+    _make_user(subject)
+    if gone:
+        engines.of(subject.engine).index.remove(subject.guests, list(gone.values()))
+        with unit_of_work():
+            _hold(subject)
+            db.session.execute(
+                delete(ConfirmedVector).where(
+                    ConfirmedVector.person_id == subject.person_id, ConfirmedVector.face_id.in_(list(gone))
+                )
+            )
+
+
+def user_scores(subject: Subject, faces: dict[int, KeptFace], scores: dict[int, float]) -> dict[int, float]:
+    """How alike the faces in doubt are to the person's user vector: as kept, or asked now. By the face's key."""
+    with reading():
+        known = {
+            row.face_id: row.similarity
+            for row in db.session.scalars(
+                select(UserScore).where(
+                    UserScore.person_id == subject.person_id, UserScore.user_key == subject.user_key
+                )
+            )
+        }
+    doubtful = [face_id for face_id, score in scores.items() if score < subject.thresholds.sure]
+    unasked = sorted((face_id for face_id in doubtful if face_id not in known), key=lambda one: (-scores[one], one))
+    for face_id in unasked[:MOST_ASKED]:
+        known[face_id] = _ask(subject, faces[face_id])
+    return {face_id: known[face_id] for face_id in doubtful if face_id in known}
+
+
+def face_rows(condition: ColumnElement[bool]) -> list[KeptFace]:
+    """The faces that fulfil a condition."""
+    rows = db.session.scalars(select(Face).where(condition))
+    return [
+        KeptFace(row.id, row.photo_id, row.weak, (row.box_x, row.box_y, row.box_width, row.box_height)) for row in rows
+    ]
+
+
+def _make_user(subject: Subject) -> None:
+    """A user vector of everything that is kept of the person, once that is more than one picture."""
+    users = engines.of(subject.engine).users
+    pictures = sorted([external_id for external_id, _ in subject.selfies] + list(subject.kept.values()))
+    wanted = hashlib.sha256(",".join(pictures).encode()).hexdigest()[:32] if len(pictures) > 1 else None
+    if users is None or wanted == subject.user_key:
+        return
+    if wanted is None:
+        users.remove_user(subject.guests, subject.public_id)
+    else:
+        users.make_user(subject.guests, subject.public_id, pictures)
+    try:
+        with unit_of_work():
+            _hold(subject).user_key = wanted
+            db.session.execute(delete(UserScore).where(UserScore.person_id == subject.person_id))
+    except ClaimLostError:
+        users.remove_user(subject.guests, subject.public_id)
+        raise
+    subject.user_key = wanted
+
+
+def _keep_confirmed(subject: Subject, face_id: int) -> None:
+    """Put a face that the person confirmed among the guests' faces."""
+    with reading():
+        face = next(iter(face_rows(Face.id == face_id)), None)
+    frame = _preview(face.photo_id) if face is not None else None
+    if face is None or frame is None:
+        return
+    engine = engines.of(subject.engine)
+    keep = Keep(subject.guests, f"{subject.public_id}:{face_id}", again=subject.again)
+    found = engine.analyzer.photo_faces(imaging.probe_part(frame, *face.box), keep)
+    names = [one.external_id for one in found if one.external_id]
+    # The largest one is in the middle of the crop; whoever else is in it has not been asked.
+    engine.index.remove(subject.guests, names[1:])
+    if not names:
+        return
+    try:
+        with unit_of_work():
+            _hold(subject)
+            _require_confirmed(subject, face_id)
+            vector = ConfirmedVector(person_id=subject.person_id, face_id=face_id, event_id=subject.event_id)
+            vector.engine, vector.version, vector.external_id = subject.engine, subject.version, names[0]
+            db.session.add(vector)
+    except ClaimLostError:
+        engine.index.remove(subject.guests, names[:1])
+        raise
+    subject.kept[face_id] = names[0]
+
+
+def _ask(subject: Subject, face: KeptFace) -> float:
+    users, frame = engines.of(subject.engine).users, _preview(face.photo_id)
+    if users is None or frame is None:
+        return 0.0
+    probe = Probe(picture=imaging.probe_crop(frame, *face.box))
+    hits = users.search_users(subject.guests, probe, subject.thresholds.maybe)
+    similarity = next((hit.similarity for hit in hits if hit.user_id == subject.public_id), 0.0)
+    with unit_of_work():
+        _hold(subject)
+        if db.session.get(Face, face.id) is not None:
+            db.session.merge(
+                UserScore(
+                    face_id=face.id,
+                    person_id=subject.person_id,
+                    user_key=subject.user_key or "",
+                    similarity=similarity,
+                )
+            )
+    return similarity
+
+
+def _hold(subject: Subject) -> Person:
+    """The person, locked, if the claim is still ours."""
+    person: Person | None = claims.held(Person, subject.public_id, subject.token)
+    if person is None:
+        raise ClaimLostError(subject.public_id)
+    return person
+
+
+def _require_confirmed(subject: Subject, face_id: int) -> None:
+    """The person may have taken their word back meanwhile: then they have been marked, and this starts anew."""
+    verdict = db.session.scalar(
+        select(Match.verdict).where(Match.person_id == subject.person_id, Match.face_id == face_id)
+    )
+    if verdict is not Verdict.CONFIRMED:
+        raise ClaimLostError(subject.public_id)
+
+
+def _preview(photo_id: int) -> Frame | None:
+    """The photo's preview, decoded; None when it is gone."""
+    with reading():
+        key = db.session.scalar(
+            select(Rendition.blob_key).where(Rendition.photo_id == photo_id, Rendition.kind == RenditionKind.PREVIEW)
+        )
+    if key is None:
+        return None
+    try:
+        with blobs.store().open(key) as stream:
+            return imaging.decode(stream, max_megapixels=10).frame
+    except NotFound:
+        return None

@@ -1,0 +1,234 @@
+"""Comparing what a face service keeps of an event with the database, and mending what differs.
+
+What the service has and no row names is removed there; what a row names and the service has lost is handed in again
+from the pictures. Faces keep their rows, found again by where they are in the photo, so that matches and verdicts stay.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import cast
+
+import structlog
+from flask import current_app
+from sqlalchemy import select
+
+from webapp import imaging
+from webapp.database import reading
+from webapp.errors import NotFound
+from webapp.extensions import db
+from webapp.faces.protocols import Angle, Box, DetectedFace, Keep
+from webapp.models import (
+    ConfirmedVector,
+    Event,
+    Face,
+    FaceVector,
+    Person,
+    Photo,
+    RemovalKind,
+    Rendition,
+    RenditionKind,
+    Selfie,
+    SelfieStatus,
+    SelfieVector,
+)
+from webapp.queueing import RECONCILE_EVENT, enqueue_after_commit, unit_of_work
+from webapp.services import alarms, blobs, comparing, engines, kept_faces, marking, removals
+from webapp.services.comparing import Differences, Report, gallery_of
+
+log = structlog.get_logger()
+
+SECONDS = 25.0
+"""For how long one job hands pictures in again; what is left goes on in the next one."""
+
+SAME_PLACE = 0.5
+"""Overlap (intersection over union) from which two boxes are the same face."""
+
+
+def report_on(event_key: str) -> Report:
+    """Say what differs, and change nothing.
+
+    Raises:
+        NotFound: there is no such event.
+        Transient: the service is away.
+    """
+    return comparing.compare(_event(event_key)).report
+
+
+def describe(report: Report) -> str:
+    """The report in words for ops."""
+    if not report.keeps_faces:
+        return "This event's vectors are in the database: no service keeps anything of it."
+    if report.in_order:
+        return "In order: what the service keeps is what the database says."
+    lines = [f"The collection of {kind} is missing." for kind in report.galleries_lost]
+    figures = (
+        (report.photo_faces_lost, "faces of photos that the service has lost: their photos are handed in again"),
+        (report.photo_faces_unknown, "faces of photos that nothing here knows: removed there"),
+        (report.guest_faces_lost, "faces of guests that the service has lost: handed in again"),
+        (report.guest_faces_unknown, "faces of guests that nothing here knows: removed there"),
+        (report.users_lost, "user vectors that the service has lost: made again"),
+        (report.users_unknown, "user vectors that nothing here knows: removed there"),
+    )
+    return "\n".join(lines + [f"{count} {what}." for count, what in figures if count])
+
+
+def reconcile_requested(event_key: str) -> Report | None:
+    """Mend what differs, if that was asked for; None when it was not. Runs in a worker, for SECONDS at a time."""
+    with reading():
+        event = db.session.scalar(select(Event).where(Event.public_id == event_key))
+        if event is None or event.reconcile_requested_at is None:
+            return None
+        event_id, kept = event.id, engines.of(event.engine).index.keeps_faces
+    if not kept:
+        _finish(event_id)
+        return Report(keeps_faces=False)
+    with alarms.guard():
+        report, done = _mend(event_id, time.monotonic() + SECONDS)
+    if done:
+        _finish(event_id)
+        log.info("reconcile.finished", event_id=event_key)
+    else:
+        with unit_of_work():
+            enqueue_after_commit(RECONCILE_EVENT, event_key)
+    return report
+
+
+def request(event_key: str) -> None:
+    """Ask for what differs to be mended. Matching in the event waits until that is done.
+
+    Raises:
+        NotFound: there is no such event.
+    """
+    event = _event(event_key)
+    with unit_of_work():
+        engines.request_reconciliation(event.public_id)
+
+
+def _mend(event_id: int, deadline: float) -> tuple[Report, bool]:
+    with reading():
+        event = db.session.get_one(Event, event_id)
+        db.session.expunge(event)
+    index, users = engines.of(event.engine).index, engines.of(event.engine).users
+    found = comparing.compare(event)
+    if found.report.galleries_lost:
+        _adopt(event_id, index.prepare(engines.gallery(event)))
+    index.remove(gallery_of(event, "photos"), found.unknown_photo_faces)
+    for user_id in found.unknown_users:
+        if users is not None:
+            users.remove_user(gallery_of(event, "guests"), user_id)
+    index.remove(gallery_of(event, "guests"), found.unknown_guest_faces)
+    _forget(found)
+    for work, ids in ((_photo_again, found.lost_photos), (_selfie_again, found.lost_selfies)):
+        for row_id in ids:
+            if time.monotonic() > deadline:
+                return found.report, False
+            work(event, row_id)
+    return found.report, True
+
+
+def _forget(found: Differences) -> None:
+    """Rows whose other half is gone and which the next computation of their person makes anew."""
+    with unit_of_work():
+        for row in db.session.scalars(select(ConfirmedVector).where(ConfirmedVector.id.in_(found.lost_confirmed))):
+            db.session.delete(row)
+        for person in db.session.scalars(select(Person).where(Person.id.in_(found.lost_users)).with_for_update()):
+            person.user_key = None
+
+
+def _photo_again(event: Event, photo_id: int) -> None:
+    """Hand a photo in again, and give its faces the ids that they have now."""
+    with reading():
+        photo = db.session.get(Photo, photo_id)
+        key = db.session.scalar(
+            select(Rendition.blob_key).where(Rendition.photo_id == photo_id, Rendition.kind == RenditionKind.ORIGINAL)
+        )
+        name = photo.public_id if photo is not None else ""
+    if key is None:
+        return
+    analyzer, settings = engines.of(event.engine).analyzer, current_app.extensions["settings"]
+    with blobs.store().open(key) as stream:
+        frame = imaging.decode(stream, max_megapixels=settings.max_megapixels, min_long_side=analyzer.frame_side).frame
+    faces = analyzer.photo_faces(frame, Keep(gallery_of(event, "photos"), name, again=True))
+    with unit_of_work():
+        current = marking.lock_event(event.id)
+        rows = db.session.execute(
+            select(Face, FaceVector)
+            .join(FaceVector, FaceVector.face_id == Face.id)
+            .where(Face.photo_id == photo_id, FaceVector.engine == current.engine)
+            .order_by(Face.ordinal)
+        ).all()
+        for (_, vector), found in _paired([(face, vector) for face, vector in rows], faces):
+            vector.external_id = found.external_id if found is not None else None
+            vector.version = current.engine_version
+
+
+def _paired(
+    rows: list[tuple[Face, FaceVector]], faces: list[DetectedFace]
+) -> Iterator[tuple[tuple[Face, FaceVector], DetectedFace | None]]:
+    """Each row with the face that lies where it does; None where nothing does any more."""
+    left = list(faces)
+    for row in rows:
+        box = Box(row[0].box_x, row[0].box_y, row[0].box_width, row[0].box_height)
+        best = max(left, key=lambda face: overlap(face.box, box), default=None)
+        if best is None or overlap(best.box, box) < SAME_PLACE:
+            yield row, None
+            continue
+        left.remove(best)
+        yield row, best
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes, 0 to 1."""
+    width = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+    height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / (one.width * one.height + other.width * other.height - shared)
+
+
+def _selfie_again(event: Event, selfie_id: int) -> None:
+    """Hand an accepted selfie in again."""
+    with reading():
+        selfie = db.session.get(Selfie, selfie_id)
+        if selfie is None or selfie.status is not SelfieStatus.ACCEPTED or selfie.retired_at is not None:
+            return
+        name, key, angle = selfie.public_id, selfie.blob_key, selfie.angle
+    analyzer, settings = engines.of(event.engine).analyzer, current_app.extensions["settings"]
+    with blobs.store().open(key) as stream:
+        frame = imaging.decode(stream, max_megapixels=settings.max_megapixels).frame
+    guests = gallery_of(event, "guests")
+    verdict = analyzer.check_selfie(frame, cast("Angle", angle), Keep(guests, name, again=True))
+    with unit_of_work():
+        current = marking.lock_event(event.id)
+        vector = db.session.scalar(select(SelfieVector).where(SelfieVector.selfie_id == selfie_id))
+        if vector is not None:
+            # Where the service refuses now what it took before, it is searched with no more: nothing of it is there.
+            vector.external_id = verdict.face.external_id if verdict.face is not None else None
+            vector.version = current.engine_version
+        elif verdict.face is not None:
+            removals.remove_faces(current, RemovalKind.GUEST_FACES, [verdict.face.external_id])
+
+
+def _adopt(event_id: int, version: str) -> None:
+    """Galleries that were made anew may be of a newer model."""
+    with unit_of_work():
+        marking.lock_event(event_id).engine_version = version
+
+
+def _finish(event_id: int) -> None:
+    """All is there again: what could not be searched meanwhile is searched now."""
+    with unit_of_work():
+        event = marking.lock_event(event_id)
+        event.reconcile_requested_at = None
+        marking.mark(kept_faces.searched_people(event))
+    alarms.clear("engine_missing")
+
+
+def _event(event_key: str) -> Event:
+    with reading():
+        event = db.session.scalar(select(Event).where(Event.public_id == event_key))
+        if event is None:
+            raise NotFound(code="event_code_unknown")
+        db.session.expunge(event)
+        return event

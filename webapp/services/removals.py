@@ -1,0 +1,119 @@
+"""Removing what lies outside the database: blobs, and faces that a service keeps.
+
+The transaction that forgets something also writes down what has to go elsewhere, and a job carries it out. So a crash
+or a cloud that is away loses no removal: it is repeated until everything is gone, however long that takes.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy import select, true
+
+from webapp.database import reading
+from webapp.errors import ConfigurationError, NotFound, Transient
+from webapp.extensions import db
+from webapp.faces import rekognition
+from webapp.faces.protocols import Gallery
+from webapp.models import Event, Removal, RemovalKind
+from webapp.queueing import REMOVE, enqueue_after_commit, unit_of_work
+from webapp.services import alarms, blobs, claims, engines
+
+BATCH = 500
+"""Targets of one row: what one job removes well within its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    kind: RemovalKind
+    event_key: str
+    targets: list[str]
+
+
+def remove_blobs(event_key: str, keys: Iterable[str]) -> None:
+    """Let these blobs go once the present unit of work is committed."""
+    _write_down(RemovalKind.BLOBS, event_key, list(keys))
+
+
+def remove_blobs_below(event_key: str, prefix: str) -> None:
+    """Let every blob whose key starts with this go once the present unit of work is committed."""
+    _write_down(RemovalKind.BLOB_PREFIXES, event_key, [prefix])
+
+
+def remove_faces(event: Event, kind: RemovalKind, keys: Iterable[str | None]) -> None:
+    """Let a service forget these faces (or user vectors) of the event; nothing where the event's vectors are ours."""
+    if event.engine == rekognition.ENGINE:
+        _write_down(kind, event.public_id, [key for key in keys if key])
+
+
+def remove_collections(event: Event) -> None:
+    """Let a service forget everything that it keeps of the event."""
+    if event.engine == rekognition.ENGINE:
+        _write_down(RemovalKind.COLLECTIONS, event.public_id, [event.engine])
+
+
+def carry_out(public_id: str) -> bool:
+    """Remove what a row names and then the row itself; returns whether there was anything to do. Runs in a worker."""
+    token = claims.claim(Removal, public_id, true())
+    if token is None:
+        return False
+    with reading():
+        row = db.session.scalars(select(Removal).where(Removal.public_id == public_id)).one()
+        task = _Task(row.kind, row.event_public_id, list(row.targets))
+    try:
+        with alarms.guard():
+            _remove(task)
+    except (Transient, ConfigurationError):
+        _try_later(public_id, token)
+    except Exception:
+        _try_later(public_id, token)
+        raise
+    else:
+        with unit_of_work():
+            done = claims.held(Removal, public_id, token)
+            if done is not None:
+                db.session.delete(done)
+    return True
+
+
+def _remove(task: _Task) -> None:
+    if task.kind is RemovalKind.BLOBS:
+        for key in task.targets:
+            blobs.store().delete(key)
+        return
+    if task.kind is RemovalKind.BLOB_PREFIXES:
+        for prefix in task.targets:
+            blobs.store().delete_all(prefix)
+        return
+    engine = engines.of(rekognition.ENGINE)
+    # Only the event's public id counts for a service, and the row of the event may be gone.
+    photos, guests = Gallery(0, task.event_key, "photos"), Gallery(0, task.event_key, "guests")
+    # What somebody deleted by hand is gone, which is what we want.
+    with suppress(NotFound):
+        if task.kind is RemovalKind.PHOTO_FACES:
+            engine.index.remove(photos, task.targets)
+        elif task.kind is RemovalKind.GUEST_FACES:
+            engine.index.remove(guests, task.targets)
+        elif engine.users is not None and task.kind is RemovalKind.USERS:
+            for user_id in task.targets:
+                engine.users.remove_user(guests, user_id)
+    if task.kind is RemovalKind.COLLECTIONS:
+        engine.index.drop(photos)
+        engine.index.drop(guests)
+
+
+def _write_down(kind: RemovalKind, event_key: str, targets: Sequence[str]) -> None:
+    for start in range(0, len(targets), BATCH):
+        row = Removal(kind=kind, event_public_id=event_key, targets=list(targets[start : start + BATCH]))
+        db.session.add(row)
+        db.session.flush()
+        enqueue_after_commit(REMOVE, row.public_id)
+
+
+def _try_later(public_id: str, token: str) -> None:
+    """A removal is never given up: after the last pause it goes on at that pace."""
+    with unit_of_work():
+        row = claims.held(Removal, public_id, token)
+        if row is not None and not claims.postpone(row):
+            row.retries = len(claims.PAUSES) - 1
+            claims.postpone(row)
