@@ -1,12 +1,16 @@
 """Migrations: they lead from nothing to the models and back, on an empty database and on one that holds rows."""
 
 import os
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -18,9 +22,10 @@ from sqlalchemy import inspect, select, text
 from tests import databases
 from tests.actors import Api, World, photos_with, selfie
 from tests.conftest import make_settings
-from webapp import create_app
+from webapp import create_app, migrating
 from webapp.extensions import db, migrate
 from webapp.models import Photo
+from webapp.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -100,17 +105,44 @@ def test_there_is_one_head_and_every_step_leads_both_ways(empty_app: Flask) -> N
     assert differences() == []
 
 
+@contextmanager
+def held_up(settings: Settings) -> Iterator[None]:
+    """Whoever migrates has to wait meanwhile."""
+    if settings.is_sqlite:
+        with closing(sqlite3.connect(settings.database_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+            other.execute("PRAGMA journal_mode=WAL")
+            other.execute("BEGIN IMMEDIATE")
+            yield
+    else:
+        with db.engine.connect() as other:
+            other.execute(text("SELECT pg_advisory_lock(:key)"), {"key": migrating.LOCK_KEY})
+            yield
+            other.invalidate()
+
+
+def has_come(process: subprocess.Popen[bytes], log: Path, settings: Settings) -> bool:
+    """Whether a migration has got as far as it can while it is held up."""
+    if settings.is_sqlite:
+        return any(file.path.endswith(databases.SQLITE_FILE) for file in psutil.Process(process.pid).open_files())
+    return "Another migration is running" in log.read_text()
+
+
 def test_two_machines_that_migrate_at_once_do_it_once(empty_app: Flask, tmp_path: Path) -> None:
     settings = empty_app.extensions["settings"]
     env = {"PATH": os.environ["PATH"], "DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
     env |= {"DATA_DIR": str(tmp_path), "ENVIRONMENT": "development", "SECRET_KEY": "x" * 40}
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
-    both = [
-        subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for _ in range(2)
-    ]
-    said = [process.communicate(timeout=120)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    logs = [tmp_path / "one.log", tmp_path / "two.log"]
+    with held_up(settings):
+        both = []
+        for path in logs:
+            with path.open("w") as log:
+                both.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log))
+        deadline = time.monotonic() + 60
+        while not all(has_come(process, log, settings) for process, log in zip(both, logs, strict=True)):
+            assert time.monotonic() < deadline, [log.read_text() for log in logs]
+            time.sleep(0.05)
+    assert [process.wait(60) for process in both] == [0, 0], [log.read_text() for log in logs]
     assert tables() == set(db.metadata.tables)
     with db.engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
