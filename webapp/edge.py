@@ -16,9 +16,19 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from webapp.database import is_passing
-from webapp.errors import FindMeError, Invalid, NotFound, TooLarge, TooMany, Transient, Unauthenticated
+from webapp.errors import (
+    FindMeError,
+    Invalid,
+    MissingRights,
+    NotFound,
+    TooLarge,
+    TooMany,
+    Transient,
+    Unauthenticated,
+)
 from webapp.extensions import db
 from webapp.reasons import explain, field_sentences
+from webapp.services import alarms
 
 log = structlog.get_logger()
 
@@ -55,6 +65,8 @@ def answer(error: FindMeError) -> ResponseReturnValue:
     """The answer to one of our own errors."""
     with suppress(SQLAlchemyError):  # with the connection gone, so is what there was to roll back
         db.session.rollback()
+    if isinstance(error, MissingRights):
+        alarms.raise_alarm(error.code, error.detail)
     if is_api():
         payload: dict[str, Any] = {"detail": explain(error), "code": error.code, "fields": field_sentences(error)}
         return jsonify(payload), error.status

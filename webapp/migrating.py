@@ -27,7 +27,8 @@ PAUSES = (1, 2, 5, 10)
 """Seconds before each new try; after the last one it gives up."""
 
 _SAID_EVERY = 30
-log = logging.getLogger("alembic.runtime.migration")
+# Plain lines for whoever runs `flask db upgrade`; Alembic's own loggers are silent unless a file sets them up.
+log = logging.getLogger("findme.migrating")
 
 
 def migrate(engine: Engine, steps: Callable[[Connection], None]) -> None:

@@ -122,6 +122,8 @@ class Settings(BaseSettings):
             raise ValueError("REKOGNITION_MAYBE must not be above REKOGNITION_SURE")
         if self.blob_store == "s3" and not self.s3_bucket:
             raise ValueError("S3_BUCKET must name the bucket when BLOB_STORE=s3")
+        if self.blob_store == "s3" and not (self.aws_region or self.s3_endpoint_url):
+            raise ValueError("AWS_REGION must name the bucket's region when BLOB_STORE=s3")
         if self.face_engine == "rekognition" and not (self.rekognition_region or self.aws_region):
             raise ValueError("REKOGNITION_REGION or AWS_REGION must be set when FACE_ENGINE=rekognition")
         if self.lease_seconds <= self.job_timeout:

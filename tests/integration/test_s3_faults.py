@@ -15,6 +15,7 @@ from tests.cloud.s3_servers import S3Server, open_bucket, refusal
 from tests.servers import free_port
 from webapp.errors import Invalid, MissingRights, NotFound, Transient
 from webapp.reasons import sentence
+from webapp.services import alarms
 from webapp.storage.s3 import PIECE, S3BlobStore
 
 Call = Callable[[S3BlobStore], object]
@@ -195,9 +196,13 @@ def test_a_photographer_reads_a_sentence_and_the_photo_is_taken_later(
     for word in ("PutObject", "NoSuchBucket", "InvalidAccessKeyId", "AKID"):
         assert word not in text(refused)
     assert world.statuses() == {}
+    with app.app_context():
+        assert [alarm.name for alarm in alarms.open_alarms()] == [code] * (code == "storage_rights")
     app.extensions["blobs"] = working
     send()
     assert world.statuses() == {name: "uploaded"}
+    with app.app_context():
+        assert alarms.open_alarms() == []
 
 
 def test_a_photo_waits_while_the_store_is_away(app: Flask, world: World) -> None:

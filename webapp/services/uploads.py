@@ -17,7 +17,7 @@ from webapp.errors import Invalid, NotFound, TooLarge, Transient, UnsupportedTyp
 from webapp.extensions import db
 from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, User
 from webapp.queueing import INDEX_PHOTO, enqueue_after_commit, unit_of_work
-from webapp.services import blobs, claims, events
+from webapp.services import alarms, blobs, claims, events
 
 MAX_FILENAME = 200
 
@@ -30,6 +30,15 @@ class UploadResult:
     photo_id: str | None
     status: str
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Inspected:
+    """What a file is by its content, its SHA-256 and its size in bytes."""
+
+    info: imaging.PictureInfo
+    digest: str
+    size: int
 
 
 def receive_photo(event: Event, user: User, filename: str, stream: IO[bytes]) -> UploadResult:
@@ -45,25 +54,32 @@ def receive_photo(event: Event, user: User, filename: str, stream: IO[bytes]) ->
     db.session.rollback()
     filename = displayable(filename)
     try:
-        info, digest, size = _inspect(stream)
+        file = _inspect(stream)
     except (UnsupportedType, Invalid, TooLarge) as error:
         return UploadResult(filename, None, "rejected", error.code)
     with reading():
-        known = _same_bytes(event_id, digest)
+        known = _same_bytes(event_id, file.digest)
         kept_key = _original_key(known) if known is not None else None
-    if kept_key is not None:
-        return _take_again(event_id, digest, filename, kept_key, stream)
+    with alarms.guard("storage_rights"):
+        if kept_key is not None:
+            return _take_again(event_id, file.digest, filename, kept_key, stream)
+        return _take(event_id, event_key, user_id, filename, stream, file)
+
+
+def _take(
+    event_id: int, event_key: str, user_id: int, filename: str, stream: IO[bytes], file: _Inspected
+) -> UploadResult:
     photo_id = new_public_id()
-    kind = blobs.content_type(info.format)
+    kind = blobs.content_type(file.info.format)
     key = blobs.photo_key(event_key, photo_id, f"original{blobs.extension(kind)}")
-    original = Rendition(kind=RenditionKind.ORIGINAL, blob_key=key, content_type=kind, byte_size=size)
+    original = Rendition(kind=RenditionKind.ORIGINAL, blob_key=key, content_type=kind, byte_size=file.size)
     photo = Photo(
         public_id=photo_id,
         event_id=event_id,
         uploaded_by_id=user_id,
         filename=filename,
-        sha256=digest,
-        byte_size=size,
+        sha256=file.digest,
+        byte_size=file.size,
         published_at=utcnow(),
         renditions=[original],
     )
@@ -132,8 +148,8 @@ def displayable(filename: str) -> str:
     return "".join(char for char in last if char.isprintable())[:MAX_FILENAME].strip() or "photo"
 
 
-def _inspect(stream: IO[bytes]) -> tuple[imaging.PictureInfo, str, int]:
-    """What the file is by its content, its SHA-256 and its size; the stream is at its start again afterwards."""
+def _inspect(stream: IO[bytes]) -> _Inspected:
+    """What the file is by its content; the stream is at its start again afterwards."""
     settings = current_app.extensions["settings"]
     size = stream.seek(0, io.SEEK_END)
     if size > settings.max_photo_mb * 1024 * 1024:
@@ -143,7 +159,7 @@ def _inspect(stream: IO[bytes]) -> tuple[imaging.PictureInfo, str, int]:
     stream.seek(0)
     digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     stream.seek(0)
-    return info, digest, size
+    return _Inspected(info, digest, size)
 
 
 def _same_bytes(event_id: int, digest: str) -> Photo | None:
