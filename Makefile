@@ -12,7 +12,7 @@ FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11 python
 	echo "FindMe needs Python 3.11 or newer, and there is none on the PATH. Install one, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1; fi
 
-.PHONY: help run dev install install-dev test lint format bench lock clean
+.PHONY: help run dev install install-dev test lint format bench load lock clean
 
 help: ## this list
 	@echo "FindMe: guests find their photos of an event with a selfie."
@@ -50,6 +50,9 @@ format: install-dev ## let ruff lay the code out and mend what it can
 
 bench: install-dev ## measure speed; writes a CSV, fails where a goal is missed
 	@$(VENV)/python -m tests.bench $(ARGS)
+
+load: install-dev ## measure under load, beside two stand-ins (LOAD_DATABASE=postgresql); writes load-results/
+	@$(VENV)/python -m tests.load $(ARGS)
 
 # The lock files, from pyproject.toml and package.json. Only this asks for newer versions (UPGRADE=--upgrade).
 COMPILE = $(VENV)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-annotate --no-header $(UPGRADE)

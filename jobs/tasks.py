@@ -9,10 +9,14 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import structlog
+from rq import get_current_job
+from rq.utils import now
+from structlog.contextvars import bound_contextvars
 
 from jobs.runtime import get_app
-from webapp import mail
-from webapp.services import engines, indexing, matching, reconciling, recovery, removals, selfies
+from webapp import mail, queueing
+from webapp.services import engines, indexing, matching, precheck, reconciling, recovery, removals, selfies, tidying
+from webapp.services.matching import Diff
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -20,17 +24,53 @@ log = structlog.get_logger()
 
 
 def job(work: Callable[P, T]) -> Callable[P, T]:
-    """Run a function inside the app, with lines in the log around it."""
+    """Run a function inside the app, with lines in the log around it that name the request which it comes from."""
 
     @wraps(work)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        with get_app().app_context(), structlog.contextvars.bound_contextvars(job=work.__name__, key=args[:1]):
+        with get_app().app_context(), bound_contextvars(job=work.__name__, key=args[:1], **_origin()):
             started = time.perf_counter()
             result = work(*args, **kwargs)
-            log.info("job.finished", ms=round((time.perf_counter() - started) * 1000))
+            log.info("job.finished", ms=_ms_since(started))
             return result
 
     return run
+
+
+def matches(work: Callable[[str], Diff | None]) -> Callable[[str], None]:
+    """Tell in the log when matching starts and what it changed."""
+
+    @wraps(work)
+    def run(key: str) -> None:
+        log.info("matching.started", waited_ms=_waited_ms())
+        started = time.perf_counter()
+        try:
+            diff = work(key) or Diff()
+        except Exception as error:
+            log.error("matching.failed", ms=_ms_since(started), error=type(error).__name__)
+            raise
+        log.info("matching.finished", ms=_ms_since(started), added=diff.added, removed=diff.removed)
+
+    return run
+
+
+def _origin() -> dict[str, str]:
+    """What the web request, or whoever asked for this job, wrote on it; nothing between jobs."""
+    present = get_current_job()
+    meta = present.get_meta(refresh=False) if present is not None else {}
+    return {name: meta[name] for name in ("request_id", "trigger") if name in meta}
+
+
+def _ms_since(started: float) -> int:
+    return round((time.perf_counter() - started) * 1000)
+
+
+def _waited_ms() -> int | None:
+    """For how long the present job has been in its queue."""
+    present = get_current_job()
+    if present is None or present.enqueued_at is None:
+        return None
+    return round((now() - present.enqueued_at).total_seconds() * 1000)
 
 
 @job
@@ -40,17 +80,24 @@ def index_photo(public_id: str) -> None:
 
 
 @job
-def match_selfie(public_id: str) -> None:
+@matches
+def match_selfie(public_id: str) -> Diff | None:
     """Judge a selfie; if it is accepted, find its person's photos at once."""
     person_id = selfies.check_selfie(public_id)
-    if person_id is not None:
-        matching.match_person_by_id(person_id)
+    return matching.match_person_by_id(person_id) if person_id is not None else None
 
 
 @job
-def match_person(key: str) -> None:
+def check_picture(key: str) -> None:
+    """Say of a picture whether it would do as a selfie, to a request that waits."""
+    precheck.judge(key)
+
+
+@job
+@matches
+def match_person(key: str) -> Diff | None:
     """Compute one person's matches. `key` is the person's public id and the count of the mark that asked for it."""
-    matching.match_person(key.partition("-")[0])
+    return matching.match_person(key.partition("-")[0])
 
 
 @job
@@ -81,6 +128,7 @@ def send_mail(public_id: str) -> None:
 def sweep() -> None:
     """Enqueue what waits without a job; called from each worker's maintenance loop."""
     recovery.sweep()
+    tidying.tidy()
 
 
 @job
@@ -93,3 +141,4 @@ def release_claims(worker_name: str) -> None:
 def warm_up() -> None:
     """Load the face engine before the first job comes."""
     engines.warm_up()
+    log.info("matching.workers_ready", n=queueing.workers_alive())

@@ -10,16 +10,18 @@ from webapp import (
     cli,
     database,
     edge,
+    limits,
     observability,
     pages,
     permissions,
+    polls,
     queue_pages,
     queueing,
     security,
     sessions,
     storage,
 )
-from webapp.extensions import babel, csrf, db, htmx, limiter, migrate
+from webapp.extensions import babel, csrf, db, htmx, migrate
 from webapp.localisation import choose_language, choose_timezone
 from webapp.settings import ROOT, Settings
 
@@ -46,10 +48,10 @@ def create_app(settings: Settings) -> Flask:
         database.prepare(db.engine)
     migrate.init_app(app, db, directory=str(ROOT / "webapp" / "migrations"), render_as_batch=True)
     csrf.init_app(app)
-    limiter.init_app(app)
+    limits.init_app(app, settings)
     babel.init_app(app, locale_selector=choose_language, timezone_selector=choose_timezone)
     htmx.init_app(app)
-    for room in (security, observability, sessions, permissions, edge, pages, api, queue_pages, cli):
+    for room in (security, observability, sessions, polls, permissions, edge, pages, api, queue_pages, cli):
         room.init_app(app)
     return app
 
@@ -72,7 +74,5 @@ def _configure(app: Flask, settings: Settings) -> None:
         WTF_CSRF_SSL_STRICT=False,
         BABEL_DEFAULT_LOCALE="en",
         BABEL_TRANSLATION_DIRECTORIES=str(ROOT / "webapp" / "translations"),
-        RATELIMIT_STORAGE_URI="memory://",
-        RATELIMIT_ENABLED=settings.environment != "testing",
         TEMPLATES_AUTO_RELOAD=settings.environment == "development",
     )

@@ -14,7 +14,7 @@ from webapp.extensions import db
 from webapp.models import Event, User, UserRole
 from webapp.queueing import unit_of_work
 from webapp.reasons import explain
-from webapp.services import accounts, erasing, events, installation_check, reconciling, recovery
+from webapp.services import accounts, erasing, events, installation_check, load_data, reconciling, recovery
 
 findme = AppGroup("findme", help="Look after a FindMe installation.")
 
@@ -93,6 +93,13 @@ def erase_event(event: str) -> None:
     with _said(), unit_of_work():
         receipt = erasing.erase_event(_event(event), None)
     click.echo(f"Erased; the files follow within a minute. Receipt: {receipt}")
+
+
+@findme.command("purge-load")
+def purge_load() -> None:
+    """Erase the guests that a load test made (addresses in load.test), with everything of theirs."""
+    with _said():
+        click.echo(f"{load_data.purge()} guests of load tests erased; the files follow within a minute.")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Flask, g, jsonify, redirect, render_template, url_for
+from flask import Flask, g, jsonify, make_response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
@@ -41,6 +41,7 @@ _CODES = {
     409: "conflict",
     413: "too_large",
     415: "unsupported_type",
+    416: "range_invalid",
     422: "invalid",
     429: "too_many_requests",
 }
@@ -111,7 +112,10 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     else:
         ours = FindMeError(code=_CODES.get(error.code or 500, "error"))
     ours.status = error.code or 500
-    return answer(ours)
+    response = make_response(answer(ours))
+    # Which methods there are, and how long the picture is, stays said.
+    response.headers.extend([header for header in error.get_headers() if header[0] in ("Allow", "Content-Range")])
+    return response
 
 
 def _webargs_fields(error: HTTPException) -> dict[str, str]:

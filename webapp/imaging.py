@@ -130,12 +130,12 @@ def renditions(frame: Frame) -> Renditions:
     thumbnail = _fit(preview, THUMBNAIL_SIDE)
     tiny = _webp(_fit(thumbnail, PLACEHOLDER_SIDE), quality=20)
     uri = f"data:{tiny.content_type};base64,{base64.b64encode(tiny.content).decode()}"
-    return Renditions(_jpeg(preview, quality=82), _webp(thumbnail, quality=75), uri)
+    return Renditions(jpeg(preview, quality=82), _webp(thumbnail, quality=75), uri)
 
 
 def selfie_preview(frame: Frame) -> Rendition:
     """The selfie as its owner is shown it: long side ≤ 480, JPEG. frame: (height, width, 3), RGB."""
-    return _jpeg(_fit(Image.fromarray(frame), SELFIE_SIDE), quality=82)
+    return jpeg(_fit(Image.fromarray(frame), SELFIE_SIDE), quality=82)
 
 
 def face_crop(frame: Frame, x: float, y: float, width: float, height: float) -> Rendition:
@@ -149,28 +149,7 @@ def face_crop(frame: Frame, x: float, y: float, width: float, height: float) -> 
     left = min(max(0, round((x + width / 2) * columns - side / 2)), columns - side)
     top = min(max(0, round((y + height / 2) * rows - side / 2)), rows - side)
     square = Image.fromarray(np.ascontiguousarray(frame[top : top + side, left : left + side]))
-    return _jpeg(square.resize((CROP_SIDE, CROP_SIDE), Image.Resampling.LANCZOS), quality=85)
-
-
-def probe_part(frame: Frame, x: float, y: float, width: float, height: float) -> Frame:
-    """One face with some of its surroundings, for a service that searches by picture.
-
-    frame: (height, width, 3), RGB; the box is relative, 0 to 1. The part is twice as large as the box, as far as the
-    picture goes; its long side is brought to 200 to 1,000 pixels, since services want faces of some size.
-    """
-    rows, columns = frame.shape[:2]
-    left, right = max(0.0, x - width / 2) * columns, min(1.0, x + 1.5 * width) * columns
-    top, bottom = max(0.0, y - height / 2) * rows, min(1.0, y + 1.5 * height) * rows
-    part = frame[int(top) : max(int(top) + 1, round(bottom)), int(left) : max(int(left) + 1, round(right))]
-    image = Image.fromarray(np.ascontiguousarray(part))
-    scale = min(max(200, *image.size), 1000) / max(image.size)
-    size = (max(80, round(image.width * scale)), max(80, round(image.height * scale)))
-    return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
-
-
-def probe_crop(frame: Frame, x: float, y: float, width: float, height: float) -> bytes:
-    """The same as JPEG."""
-    return _jpeg(Image.fromarray(probe_part(frame, x, y, width, height)), quality=95).content
+    return jpeg(square.resize((CROP_SIDE, CROP_SIDE), Image.Resampling.LANCZOS), quality=85)
 
 
 def fault(code: str) -> FindMeError:
@@ -304,7 +283,8 @@ def _fit(image: Image.Image, long_side: int) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
-def _jpeg(image: Image.Image, quality: int) -> Rendition:
+def jpeg(image: Image.Image, quality: int) -> Rendition:
+    """The picture as JPEG, without any metadata. quality: 1 to 95."""
     target = io.BytesIO()
     image.save(target, "JPEG", quality=quality, optimize=True, progressive=True)
     return Rendition(target.getvalue(), "image/jpeg", image.width, image.height)

@@ -9,6 +9,26 @@ from flask import Flask, Response, g, request
 
 from webapp.settings import Settings
 
+TRIGGERS = {
+    "api_accounts.register_with_code": "register_with_code",
+    "guest.landing": "register_with_code",
+    "api_accounts.register_with_selfie": "register_by_invitation",
+    "api_accounts.join_event": "join",
+    "api_guests.upload_selfie": "upload_selfie",
+    "guest.selfie": "upload_selfie",
+    "api_studio.rematch": "rematch_by_photographer",
+    "studio.rematch": "rematch_by_photographer",
+    "api_admin.rematch": "rematch_by_admin",
+    "admin.rematch": "rematch_by_admin",
+    "api_guests.give_verdict": "verdict",
+    "guest.verdict": "verdict",
+    "guest.search_again": "search_again",
+    "api_studio.upload_photos": "photo",
+    "studio.upload": "photo",
+    "studio.retry": "photo",
+}
+"""What an endpoint is called in the log where it makes somebody be matched; all others are `other`."""
+
 
 def configure_logging(settings: Settings) -> None:
     """One line an event: plain in development, JSON in production. Call it once per process."""
@@ -37,10 +57,27 @@ def init_app(app: Flask) -> None:
     app.after_request(_end)
 
 
+def origin(trigger: str | None = None) -> dict[str, str]:
+    """Where what happens now comes from: `request_id` and `trigger`, as bound to the present request or job.
+
+    What has a `trigger` of its own, such as the sweeper, was asked for by no request, and gets an id of its own.
+    """
+    if trigger is not None:
+        return {"request_id": _new_id(), "trigger": trigger}
+    bound = structlog.contextvars.get_contextvars()
+    return {"request_id": bound.get("request_id") or _new_id(), "trigger": bound.get("trigger") or "other"}
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
 def _begin() -> None:
-    g.request_id = secrets.token_hex(8)
+    g.request_id = _new_id()
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    structlog.contextvars.bind_contextvars(
+        request_id=g.request_id, trigger=TRIGGERS.get(request.endpoint or "", "other")
+    )
 
 
 def _end(response: Response) -> Response:

@@ -18,7 +18,9 @@ from rq import Queue, Retry
 from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
+from rq.worker_registration import REDIS_WORKER_KEYS
 
+from webapp import observability
 from webapp.database import writing
 from webapp.extensions import db
 from webapp.settings import Settings
@@ -51,7 +53,12 @@ REMATCH_EVENT = JobKind("jobs.tasks.rematch_event", MAINTENANCE)
 RECONCILE_EVENT = JobKind("jobs.tasks.reconcile_event", MAINTENANCE)
 REMOVE = JobKind("jobs.tasks.remove", MAINTENANCE)
 SEND_MAIL = JobKind("jobs.tasks.send_mail", MAIL)
-JOB_KINDS = (INDEX_PHOTO, MATCH_SELFIE, MATCH_PERSON, REMATCH_EVENT, RECONCILE_EVENT, REMOVE, SEND_MAIL)
+CHECK_PICTURE = JobKind("jobs.tasks.check_picture", SELFIES)
+JOB_KINDS = (INDEX_PHOTO, MATCH_SELFIE, MATCH_PERSON, REMATCH_EVENT, RECONCILE_EVENT, REMOVE, SEND_MAIL, CHECK_PICTURE)
+
+
+MATCHING = frozenset({MATCH_SELFIE, MATCH_PERSON, REMATCH_EVENT})
+"""Jobs that find people on photos, whose way is told in the log."""
 
 
 def connect(settings: Settings) -> redis.Redis:
@@ -107,21 +114,24 @@ def try_enqueue(kind: JobKind, key: str) -> bool:
     return True
 
 
-def enqueue(kind: JobKind, key: str) -> None:
-    """Enqueue the job of a row; that it is queued already is success.
+def enqueue(kind: JobKind, key: str, trigger: str | None = None) -> None:
+    """Enqueue the job of a row; that it is queued already is success, and it stays with who asked first.
+
+    The job carries where it comes from: the id of the present request, and `trigger` or what that request is.
 
     Raises:
         redis.RedisError: Redis is away.
     """
+    origin = observability.origin(trigger)
     with suppress(DuplicateJobError):
         try:
-            _enqueue_unique(kind, key)
+            _enqueue_unique(kind, key, origin)
         except DuplicateJobError:
             if _forget_ended(kind.job_id(key)):
-                _enqueue_unique(kind, key)
+                _enqueue_unique(kind, key, origin)
 
 
-def _enqueue_unique(kind: JobKind, key: str) -> None:
+def _enqueue_unique(kind: JobKind, key: str, origin: dict[str, str]) -> None:
     settings: Settings = current_app.extensions["settings"]
     queue(kind.queue).enqueue_call(
         kind.function,
@@ -132,7 +142,10 @@ def _enqueue_unique(kind: JobKind, key: str) -> None:
         result_ttl=0,
         failure_ttl=7 * 24 * 3600,
         retry=Retry(max=3),
+        meta=origin,
     )
+    if kind in MATCHING:
+        log.info("matching.enqueued", job=kind.job_id(key), **origin)
 
 
 def _forget_ended(job_id: str) -> bool:
@@ -155,3 +168,12 @@ def enqueued_ids(name: str) -> set[str]:
         *source.started_job_registry.get_job_ids(cleanup=False),
         *source.scheduled_job_registry.get_job_ids(cleanup=False),
     }
+
+
+def workers_alive() -> int | None:
+    """How many workers' heartbeats have not run out; None when Redis is away."""
+    try:
+        keys = cast("set[bytes]", connection().smembers(REDIS_WORKER_KEYS))
+        return connection().exists(*keys) if keys else 0
+    except redis.RedisError:
+        return None

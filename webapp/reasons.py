@@ -39,6 +39,10 @@ _SELFIE = {
         "This file is too large for a selfie. Nothing was lost: pick a smaller picture, or take a new one."
     ),
     "selfie_missing": lazy_gettext("A selfie is missing. Take one, or pick a picture of yourself."),
+    "selfie_fits": lazy_gettext("This picture is fine as a selfie."),
+    "checking": lazy_gettext(
+        "We are still looking at this picture. You can go on: it is checked again when you send it."
+    ),
     "angle_invalid": lazy_gettext("This selfie came without a known direction. Please take it again."),
 }
 
@@ -169,6 +173,9 @@ _GENERAL = {
     "bad_request": lazy_gettext(
         "We didn't understand this request. Nothing was changed: go back, reload the page and try again."
     ),
+    "range_invalid": lazy_gettext("The file has no such part: it is shorter."),
+    "json_expected": lazy_gettext("This has to be sent as JSON, with the content type application/json."),
+    "form_expected": lazy_gettext("This has to be sent as a form, with the content type multipart/form-data."),
     "method_not_allowed": lazy_gettext("This address can't be used in this way. Nothing was changed."),
     "field_missing": lazy_gettext("This is missing. Please fill it in."),
     "field_invalid": lazy_gettext("This can't be used as it is. Please check it."),

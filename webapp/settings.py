@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     timeout: int = Field(120, ge=1, description="seconds after which a silent web worker is replaced")
     graceful_timeout: int = Field(30, ge=1, description="seconds that processes get to finish when they are stopped")
     matching_processes: int = Field(2, ge=1, description="RQ worker processes that `make run` starts")
+    matching_nice: int = Field(5, ge=0, le=19, description="how far they stand back behind pages; 0: not at all")
 
     database_url: str = ""
     db_pool_size: int = Field(20, ge=1)

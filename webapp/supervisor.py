@@ -77,7 +77,7 @@ class Supervisor:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         env = self._here.child_env() | threads
         # Pages go before matching when both want the processor.
-        return self._child(f"worker-{number}", *command, env=env, niceness=5, is_worker=True)
+        return self._child(f"worker-{number}", *command, env=env, niceness=self._settings.matching_nice, is_worker=True)
 
     # --- from start to end ---
 

@@ -103,7 +103,7 @@ def test_missing_fields_are_named(api: Api) -> None:
         assert refusal(caller.post(f"/{path}", json=body)) == (422, "invalid", fields), path
     assert refusal(guest.post("/upload-selfie", data={"consent": "true"})) == (422, "invalid", {"file"})
     nothing = api.post("/register-invite-with-selfie", data={})
-    assert refusal(nothing)[2] == {"username", "email", "password", "event_code"}
+    assert refusal(nothing)[2] == {"username", "email", "password", "event_code", "file"}
 
 
 def test_an_address_with_an_account_gets_the_same_answer_as_any(api: Api, world: World, event_id: str) -> None:
@@ -187,12 +187,71 @@ def test_names_with_long_gaps_are_kept_short(api: Api) -> None:
     assert answer.status_code == 201 and answer.json["user"]["username"] == "Ada Lovelace"
 
 
-def test_wrong_methods_are_refused(api: Api, event_id: str) -> None:
+def test_wrong_methods_are_refused_and_the_right_ones_named(api: Api, event_id: str) -> None:
     posts = ("check-event-code", "register-with-event-code", "login", "upload-selfie", "join-event", "matches/x")
-    calls = [("GET", path) for path in posts] + [("POST", "my-photos"), ("PUT", "me"), ("DELETE", "photo/x")]
-    for method, path in calls:
-        assert refusal(api.call(method, f"/{path}"))[:2] == (405, "method_not_allowed"), path
-    assert refusal(api.get("/no-such-call"))[:2] == (404, "not_found")
+    calls = [("GET", path, {"POST"}) for path in posts]
+    calls += [("POST", "my-photos", {"GET"}), ("PUT", "me", {"GET"}), ("DELETE", "photo/x", {"GET"})]
+    calls += [("PATCH", "photographer/events", {"GET", "POST"}), ("TRACE", "me", {"GET"})]
+    for method, path, allowed in calls:
+        answer = api.call(method, f"/{path}")
+        assert refusal(answer)[:2] == (405, "method_not_allowed"), path
+        assert set(answer.headers["Allow"].split(", ")) - {"HEAD", "OPTIONS"} == allowed, path
+
+
+def test_unknown_addresses_are_answered_in_our_form(api: Api) -> None:
+    for path in ("/no-such-call", "/", "/matches", "/photo/a/b", "/photographer/events/x", "/%00", "/my-photos/"):
+        for method in ("GET", "POST"):
+            assert refusal(api.call(method, path))[:2] == (404, "not_found"), path
+
+
+@pytest.mark.usefixtures("event_id")
+def test_other_content_types_are_refused(api: Api) -> None:
+    guest = api.register("PARTY234", "bob")
+    kinds = (
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "?",
+    )
+    for path in ("check-event-code", "register-with-event-code", "login", "join-event", "consent", "matches/x"):
+        for kind in kinds:
+            answer = guest.post(f"/{path}", data=b'{"event_code": "PARTY234"}', content_type=kind)
+            assert refusal(answer)[:2] == (415, "json_expected"), (path, kind)
+    for path in ("upload-selfie", "validate-selfie", "register-invite-with-selfie"):
+        for kind in ("application/json", "image/jpeg", ""):
+            answer = guest.post(f"/{path}", data=picture(), content_type=kind)
+            assert refusal(answer)[:2] == (415, "form_expected"), (path, kind)
+        broken = guest.post(f"/{path}", data=b"--y\r\nno end", content_type="multipart/form-data")
+        assert refusal(broken)[0] in (400, 422), path
+    json_like = guest.post(
+        "/consent", data=b'{"granted": true}', content_type="application/vnd.api+json; charset=utf-8"
+    )
+    assert json_like.status_code == 200
+
+
+@pytest.mark.usefixtures("event_id")
+def test_a_file_in_place_of_a_text_and_a_text_in_place_of_a_file(api: Api) -> None:
+    guest = api.register("PARTY234", "bob")
+    as_text = guest.post("/upload-selfie", data={"file": "not a file"})
+    assert refusal(as_text) == (422, "invalid", {"file"})
+    as_file = guest.post(
+        "/upload-selfie", data={"file": (io.BytesIO(picture()), "a.jpg"), "event_id": (io.BytesIO(b"x"), "b.txt")}
+    )
+    assert refusal(as_file) == (422, "invalid", {"event_id"})
+    many = {f"field{number}": "x" for number in range(1_500)}
+    assert refusal(guest.post("/upload-selfie", data=many | {"file": (io.BytesIO(picture()), "a.jpg")}))[0] == 413
+
+
+def test_parts_of_a_picture_that_are_not_there_are_refused(api: Api, world: World) -> None:
+    world.party(1)
+    (photo,) = api.login("photographer@example.com").get(f"/photographer/events/{_event(api)}/photos").json
+    owner = api.login("photographer@example.com")
+    client, headers = api.app.test_client(), {"Authorization": f"Bearer {owner.token}"}
+    answer = client.get(photo["url"], headers=headers | {"Range": "bytes=99999999-"})
+    assert refusal(answer)[:2] == (416, "range_invalid")
+    assert answer.headers["Content-Range"].startswith("bytes */")
+    assert client.get(photo["url"], headers=headers | {"Range": "bytes=0-9"}).status_code == 206
 
 
 # --- selfies ---
@@ -442,6 +501,11 @@ def test_nobody_makes_themselves_more_than_a_guest(api: Api) -> None:
         assert {user.role for user in db.session.query(User).filter(User.username == "Ada")} == {UserRole.GUEST}
         assert db.session.query(UserSession).count() == 1
         assert db.session.query(Selfie).count() == 0
+
+
+def _event(api: Api) -> str:
+    (event,) = api.login("photographer@example.com").get("/photographer/events").json
+    return str(event["id"])
 
 
 def _cursor(value: Any) -> str:

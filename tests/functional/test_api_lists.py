@@ -72,3 +72,11 @@ def test_the_studios_photos_come_in_pages_while_more_are_handed_in(api: Api, wor
     assert [row["id"] for row in first.json] + [*chain.from_iterable(rest)] == whole
     assert len(owner.get(f"{path}?status=uploaded").json) == 7
     assert owner.get(f"{path}?status=indexed").json == []
+
+
+def test_when_an_event_ends_and_what_ends_with_it(guest: Api) -> None:
+    answer = guest.get("/user/event-expiration")
+    assert answer.json == {"expires_at": None, "seconds_left": None, "photos": 5}
+    named = guest.get("/user/events").json[0]["id"]
+    assert guest.get(f"/user/event-expiration?event_id={named}").json == answer.json
+    assert guest.get("/user/event-expiration?event_id=nothing").json["code"] == "not_found"

@@ -116,10 +116,11 @@ def test_a_late_worker_whose_lease_has_run_out_writes_nothing(app: Flask, world:
         ours = Photo.status.in_(indexing.WAITING)
         late = claims.claim(Photo, public_id, ours, status=PhotoStatus.INDEXING)
         assert late is not None
-        work = indexing._process(indexing._load(public_id))
+        task = indexing._load(public_id)
+        work = indexing._process(task)
         with queueing.unit_of_work():
             db.session.execute(update(Photo).values(claim="another-worker.1"))
-        indexing._record(public_id, late, work)
+        indexing._record(task, late, work)
         photo = db.session.scalars(select(Photo)).one()
         assert (photo.status, photo.claim) == (PhotoStatus.INDEXING, "another-worker.1")
         assert db.session.scalars(select(Face)).all() == []

@@ -73,6 +73,7 @@ CALLS = [
     Call("api_accounts.register_with_code", "POST", "/api/register-with-event-code", everybody(422)),
     Call("api_accounts.register_with_selfie", "POST", "/api/register-invite-with-selfie", everybody(422)),
     Call("api_accounts.login", "POST", "/api/login", everybody(422)),
+    Call("api_guests.validate_selfie", "POST", "/api/validate-selfie", everybody(422)),
     # The event's page is open; members are taken to their photos.
     Call("guest.landing", "GET", "/e/{code}", everybody(200) | only(303, *MEMBERS)),
     Call("guest.landing", "POST", "/e/{code}", everybody(422) | only(303, *MEMBERS)),
@@ -84,6 +85,7 @@ CALLS = [
     Call("api_accounts.consent", "POST", "/api/consent", only(200, *MEMBERS), {"granted": True, "event_id": "{event}"}),
     Call("api_guests.rematch_status", "GET", "/api/rematch-status?event_id={event}", only(200, *MEMBERS)),
     Call("api_guests.my_photos", "GET", "/api/my-photos?event_id={event}", only(200, *MEMBERS)),
+    Call("api_guests.event_expiration", "GET", "/api/user/event-expiration?event_id={event}", only(200, *MEMBERS)),
     Call("api_guests.all_photos", "GET", "/api/all-photos?event_id={event}", only(200, *MEMBERS)),
     Call("api_guests.upload_selfie", "POST", "/api/upload-selfie", signed_in(422)),
     Call("api_guests.give_verdict", "POST", "/api/matches/{match}", only(200, "guest"), {"verdict": "none"}),

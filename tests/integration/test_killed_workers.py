@@ -102,8 +102,9 @@ def _visitor(product: Product) -> Iterator[list[int]]:
     answers = [0]
     over = threading.Event()
 
+    code = product.rows("SELECT code FROM event")[0][0]
+
     def visit() -> None:
-        code = product.rows("SELECT code FROM event")[0][0]
         while not over.wait(0.05):
             page = requests.get(f"{product.url}/e/{code}", timeout=60)
             assert "Traceback" not in page.text

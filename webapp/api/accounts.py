@@ -4,8 +4,8 @@ from typing import Any
 
 from flask import request
 
-from webapp.api import schemas
-from webapp.api.common import Blueprint, caller, event_summary, language, member
+from webapp.api import answers, schemas
+from webapp.api.common import SELFIE_ERRORS, Blueprint, caller, event_summary, language, member
 from webapp.errors import Invalid, NotFound
 from webapp.limits import guesses
 from webapp.models import Event, Membership
@@ -30,11 +30,22 @@ WHO = {
 }
 BODIES = {"register_with_selfie": SELFIE_BODY}
 
+_JOINING: dict[str, Any] = {
+    "event_code_unknown": (404, 422),
+    "event_closed": 409,
+    # 409 where two ask for it at the same moment.
+    "username_taken": (409, 422),
+    "email_invalid": 422,
+    "name_invalid": 422,
+    "password_length": 422,
+    "user_type_invalid": 422,
+}
+
 
 @blueprint.post("/check-event-code")
 @guesses()
 @blueprint.arguments(schemas.EventCode)
-@blueprint.response(200, schemas.CodeAnswer)
+@blueprint.response(200, answers.CodeAnswer)
 def check_event_code(body: dict[str, Any]) -> dict[str, Any]:
     """Whether a code belongs to an event; case and spaces don't count."""
     try:
@@ -47,7 +58,9 @@ def check_event_code(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.post("/check-user-availability")
 @guesses(404)
 @blueprint.arguments(schemas.Availability)
-@blueprint.response(200, schemas.AvailabilityAnswer)
+@blueprint.response(200, answers.AvailabilityAnswer)
+@blueprint.errors(event_code_unknown=404)
+@blueprint.doc(security=[{}, {"token": []}, {"session": []}])
 def check_availability(body: dict[str, Any]) -> dict[str, bool]:
     """Whether a username is taken. Of an address it tells its signed-in owner only."""
     events.find_event(body["event_code"])
@@ -62,7 +75,8 @@ def check_availability(body: dict[str, Any]) -> dict[str, bool]:
 @blueprint.post("/register-with-event-code")
 @guesses(404)
 @blueprint.arguments(schemas.Registration)
-@blueprint.response(201, schemas.Registered)
+@blueprint.response(201, answers.Registered)
+@blueprint.errors(**_JOINING)
 def register_with_code(body: dict[str, Any]) -> dict[str, Any]:
     """A new account and its place in the event. Consent is needed for a selfie, not for an account."""
     data = body["user_data"]
@@ -78,14 +92,14 @@ def register_with_code(body: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/register-invite-with-selfie")
 @guesses(404)
-@blueprint.arguments(schemas.InviteForm, location="form")
-@blueprint.arguments(schemas.SelfieFile, location="files")
-@blueprint.response(201, schemas.RegisteredWithSelfie)
-def register_with_selfie(form: dict[str, Any], files: dict[str, Any]) -> dict[str, Any]:
+@blueprint.arguments(schemas.InviteForm, location="multipart")
+@blueprint.response(201, answers.RegisteredWithSelfie)
+@blueprint.errors(**_JOINING, **SELFIE_ERRORS)
+def register_with_selfie(form: dict[str, Any]) -> dict[str, Any]:
     """The same, with a selfie, which is taken in at once and checked by a worker."""
     faults = {} if form["consent"] else {"consent": "consent_required"}
     event = _event_and_check(form["event_code"], form, faults)
-    with selfies.staged(event, files["file"].stream) as picture, unit_of_work():
+    with selfies.staged(event, form["file"].stream) as picture, unit_of_work():
         membership = _enrol(event, form)
         person = enrolment.own_person(membership)
         enrolment.grant_consent(person, enrolment.CONSENT_VERSION, language=language())
@@ -98,7 +112,8 @@ def register_with_selfie(form: dict[str, Any], files: dict[str, Any]) -> dict[st
 @blueprint.post("/login")
 @guesses(401)
 @blueprint.arguments(schemas.Credentials)
-@blueprint.response(200, schemas.Token)
+@blueprint.response(200, answers.Token)
+@blueprint.errors(wrong_credentials=401)
 def login(body: dict[str, Any]) -> dict[str, str]:
     """A bearer token for a username or address and its password."""
     user = accounts.authenticate(body["username"], body["password"])
@@ -107,7 +122,7 @@ def login(body: dict[str, Any]) -> dict[str, str]:
 
 
 @blueprint.post("/logout")
-@blueprint.response(204)
+@blueprint.response(204, description="signed out")
 def logout() -> None:
     """End this token, or this browser's session."""
     with unit_of_work():
@@ -119,7 +134,7 @@ def logout() -> None:
 
 
 @blueprint.get("/me")
-@blueprint.response(200, schemas.MeAnswer)
+@blueprint.response(200, answers.MeAnswer)
 def me() -> dict[str, Any]:
     """Who I am, and my events."""
     user = caller()
@@ -127,7 +142,7 @@ def me() -> dict[str, Any]:
 
 
 @blueprint.get("/user/events")
-@blueprint.response(200, schemas.EventSummary(many=True))
+@blueprint.response(200, answers.EventSummary(many=True))
 def my_events() -> list[dict[str, Any]]:
     """The events that I am in, the latest first."""
     return [event_summary(card.event) for card in events.cards_of(caller())]
@@ -136,7 +151,8 @@ def my_events() -> list[dict[str, Any]]:
 @blueprint.post("/join-event")
 @guesses(404)
 @blueprint.arguments(schemas.JoinBody)
-@blueprint.response(200, schemas.JoinAnswer)
+@blueprint.response(200, answers.JoinAnswer)
+@blueprint.errors(event_code_unknown=404, event_closed=409)
 def join_event(body: dict[str, Any]) -> dict[str, Any]:
     """Join a further event; with consent my selfie of the last one is searched there too."""
     event = events.find_event(body["event_code"])
@@ -151,7 +167,8 @@ def join_event(body: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/consent")
 @blueprint.arguments(schemas.ConsentBody)
-@blueprint.response(200, schemas.ConsentAnswer)
+@blueprint.response(200, answers.ConsentAnswer)
+@blueprint.errors(not_found=404, consent_outdated=422)
 def consent(body: dict[str, Any]) -> dict[str, Any]:
     """Agree to face search, or withdraw: then selfies, their vectors and matches are erased."""
     membership = member(caller(), body["event_id"])

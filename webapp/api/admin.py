@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from webapp.api import schemas
+from webapp.api import answers, schemas
 from webapp.api.common import Blueprint, caller, event_costs_answer
 from webapp.models import Event
 from webapp.permissions import Who
@@ -15,7 +15,7 @@ WHO = {"rematch": Who.ADMIN_OF_EVENT, "all_costs": Who.ADMIN, "set_limit": Who.A
 
 
 @blueprint.post("/events/<event_id>/rematch")
-@blueprint.response(202, schemas.RematchAnswer)
+@blueprint.response(202, answers.RematchAnswer)
 def rematch(event: Event) -> dict[str, Any]:
     """Compute everybody's matches anew, in any event, in the background."""
     with unit_of_work():
@@ -23,7 +23,7 @@ def rematch(event: Event) -> dict[str, Any]:
 
 
 @blueprint.get("/costs")
-@blueprint.response(200, schemas.AllCosts)
+@blueprint.response(200, answers.AllCosts)
 def all_costs() -> dict[str, Any]:
     """What every event has cost, also those that are gone, by event and by month."""
     bill = costs.of_all()
@@ -39,7 +39,8 @@ def all_costs() -> dict[str, Any]:
 
 @blueprint.put("/events/<event_id>/call-limit")
 @blueprint.arguments(schemas.LimitBody)
-@blueprint.response(200, schemas.LimitAnswer)
+@blueprint.response(200, answers.LimitAnswer)
+@blueprint.errors(call_limit_invalid=422)
 def set_limit(body: dict[str, Any], event: Event) -> dict[str, Any]:
     """Change any event's limit; what an earlier one stopped goes on."""
     with unit_of_work():

@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,9 +11,11 @@ import flask_smorest
 from flask import request
 from sqlalchemy import select
 from webargs.flaskparser import FlaskParser
+from werkzeug.datastructures import CombinedMultiDict
 
+from webapp.api.documenting import OWN_ERRORS
 from webapp.columns import is_row_id
-from webapp.errors import FindMeError, Invalid, NotFound, Unauthenticated
+from webapp.errors import FindMeError, Invalid, NotFound, Unauthenticated, UnsupportedType
 from webapp.extensions import db
 from webapp.localisation import choose_language
 from webapp.models import Event, Membership, User
@@ -21,18 +24,61 @@ from webapp.sessions import signed_in
 
 
 class _Parser(FlaskParser):
+    __location_map__ = FlaskParser.__location_map__ | {"multipart": "load_multipart"}
+
     def load_json(self, req: Any, schema: Any) -> Any:
         """webargs', for JSON that is well-formed and can't be read all the same: too deep, or a number without end."""
+        if _has_body(req) and not req.is_json:
+            raise UnsupportedType(code="json_expected")
         try:
             return super().load_json(req, schema)
         except (ValueError, RecursionError) as error:
             raise FindMeError(code="bad_request") from error
+
+    def load_multipart(self, req: Any, schema: Any) -> Any:
+        """The fields and files of a form together: one schema says what is in it, and all faults are told at once."""
+        if _has_body(req) and req.mimetype not in _FORMS:
+            raise UnsupportedType(code="form_expected")
+        return self._makeproxy(CombinedMultiDict([req.files, req.form]), schema)
+
+
+SELFIE_ERRORS = {
+    "selfie_too_large": 413,
+    "too_many_pixels": 413,
+    "not_a_picture": 415,
+    "heic": 415,
+    "empty": 415,
+    "truncated": 415,
+}
+"""What a selfie is refused for at once: code → status."""
+
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+
+
+def _has_body(req: Any) -> bool:
+    return bool(req.content_length) or "chunked" in req.headers.get("Transfer-Encoding", "")
 
 
 class Blueprint(flask_smorest.Blueprint):
     """One room of the API."""
 
     ARGUMENTS_PARSER = _Parser()
+    DEFAULT_LOCATION_CONTENT_TYPE_MAPPING = MappingProxyType(
+        {"json": "application/json", "multipart": "multipart/form-data"}
+    )
+
+    def errors(self, **codes: int | tuple[int, ...]) -> Any:
+        """Document the errors that are this view's own: code → status, or all that it comes with.
+
+        What every view of its kind can answer follows from its row in the table of permissions and from what it takes;
+        see `webapp.api.documenting`.
+        """
+        pairs = [
+            (code, status)
+            for code, statuses in codes.items()
+            for status in (statuses if isinstance(statuses, tuple) else (statuses,))
+        ]
+        return self.doc(**{OWN_ERRORS: pairs})
 
 
 def caller() -> User:
@@ -130,8 +176,11 @@ def _not_ours() -> Invalid:
     return Invalid(code="cursor_invalid", fields={"cursor": "cursor_invalid"})
 
 
+LINK = {"Link": {"description": '`<…>; rel="next"`, while there are more rows', "schema": {"type": "string"}}}
+
+
 def next_link(*parts: Any) -> dict[str, str]:
-    """The header that names the following page."""
+    """The header that names the following page, documented by LINK."""
     cursor = base64.urlsafe_b64encode(json.dumps([str(p) if isinstance(p, datetime) else p for p in parts]).encode())
     query = urlencode({**request.args.to_dict(), "cursor": cursor.decode()})
     return {"Link": f'<{request.root_path}{request.path}?{query}>; rel="next"'}

@@ -2,37 +2,78 @@
 
 from typing import Any
 
-from flask import url_for
+from flask import Response, jsonify, url_for
 
-from webapp.api import schemas
-from webapp.api.common import Blueprint, caller, language, member, next_link, row_cursor, time_cursor
+from webapp.api import answers, schemas
+from webapp.api.common import (
+    LINK,
+    SELFIE_ERRORS,
+    Blueprint,
+    caller,
+    language,
+    member,
+    next_link,
+    row_cursor,
+    time_cursor,
+)
 from webapp.errors import Conflict
-from webapp.models import Event, Match, Membership
+from webapp.models import Event, Match, Person
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import sentence
-from webapp.services import enrolment, gallery, matching, selfies
+from webapp.services import enrolment, gallery, matching, precheck, selfies
 from webapp.services.gallery import PhotoCard
 
 blueprint = Blueprint("api_guests", __name__, url_prefix="/api", description="Selfies and photos of a guest")
 
 WHO = dict.fromkeys(
-    ("upload_selfie", "rematch_status", "my_photos", "all_photos", "give_verdict", "delete_selfie"), Who.SIGNED_IN
-)
-BODIES = {"upload_selfie": SELFIE_BODY}
+    (
+        "upload_selfie",
+        "rematch_status",
+        "my_photos",
+        "all_photos",
+        "give_verdict",
+        "delete_selfie",
+        "event_expiration",
+    ),
+    Who.SIGNED_IN,
+) | {"validate_selfie": Who.ANYONE}
+BODIES = {"upload_selfie": SELFIE_BODY, "validate_selfie": SELFIE_BODY}
+
+_PHOTOS_OR_QUESTIONS = {"type": "array", "items": {"oneOf": [answers.PhotoAnswer, answers.QuestionAnswer]}}
+
+
+@blueprint.post("/validate-selfie")
+@blueprint.arguments(schemas.SelfieFile, location="multipart")
+@blueprint.response(200, answers.PictureAnswer)
+@blueprint.alt_response(202, schema=answers.PictureAnswer, success=True, description="not known yet")
+def validate_selfie(form: dict[str, Any]) -> Any:
+    """Whether a picture would do as a selfie, before anybody signs up; a hint that promises nothing.
+
+    The file's size and head are looked at here; the rest is seen by a worker that looks for faces and keeps nothing. It
+    gets two seconds. What it can't say by then is a 202 with `valid: null` and the reason `checking`: then go on, since
+    the check that counts is made when the selfie itself is sent.
+    """
+    verdict = precheck.ask(form["file"].stream)
+    answer = {
+        "valid": verdict.valid,
+        "reason": verdict.reason,
+        "detail": sentence(verdict.reason or "selfie_fits"),
+    }
+    return answer, 202 if verdict.valid is None else 200
 
 
 @blueprint.post("/upload-selfie")
-@blueprint.arguments(schemas.SelfieForm, location="form")
-@blueprint.arguments(schemas.SelfieFile, location="files")
-@blueprint.response(200, schemas.SelfieAnswer)
-def upload_selfie(form: dict[str, Any], files: dict[str, Any]) -> dict[str, Any]:
+@blueprint.arguments(schemas.SelfieForm, location="multipart")
+@blueprint.response(200, answers.SelfieAnswer)
+@blueprint.errors(not_found=404, consent_required=409, angle_invalid=422, **SELFIE_ERRORS)
+def upload_selfie(form: dict[str, Any]) -> dict[str, Any]:
     """Take a selfie in at once; the one before and its matches live on until this one is accepted."""
     membership = member(caller(), form["event_id"])
     person_agrees = enrolment.active_consent(enrolment.own_person(membership)) is not None
     if not (form["consent"] or person_agrees):
         raise Conflict(code="consent_required", fields={"consent": "consent_required"})
-    with selfies.staged(membership.event, files["file"].stream) as picture, unit_of_work():
+    with selfies.staged(membership.event, form["file"].stream) as picture, unit_of_work():
         person = enrolment.own_person(membership)
         if form["consent"]:
             enrolment.grant_consent(person, enrolment.CONSENT_VERSION, language=language())
@@ -41,7 +82,8 @@ def upload_selfie(form: dict[str, Any], files: dict[str, Any]) -> dict[str, Any]
 
 @blueprint.get("/rematch-status")
 @blueprint.arguments(schemas.EventQuery, location="query")
-@blueprint.response(200, schemas.StatusAnswer)
+@blueprint.response(200, answers.StatusAnswer)
+@blueprint.errors(not_found=404)
 def rematch_status(query: dict[str, Any]) -> dict[str, Any]:
     """How the search goes, counted from rows."""
     membership = member(caller(), query["event_id"])
@@ -57,32 +99,48 @@ def rematch_status(query: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@blueprint.get("/user/event-expiration")
+@blueprint.arguments(schemas.EventQuery, location="query")
+@blueprint.response(200, answers.Expiration)
+@blueprint.errors(not_found=404)
+def event_expiration(query: dict[str, Any]) -> dict[str, Any]:
+    """When the event and its photos are erased. Events have no end yet, and nothing is erased by itself."""
+    membership = member(caller(), query["event_id"])
+    photos = gallery.progress_of(membership, enrolment.own_person(membership)).found
+    return {"expires_at": None, "seconds_left": None, "photos": photos}
+
+
 @blueprint.get("/my-photos")
 @blueprint.arguments(schemas.PhotoQuery, location="query")
-@blueprint.response(200, schemas.PhotoAnswer(many=True))
-def my_photos(query: dict[str, Any]) -> Any:
+@blueprint.response(200, _PHOTOS_OR_QUESTIONS, headers=LINK)
+@blueprint.errors(not_found=404, cursor_invalid=422)
+def my_photos(query: dict[str, Any]) -> Response:
     """My photos, newest first; with band=maybe the faces that I am asked about."""
     membership = member(caller(), query["event_id"])
     person = enrolment.own_person(membership)
     if query["band"] == "maybe":
-        return _questions(membership, query)
+        rows, headers = _questions(person, query)
+        return _list(answers.QuestionAnswer, rows, headers)
     cards = gallery.my_photos(person, limit=query["limit"] + 1, after=time_cursor(query["cursor"]))
-    return _page(membership.event, cards, query["limit"])
+    return _list(answers.PhotoAnswer, *_page(membership.event, cards, query["limit"]))
 
 
 @blueprint.get("/all-photos")
 @blueprint.arguments(schemas.PageQuery, location="query")
-@blueprint.response(200, schemas.PhotoAnswer(many=True))
+@blueprint.response(200, answers.PhotoAnswer(many=True), headers=LINK)
+@blueprint.errors(not_found=404, cursor_invalid=422)
 def all_photos(query: dict[str, Any]) -> Any:
     """The photos that the photographer shows to every guest of the event."""
     membership = member(caller(), query["event_id"])
     cards = gallery.shown_to_all(membership.event, limit=query["limit"] + 1, after=time_cursor(query["cursor"]))
-    return _page(membership.event, cards, query["limit"])
+    rows, headers = _page(membership.event, cards, query["limit"])
+    return rows, 200, headers
 
 
 @blueprint.post("/matches/<match_id>")
 @blueprint.arguments(schemas.VerdictBody)
-@blueprint.response(200, schemas.MatchAnswer)
+@blueprint.response(200, answers.MatchAnswer)
+@blueprint.errors(match_unknown=404)
 def give_verdict(body: dict[str, Any], match_id: str) -> dict[str, Any]:
     """Say whether a face is mine; the word is kept for ever."""
     with unit_of_work():
@@ -97,7 +155,8 @@ def give_verdict(body: dict[str, Any], match_id: str) -> dict[str, Any]:
 
 @blueprint.delete("/my-selfie")
 @blueprint.arguments(schemas.EventQuery, location="query")
-@blueprint.response(200, schemas.Receipt)
+@blueprint.response(200, answers.Receipt)
+@blueprint.errors(not_found=404)
 def delete_selfie(query: dict[str, Any]) -> dict[str, str]:
     """Erase my selfies in this event, their vectors and my matches."""
     user = caller()
@@ -106,10 +165,17 @@ def delete_selfie(query: dict[str, Any]) -> dict[str, str]:
         return {"receipt": selfies.erase_with_receipt(enrolment.own_person(membership), user)}
 
 
-def _page(event: Event, cards: list[PhotoCard], limit: int) -> Any:
+def _list(schema: type[answers.Answer], rows: list[dict[str, Any]], headers: dict[str, str]) -> Response:
+    response = jsonify(schema(many=True).dump(rows))
+    response.headers.update(headers)
+    return response
+
+
+def _page(event: Event, cards: list[PhotoCard], limit: int) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Rows of a page, and the header that leads on."""
     shown, more = cards[:limit], len(cards) > limit
-    answer = [_photo(event, card) for card in shown]
-    return (answer, 200, next_link(shown[-1].sorted_at, shown[-1].row_id)) if more else answer
+    rows = [_photo(event, card) for card in shown]
+    return rows, next_link(shown[-1].sorted_at, shown[-1].row_id) if more else {}
 
 
 def _photo(event: Event, card: PhotoCard) -> dict[str, Any]:
@@ -125,11 +191,11 @@ def _photo(event: Event, card: PhotoCard) -> dict[str, Any]:
     }
 
 
-def _questions(membership: Membership, query: dict[str, Any]) -> Any:
+def _questions(person: Person, query: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Rows of a page of faces, and the header that leads on."""
     limit = query["limit"]
-    after = row_cursor(query["cursor"])
-    asked = gallery.questions(enrolment.own_person(membership), limit=limit + 1, after=after or 0)
-    answer = [
+    asked = gallery.questions(person, limit=limit + 1, after=row_cursor(query["cursor"]) or 0)
+    rows = [
         {
             "id": question.match_id,
             "match_id": question.match_id,
@@ -138,4 +204,4 @@ def _questions(membership: Membership, query: dict[str, Any]) -> Any:
         }
         for question in asked[:limit]
     ]
-    return (answer, 200, next_link(asked[limit - 1].row_id)) if len(asked) > limit else answer
+    return rows, next_link(asked[limit - 1].row_id) if len(asked) > limit else {}

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Response, current_app, jsonify
 
+from webapp.api import answers
 from webapp.api.common import Blueprint
 from webapp.permissions import Who
 from webapp.services import health
@@ -14,15 +15,15 @@ WHO = {"live": Who.ANYONE, "ready": Who.ANYONE}
 
 
 @blueprint.get("/live")
-@blueprint.response(200)
+@blueprint.response(200, answers.Alive)
 def live() -> dict[str, str]:
     """This process answers."""
     return {"status": "ok"}
 
 
 @blueprint.get("/ready")
-@blueprint.response(200)
-@blueprint.alt_response(503)
+@blueprint.response(200, answers.Readiness)
+@blueprint.alt_response(503, schema=answers.Readiness, description="not ready")
 def ready() -> Response:
     """503 until every part was once up, afterwards only when database or storage is gone: without Redis pages still
     serve and rows wait.

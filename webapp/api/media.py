@@ -15,6 +15,20 @@ blueprint = Blueprint("api_media", __name__, url_prefix="/api", description="Pic
 
 WHO = {"photo": Who.SIGNED_IN}
 
+_BYTES = {
+    kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/jpeg", "image/png", "image/webp")
+}
+_PICTURES = {
+    "200": {"description": "the picture", "content": _BYTES},
+    "206": {"description": "the part of it that was asked for", "content": _BYTES},
+    "302": {"description": "the store's own address of the picture, good for some minutes"},
+    "304": {"description": "it has not changed"},
+}
+_CONDITIONS = [
+    {"in": "header", "name": name, "required": False, "schema": {"type": "string"}, "description": about}
+    for name, about in (("If-None-Match", "the ETag that you have"), ("Range", "bytes=0-1023"))
+]
+
 
 class SizeQuery(schemas.Closed):
     """Which rendition is wanted."""
@@ -24,7 +38,8 @@ class SizeQuery(schemas.Closed):
 
 @blueprint.get("/photo/<photo_id>")
 @blueprint.arguments(SizeQuery, location="query")
-@blueprint.response(200, content_type="image/*")
+@blueprint.doc(responses=_PICTURES, parameters=_CONDITIONS)
+@blueprint.errors(range_invalid=416)
 def photo(query: dict[str, str], photo_id: str) -> Response:
     """The picture, to those who may see it; with ETag and Range, cached privately."""
     found = visibility.visible_photo(caller(), photo_id)

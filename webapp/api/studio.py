@@ -4,8 +4,8 @@ from typing import Any
 
 from flask import Response, jsonify, request, url_for
 
-from webapp.api import schemas
-from webapp.api.common import Blueprint, caller, event_costs_answer, event_summary, next_link, row_cursor
+from webapp.api import answers, schemas
+from webapp.api.common import LINK, Blueprint, caller, event_costs_answer, event_summary, next_link, row_cursor
 from webapp.errors import Invalid
 from webapp.links import join_url
 from webapp.models import Event, Membership, Photo, PhotoStatus
@@ -27,9 +27,25 @@ WHO = {
 }
 BODIES = {"upload_photos": PHOTOS_BODY}
 
+_FILES = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["files"],
+                "properties": {
+                    "files": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+                },
+            }
+        }
+    },
+}
+"""Documented by hand, since the view reads the files one by one and names each by itself."""
+
 
 @blueprint.get("/events")
-@blueprint.response(200, schemas.StudioEvent(many=True))
+@blueprint.response(200, answers.StudioEvent(many=True))
 def list_events() -> list[dict[str, Any]]:
     """The events that I run, the latest first."""
     return [_event(card.event) for card in events.cards_of(caller(), running=True)]
@@ -37,7 +53,8 @@ def list_events() -> list[dict[str, Any]]:
 
 @blueprint.post("/events")
 @blueprint.arguments(schemas.EventBody)
-@blueprint.response(201, schemas.StudioEvent)
+@blueprint.response(201, answers.StudioEvent)
+@blueprint.errors(event_name_invalid=422)
 def create_event(body: dict[str, Any]) -> dict[str, Any]:
     """A new event with a code that can't be guessed."""
     with unit_of_work():
@@ -45,8 +62,10 @@ def create_event(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/events/<event_id>/upload-photos")
-@blueprint.response(200, schemas.UploadAnswer)
-@blueprint.alt_response(207, schema=schemas.UploadAnswer)
+@blueprint.response(200, answers.UploadAnswer)
+@blueprint.alt_response(207, schema=answers.UploadAnswer, success=True, description="some can't be used, see each row")
+@blueprint.errors(event_closed=409, no_files=422)
+@blueprint.doc(requestBody=_FILES)
 def upload_photos(event: Event, membership: Membership) -> Response:
     """Take photos in, one row a file; 207 where some can't be used."""
     files = request.files.getlist("files")
@@ -71,7 +90,8 @@ def upload_photos(event: Event, membership: Membership) -> Response:
 
 @blueprint.get("/events/<event_id>/photos")
 @blueprint.arguments(schemas.StudioPhotoQuery, location="query")
-@blueprint.response(200, schemas.StudioPhoto(many=True))
+@blueprint.response(200, answers.StudioPhoto(many=True), headers=LINK)
+@blueprint.errors(cursor_invalid=422, status_invalid=422)
 def list_photos(query: dict[str, Any], event: Event, **_: Membership) -> Any:
     """The event's photos with their status and, where they failed, why."""
     status, limit = query["status"], query["limit"]
@@ -88,7 +108,7 @@ def list_photos(query: dict[str, Any], event: Event, **_: Membership) -> Any:
 
 
 @blueprint.post("/events/<event_id>/rematch")
-@blueprint.response(202, schemas.RematchAnswer)
+@blueprint.response(202, answers.RematchAnswer)
 def rematch(event: Event, membership: Membership) -> dict[str, Any]:
     """Compute everybody's matches anew, in the background."""
     with unit_of_work():
@@ -96,7 +116,7 @@ def rematch(event: Event, membership: Membership) -> dict[str, Any]:
 
 
 @blueprint.get("/events/<event_id>/costs")
-@blueprint.response(200, schemas.EventCosts)
+@blueprint.response(200, answers.EventCosts)
 def event_costs(event: Event, **_: Membership) -> dict[str, Any]:
     """The event's billable calls, about how many dollars they are, and its limit."""
     return event_costs_answer(event.public_id, event, costs.of_event(event))
@@ -104,7 +124,8 @@ def event_costs(event: Event, **_: Membership) -> dict[str, Any]:
 
 @blueprint.put("/events/<event_id>/call-limit")
 @blueprint.arguments(schemas.LimitBody)
-@blueprint.response(200, schemas.LimitAnswer)
+@blueprint.response(200, answers.LimitAnswer)
+@blueprint.errors(forbidden=403, call_limit_invalid=422)
 def set_limit(body: dict[str, Any], event: Event, membership: Membership) -> dict[str, Any]:
     """Change the event's limit; what an earlier one stopped goes on. For its owner."""
     with unit_of_work():

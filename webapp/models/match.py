@@ -67,6 +67,7 @@ class ConfirmedVector(Model):
     engine: Mapped[str]
     version: Mapped[str]
     external_id: Mapped[str]
+    """Empty: the service sees no face there, and is not asked again."""
 
 
 class UserScore(Model):

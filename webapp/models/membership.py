@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import ForeignKey, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.clock import utcnow
@@ -76,7 +76,7 @@ class Person(Claimable, Model):
     """The last computation gave up; what was found before still stands, and a rematch tries again."""
     match_failure: Mapped[str | None]
     """Why it gave up."""
-    match_capped: Mapped[bool] = mapped_column(default=False)
+    match_capped: Mapped[bool] = mapped_column(default=False, server_default=false())
     """The service's answer was cut at its limit: the person has more matches than it can tell."""
     match_revision: Mapped[int] = mapped_column(default=0)
     """Moves whenever a match or a verdict of this person changes."""
@@ -85,7 +85,7 @@ class Person(Claimable, Model):
     """The mean of the templates and their own strong matches, as the last search computed it; biometric like these."""
     expansion_version: Mapped[str | None]
     """The engine's version that it belongs to."""
-    templates_revision: Mapped[int] = mapped_column(default=0)
+    templates_revision: Mapped[int] = mapped_column(default=0, server_default="0")
     """The event's, when this person's templates changed last."""
     user_key: Mapped[str | None]
     """Which faces make up the person's user vector at a service; null: it has none."""

@@ -33,11 +33,6 @@ def trigger(pace: float) -> str:
     return f"every {round(pace * random.uniform(0.85, 1.25) * 1000)}ms, wake"
 
 
-def unchanged(version: str) -> bool:
-    """Whether the caller shows this version already; then the answer is an empty 204, which htmx leaves alone."""
-    return bool(request.args.get("v") == version)
-
-
 def refuse(form: PageForm, page: str, **values: Any) -> ResponseReturnValue:
     """A form that can't be taken: its error regions for htmx, the whole page with what was typed for everyone else."""
     if request.htmx:

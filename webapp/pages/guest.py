@@ -7,15 +7,17 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from htmx_flask import request
 
+from webapp import polls
 from webapp.errors import FindMeError, NotFound
 from webapp.forms import JoinAgainForm, JoinForm, SelfieForm
 from webapp.limits import guesses
 from webapp.localisation import choose_language
 from webapp.models import Event, EventStatus, Membership, User
-from webapp.pages.common import BUSY, IDLE, QUICK, go, me, refuse, trigger, unchanged
+from webapp.pages.common import BUSY, IDLE, QUICK, go, me, refuse, trigger
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.services import enrolment, events, gallery, marking, matching, rejoining, selfies, sign_in_links
+from webapp.services.live import EVENT, PERSON, mark_of, stamp
 from webapp.sessions import sign_in, signed_in
 
 blueprint = Blueprint("guest", __name__, url_prefix="/e/<code>")
@@ -58,9 +60,9 @@ def live(event: Event, membership: Membership) -> ResponseReturnValue:
     if not request.htmx:
         return redirect(url_for("guest.photos", code=event.code))
     values = _live_values(membership)
-    if unchanged(values["progress"].version):
-        return "", 204
-    return render_template("guest/_live.html", event=event, membership=membership, **values)
+    return polls.answer(
+        values["stamp"], lambda: render_template("guest/_live.html", event=event, membership=membership, **values)
+    )
 
 
 @blueprint.get("/photos/<photo_id>")
@@ -171,10 +173,17 @@ def _take_selfie(event: Event, membership: Membership, form: SelfieForm) -> None
 
 def _live_values(membership: Membership) -> dict[str, Any]:
     person = enrolment.own_person(membership)
-    progress = gallery.progress_of(membership, person)
+    progress, photos, questions = (
+        gallery.progress_of(membership, person),
+        gallery.my_photos(person),
+        gallery.questions(person),
+    )
+    event = membership.event
+    shown = (event.code, event.timezone, progress.shown, [card.shown for card in photos], questions)
     return {
         "progress": progress,
-        "photos": gallery.my_photos(person),
-        "questions": gallery.questions(person),
+        "photos": photos,
+        "questions": questions,
+        "stamp": stamp(shown, mark_of(EVENT, event.id), mark_of(PERSON, person.id)),
         "trigger": trigger(QUICK if progress.checking else BUSY if progress.searching else IDLE),
     }

@@ -9,17 +9,19 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 from htmx_flask import request
 
+from webapp import polls
 from webapp.columns import is_row_id
 from webapp.errors import FindMeError, Invalid, NotFound
 from webapp.forms import EventForm, LimitForm
 from webapp.links import join_url
 from webapp.models import Event, Membership, MembershipRole, PhotoStatus
 from webapp.pages import call_limit
-from webapp.pages.common import BUSY, IDLE, me, refuse, trigger, unchanged
+from webapp.pages.common import BUSY, IDLE, me, refuse, trigger
 from webapp.permissions import PHOTOS_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.services import costs, events, matching, uploads
 from webapp.services import studio as desk
+from webapp.services.live import BILL, DESK, mark_of, stamp
 
 blueprint = Blueprint("studio", __name__, url_prefix="/studio")
 
@@ -71,9 +73,8 @@ def live(event: Event, membership: Membership) -> ResponseReturnValue:
     """The live region alone; nothing where nothing changed."""
     if not request.htmx:
         return redirect(url_for("studio.event", event_id=event.public_id))
-    if unchanged(_version(desk.progress_of_event(event), _billed(event))):
-        return "", 204
-    return render_template("studio/_answer.html", **_live_values(membership))
+    values = _live_values(membership)
+    return polls.answer(values["stamp"], lambda: render_template("studio/_answer.html", **values))
 
 
 @blueprint.post("/events/<event_id>/photos")
@@ -135,18 +136,20 @@ def _live_values(membership: Membership) -> dict[str, Any]:
     wanted = PhotoStatus(status) if status in [word.value for word in PhotoStatus] else None
     before = request.args.get("before", type=_row_id)
     photos = desk.photos_of(event, status=wanted, limit=desk.PAGE + 1, before=before)
+    guests = desk.guests_of(event)
+    shown = (progress, billed, [desk.shown(photo) for photo in photos], guests)
     return {
         "event": event,
         "progress": progress,
         "costs": billed,
         # Only the owner is shown how to change the limit; whom it lets through, the service decides.
         "owns": membership.role is MembershipRole.OWNER,
-        "version": _version(progress, billed),
+        "stamp": stamp(shown, mark_of(DESK, event.id), mark_of(BILL, event.public_id)),
         "status": wanted.value if wanted else None,
         "filters": _filters(progress),
         "photos": photos[: desk.PAGE],
         "next_page": photos[desk.PAGE - 1].id if len(photos) > desk.PAGE else None,
-        "guests": desk.guests_of(event),
+        "guests": guests,
         # A page of older photos stands still, so that nothing is swapped under the reader.
         "trigger": trigger(BUSY if progress.busy else IDLE) if before is None else None,
     }
@@ -155,11 +158,6 @@ def _live_values(membership: Membership) -> dict[str, Any]:
 def _billed(event: Event) -> costs.Costs | None:
     """What the event costs; nothing where searching it costs nothing."""
     return costs.of_event(event) if costs.is_billed(event) else None
-
-
-def _version(progress: desk.EventProgress, billed: costs.Costs | None) -> str:
-    """Moves whenever something that the live region shows does."""
-    return progress.version if billed is None else f"{progress.version}-{billed.total}-{billed.limit}"
 
 
 def _row_id(value: str) -> int:

@@ -163,7 +163,7 @@ def open_session(user: User, kind: str, user_agent: str = "") -> str:
     db.session.add(
         UserSession(
             user_id=user.id,
-            token_hash=_token_hash(token),
+            token_hash=token_hash(token),
             kind=kind,
             user_agent=user_agent[:255],
             expires_at=utcnow() + timedelta(days=days),
@@ -179,7 +179,7 @@ def user_of_token(token: str, kind: str) -> User | None:
         select(User)
         .join(UserSession)
         .where(
-            UserSession.token_hash == _token_hash(token),
+            UserSession.token_hash == token_hash(token),
             UserSession.kind == kind,
             UserSession.expires_at > utcnow(),
             User.disabled_at.is_(None),
@@ -189,7 +189,7 @@ def user_of_token(token: str, kind: str) -> User | None:
 
 def close_session(token: str) -> None:
     """Sign this browser or client out."""
-    db.session.execute(delete(UserSession).where(UserSession.token_hash == _token_hash(token)))
+    db.session.execute(delete(UserSession).where(UserSession.token_hash == token_hash(token)))
 
 
 def _matches(password_hash: str, password: str) -> bool:
@@ -199,5 +199,6 @@ def _matches(password_hash: str, password: str) -> bool:
         return False
 
 
-def _token_hash(token: str) -> str:
+def token_hash(token: str) -> str:
+    """What is kept of a session's token."""
     return hashlib.sha256(token.encode()).hexdigest()

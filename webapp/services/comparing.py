@@ -62,6 +62,9 @@ class Differences:
     unknown_photo_faces: list[str] = field(default_factory=list)
     unknown_guest_faces: list[str] = field(default_factory=list)
     unknown_users: list[str] = field(default_factory=list)
+    known_before: set[str | None] = field(default_factory=set)
+    """Ids at the service that had rows before it was listed."""
+    users_before: dict[str, int] = field(default_factory=dict)
 
 
 def compare(event: Event) -> Differences:
@@ -74,6 +77,9 @@ def compare(event: Event) -> Differences:
     if not engine.index.keeps_faces:
         return Differences(Report(keeps_faces=False))
     found = Differences(Report())
+    with reading():
+        # What comes in while the service is listed is in no list, and not lost.
+        found.known_before, found.users_before = _known(event), _people_with_users(event)
     kept_photos, kept_guests = _contents(event, found.report, "photos"), _contents(event, found.report, "guests")
     kept_users = set[str]()
     if engine.users is not None and "guests" not in found.report.galleries_lost:
@@ -81,20 +87,33 @@ def compare(event: Event) -> Differences:
     with reading():
         _compare_photos(event, found, kept_photos)
         _compare_guests(event, found, kept_guests)
-        known = dict(
-            db.session.execute(
-                select(Person.public_id, Person.id).where(Person.event_id == event.id, Person.user_key.is_not(None))
-            )
-            .tuples()
-            .all()
-        )
-        found.lost_users = [person_id for public_id, person_id in known.items() if public_id not in kept_users]
+        known = _people_with_users(event)
+        lost = known.keys() & found.users_before.keys() - kept_users
+        found.lost_users = sorted(known[public_id] for public_id in lost)
         busy = set(
             db.session.scalars(select(Person.public_id).where(Person.event_id == event.id, Person.claim.is_not(None)))
         )
         found.unknown_users = sorted(kept_users - known.keys() - busy)
     found.report.users_lost, found.report.users_unknown = len(found.lost_users), len(found.unknown_users)
     return found
+
+
+def _people_with_users(event: Event) -> dict[str, int]:
+    """Public id → key of everybody whose row says that they have a user vector."""
+    rows = db.session.execute(
+        select(Person.public_id, Person.id).where(Person.event_id == event.id, Person.user_key.is_not(None))
+    )
+    return {row.public_id: row.id for row in rows}
+
+
+def _known(event: Event) -> set[str | None]:
+    """The ids at the service of everything that has a row."""
+    wanted = (
+        select(FaceVector.external_id).where(FaceVector.event_id == event.id, FaceVector.engine == event.engine),
+        select(SelfieVector.external_id).where(SelfieVector.event_id == event.id),
+        select(ConfirmedVector.external_id).where(ConfirmedVector.event_id == event.id),
+    )
+    return {external_id for ids in wanted for external_id in db.session.scalars(ids)}
 
 
 def gallery_of(event: Event, kind: Literal["photos", "guests"]) -> Gallery:
@@ -117,7 +136,8 @@ def _compare_photos(event: Event, found: Differences, kept: dict[str, str]) -> N
         .join(Face, Face.id == FaceVector.face_id)
         .where(FaceVector.event_id == event.id, FaceVector.engine == event.engine, FaceVector.external_id.is_not(None))
     ).all()
-    lost = [row.photo_id for row in rows if row.external_id not in kept]
+    gone = found.known_before - kept.keys()
+    lost = [row.photo_id for row in rows if row.external_id in gone]
     # What a worker has in hand now may be at the service and not in a row yet.
     waiting = (PhotoStatus.UPLOADED, PhotoStatus.INDEXING)
     busy = set(db.session.scalars(select(Photo.public_id).where(Photo.event_id == event.id, Photo.status.in_(waiting))))
@@ -134,7 +154,9 @@ def _compare_guests(event: Event, found: Differences, kept: dict[str, str]) -> N
         )
     ).all()
     confirmed = db.session.execute(
-        select(ConfirmedVector.id, ConfirmedVector.external_id).where(ConfirmedVector.event_id == event.id)
+        select(ConfirmedVector.id, ConfirmedVector.external_id).where(
+            ConfirmedVector.event_id == event.id, ConfirmedVector.external_id != ""
+        )
     ).all()
     busy = {
         *db.session.scalars(
@@ -143,8 +165,9 @@ def _compare_guests(event: Event, found: Differences, kept: dict[str, str]) -> N
         *db.session.scalars(select(Person.public_id).where(Person.event_id == event.id, Person.claim.is_not(None))),
     }
     known = {row.external_id for row in (*selfies, *confirmed)}
-    found.lost_selfies = [row.selfie_id for row in selfies if row.external_id not in kept]
-    found.lost_confirmed = [row.id for row in confirmed if row.external_id not in kept]
+    gone = found.known_before - kept.keys()
+    found.lost_selfies = [row.selfie_id for row in selfies if row.external_id in gone]
+    found.lost_confirmed = [row.id for row in confirmed if row.external_id in gone]
     found.unknown_guest_faces = [
         key for key, name in kept.items() if key not in known and name.partition(":")[0] not in busy
     ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import structlog
-from flask import current_app
+from flask import Flask, current_app
 from sqlalchemy import Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,7 +29,7 @@ from webapp.models import (
     User,
 )
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit
-from webapp.services import audit, claims, enrolment, marking, uploads
+from webapp.services import audit, claims, enrolment, live, marking, uploads
 from webapp.settings import Settings
 
 log = structlog.get_logger()
@@ -48,6 +48,7 @@ class CostMeter:
     def __init__(self) -> None:
         self._engine: Engine = db.engine
         self._settings: Settings = current_app.extensions["settings"]
+        self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
 
     def allow(self, event_key: str, operation: str) -> None:  # noqa: ARG002 - all operations share one limit
         """Called before a billable call. Calls that run at the same moment may overrun the limit by their number.
@@ -78,6 +79,9 @@ class CostMeter:
                 )
         except (SQLAlchemyError, RuntimeError) as error:
             log.error("costs.not_counted", event_id=event_key, operation=operation, calls=calls, error=repr(error))
+            return
+        with self._app.app_context():
+            live.moved([live.mark_of(live.BILL, event_key)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +223,7 @@ def resume(event: Event) -> int:
     for selfie in selfies:
         selfie.status, selfie.reason, selfie.decided_at = SelfieStatus.RECEIVED, None, None
         claims.settle(selfie)
+        selfie.retries = 1  # An earlier try may have left its face at the service: the next one looks for it.
         enqueue_after_commit(MATCH_SELFIE, selfie.public_id)
     db.session.flush()
     people = db.session.scalars(

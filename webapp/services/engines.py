@@ -5,12 +5,14 @@ An event keeps the engine that it was made with, whatever the installation choos
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from flask import current_app
 from sqlalchemy import select
 
 from webapp import faces
 from webapp.clock import utcnow
+from webapp.database import reading
 from webapp.errors import NotFound, Transient
 from webapp.extensions import db
 from webapp.faces import Engine
@@ -52,9 +54,18 @@ def ready(event_id: int) -> str:
         return version
     version = of(name).index.prepare(place)
     with unit_of_work():
-        event = db.session.scalars(select(Event).where(Event.id == event_id).with_for_update()).one()
-        event.engine_version = event.engine_version or version
-        return event.engine_version
+        made_for = db.session.scalar(select(Event).where(Event.id == event_id).with_for_update())
+        if made_for is not None:
+            made_for.engine_version = made_for.engine_version or version
+            return made_for.engine_version
+    drop_galleries(name, place)
+    raise NotFound(code="event_code_unknown")
+
+
+def drop_galleries(name: str, photos: Gallery) -> None:
+    """Forget both galleries of an event that was erased while they were made."""
+    for place in (photos, replace(photos, kind="guests")):
+        of(name).index.drop(place)
 
 
 @contextmanager
@@ -70,12 +81,18 @@ def watching(event_key: str, engine: str) -> Iterator[None]:
         with alarms.guard(*proved):
             yield
     except NotFound as error:
-        if error.code not in ("engine_missing", "engine_face_missing"):
+        if error.code not in ("engine_missing", "engine_face_missing") or _is_gone(event_key):
             raise
         alarms.raise_alarm("engine_missing", event_key)
         with unit_of_work():
             request_reconciliation(event_key)
         raise Transient(code="engine_missing") from error
+
+
+def _is_gone(event_key: str) -> bool:
+    """Whether the event was erased: then its galleries are missing as they should be."""
+    with reading():
+        return db.session.scalar(select(Event.id).where(Event.public_id == event_key)) is None
 
 
 def request_reconciliation(event_key: str) -> None:

@@ -3,7 +3,18 @@
 from sqlalchemy import select
 
 from webapp.extensions import db
-from webapp.models import Event, Face, FaceVector, Match, Person, Photo, RemovalKind, User
+from webapp.models import (
+    ConfirmedVector,
+    Event,
+    Face,
+    FaceVector,
+    Match,
+    Person,
+    Photo,
+    PhotoStatus,
+    RemovalKind,
+    User,
+)
 from webapp.services import audit, blobs, marking, removals
 
 
@@ -12,6 +23,11 @@ def erase_photo(photo: Photo, actor: User | None) -> str:
     event = marking.lock_event(photo.event_id)
     external_ids = select(FaceVector.external_id).join(Face).where(Face.photo_id == photo.id)
     removals.remove_faces(event, RemovalKind.PHOTO_FACES, db.session.scalars(external_ids))
+    confirmed = select(ConfirmedVector.external_id).join(Face).where(Face.photo_id == photo.id)
+    removals.remove_faces(event, RemovalKind.GUEST_FACES, db.session.scalars(confirmed))
+    if photo.status is not PhotoStatus.INDEXED:
+        # A try may have got as far as the service and not as far as its rows.
+        removals.remove_leftovers(event.engine, event.public_id, RemovalKind.PHOTO_NAMES, [photo.public_id])
     removals.remove_blobs_below(event.public_id, blobs.photo_key(event.public_id, photo.public_id, ""))
     # People whose galleries change have to be told so, and a face that somebody confirmed is a template no longer.
     shown = select(Person).where(Person.id.in_(select(Match.person_id).where(Match.photo_id == photo.id)))

@@ -1,6 +1,5 @@
 """What a guest sees: how the search goes, their photos, and the faces they are asked about."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -49,8 +48,13 @@ class Progress:
     failed: bool
     failure: str | None
     """Why the last computation gave up."""
-    version: str
-    """Moves whenever anything of this, or of the photos found, does."""
+
+    @property
+    def shown(self) -> tuple[object, ...]:
+        """All that a page says of it, in plain values."""
+        selfies = [(row.public_id, row.status.value, row.reason) for row in (self.selfie, self.searched_with) if row]
+        counts = (self.photos_total, self.photos_indexed, self.found, self.maybe)
+        return (selfies, *counts, self.matching, self.failed, self.failure)
 
     @property
     def checking(self) -> bool:
@@ -115,6 +119,11 @@ class PhotoCard:
     band: Band | None = None
     row_id: int = 0
 
+    @property
+    def shown(self) -> tuple[object, ...]:
+        """All of it that a page shows, in plain values; the placeholder comes with the size."""
+        return (self.public_id, self.width, self.height, self.taken_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -130,19 +139,6 @@ def progress_of(membership: Membership, person: Person) -> Progress:
     newest, current = _selfies(person)
     total, indexed = photo_progress(membership.event_id)
     found, maybe = _match_counts(person)
-    state = (
-        newest.public_id if newest else "",
-        newest.status if newest else "",
-        newest.reason if newest else "",
-        total,
-        indexed,
-        found,
-        maybe,
-        person.match_revision,
-        person.match_wanted == person.match_done,
-        person.match_failed,
-        person.match_failure,
-    )
     return Progress(
         selfie=newest,
         searched_with=current,
@@ -153,7 +149,6 @@ def progress_of(membership: Membership, person: Person) -> Progress:
         matching=person.match_wanted != person.match_done and not person.match_failed,
         failed=person.match_failed,
         failure=person.match_failure if person.match_failed else None,
-        version=hashlib.sha256(repr(state).encode()).hexdigest()[:16],
     )
 
 

@@ -7,18 +7,31 @@ Each step first looks whether the claim on the person still holds: somebody who 
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from webapp import imaging
+from webapp import crops, imaging
 from webapp.database import reading
 from webapp.errors import NotFound
 from webapp.extensions import db
-from webapp.faces.protocols import Frame, Gallery, Keep, Probe
-from webapp.models import ConfirmedVector, Face, Match, Person, Rendition, RenditionKind, UserScore, Verdict
+from webapp.faces.protocols import Box, DetectedFace, Frame, Gallery, Keep, Probe
+from webapp.models import (
+    ConfirmedVector,
+    Face,
+    Match,
+    Person,
+    RemovalKind,
+    Rendition,
+    RenditionKind,
+    UserScore,
+    Verdict,
+)
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, claims, engines
+from webapp.services import blobs, boxes, claims, engines, removals
 from webapp.services.rules import Thresholds
+
+SAME_PLACE = 0.3
+"""Overlap (intersection over union) from which a face of a crop is the one that it was made for."""
 
 MOST_ASKED = 50
 """Faces in doubt that one search asks about, the likeliest first."""
@@ -50,16 +63,16 @@ class Subject:
     version: str
     thresholds: Thresholds
     user_key: str | None
-    selfies: list[tuple[str, str]]
-    """Id at the service and blob's key of each accepted selfie."""
+    selfies: list[tuple[str | None, str]]
+    """Id at the service (none where it refused to take the picture again) and blob's key of each accepted selfie."""
     confirmed: dict[int, str]
     """Faces of photos that the person said are theirs, by their ids at the service."""
     kept: dict[int, str]
-    """Those of them that are among the guests' faces already."""
+    """Those of them that are among the guests' faces already; empty where the service saw no face."""
+    judged: set[int]
+    """Faces of which the person said what they are: the service is not asked about them."""
     token: str
     """The claim under which this is computed: without it nothing is added to what the service keeps."""
-    again: bool
-    """An earlier try may have added something without writing it down."""
 
     @property
     def photos(self) -> Gallery:
@@ -93,6 +106,20 @@ def bring_into_line(subject: Subject) -> None:
             )
 
 
+def leave(subject: Subject) -> None:
+    """After a try that failed: where the person is not ours any more, what it added has to go as well.
+
+    Whether it was erased or is computed by somebody else, what their rows know of stays.
+    """
+    with reading():
+        held = db.session.scalar(select(Person.id).where(Person.id == subject.person_id, Person.claim == subject.token))
+    if held is None:
+        names = [subject.public_id]
+        with unit_of_work():
+            for kind in (RemovalKind.USERS, RemovalKind.GUEST_NAMES):
+                removals.remove_leftovers(subject.engine, subject.event_key, kind, names)
+
+
 def user_scores(subject: Subject, faces: dict[int, KeptFace], scores: dict[int, float]) -> dict[int, float]:
     """How alike the faces in doubt are to the person's user vector: as kept, or asked now. By the face's key."""
     with reading():
@@ -104,7 +131,11 @@ def user_scores(subject: Subject, faces: dict[int, KeptFace], scores: dict[int, 
                 )
             )
         }
-    doubtful = [face_id for face_id, score in scores.items() if score < subject.thresholds.sure]
+    doubtful = [
+        face_id
+        for face_id, score in scores.items()
+        if score < subject.thresholds.sure and face_id not in subject.judged
+    ]
     unasked = sorted((face_id for face_id in doubtful if face_id not in known), key=lambda one: (-scores[one], one))
     for face_id in unasked[:MOST_ASKED]:
         known[face_id] = _ask(subject, faces[face_id])
@@ -122,7 +153,8 @@ def face_rows(condition: ColumnElement[bool]) -> list[KeptFace]:
 def _make_user(subject: Subject) -> None:
     """A user vector of everything that is kept of the person, once that is more than one picture."""
     users = engines.of(subject.engine).users
-    pictures = sorted([external_id for external_id, _ in subject.selfies] + list(subject.kept.values()))
+    names = [external_id for external_id, _ in subject.selfies] + list(subject.kept.values())
+    pictures = sorted(external_id for external_id in names if external_id)
     wanted = hashlib.sha256(",".join(pictures).encode()).hexdigest()[:32] if len(pictures) > 1 else None
     if users is None or wanted == subject.user_key:
         return
@@ -130,13 +162,9 @@ def _make_user(subject: Subject) -> None:
         users.remove_user(subject.guests, subject.public_id)
     else:
         users.make_user(subject.guests, subject.public_id, pictures)
-    try:
-        with unit_of_work():
-            _hold(subject).user_key = wanted
-            db.session.execute(delete(UserScore).where(UserScore.person_id == subject.person_id))
-    except ClaimLostError:
-        users.remove_user(subject.guests, subject.public_id)
-        raise
+    with unit_of_work():
+        _hold(subject).user_key = wanted
+        db.session.execute(delete(UserScore).where(UserScore.person_id == subject.person_id))
     subject.user_key = wanted
 
 
@@ -148,31 +176,44 @@ def _keep_confirmed(subject: Subject, face_id: int) -> None:
     if face is None or frame is None:
         return
     engine = engines.of(subject.engine)
-    keep = Keep(subject.guests, f"{subject.public_id}:{face_id}", again=subject.again)
-    found = engine.analyzer.photo_faces(imaging.probe_part(frame, *face.box), keep)
-    names = [one.external_id for one in found if one.external_id]
-    # The largest one is in the middle of the crop; whoever else is in it has not been asked.
-    engine.index.remove(subject.guests, names[1:])
-    if not names:
-        return
+    # Nothing says how an earlier try ended, and a mark that came since has cleared its count.
+    keep = Keep(subject.guests, f"{subject.public_id}:{face_id}", again=True)
+    found = engine.analyzer.photo_faces(crops.probe_part(frame, *face.box, _neighbours(face)), keep)
+    own = _in_its_place(found, boxes.within_part(Box(*face.box)))
+    # Whoever else is in the crop, however large, has not been asked.
+    engine.index.remove(subject.guests, [one.external_id or "" for one in found if one is not own])
+    external_id = (own.external_id or "") if own is not None else ""
     try:
         with unit_of_work():
             _hold(subject)
             _require_confirmed(subject, face_id)
             vector = ConfirmedVector(person_id=subject.person_id, face_id=face_id, event_id=subject.event_id)
-            vector.engine, vector.version, vector.external_id = subject.engine, subject.version, names[0]
+            vector.engine, vector.version, vector.external_id = subject.engine, subject.version, external_id
             db.session.add(vector)
     except ClaimLostError:
-        engine.index.remove(subject.guests, names[:1])
+        with unit_of_work():
+            removals.remove_kept(subject.engine, subject.event_key, RemovalKind.GUEST_FACES, [external_id])
         raise
-    subject.kept[face_id] = names[0]
+    subject.kept[face_id] = external_id
+
+
+def _in_its_place(found: list[DetectedFace], place: Box) -> DetectedFace | None:
+    """The face of a crop that it was made for; None where the service sees none there."""
+    best = max(found, key=lambda one: boxes.overlap(one.box, place), default=None)
+    return best if best is not None and boxes.overlap(best.box, place) >= SAME_PLACE else None
+
+
+def _neighbours(face: KeptFace) -> list[tuple[float, float, float, float]]:
+    """Where the other faces of its photo are."""
+    with reading():
+        return [other.box for other in face_rows(and_(Face.photo_id == face.photo_id, Face.id != face.id))]
 
 
 def _ask(subject: Subject, face: KeptFace) -> float:
     users, frame = engines.of(subject.engine).users, _preview(face.photo_id)
     if users is None or frame is None:
         return 0.0
-    probe = Probe(picture=imaging.probe_crop(frame, *face.box))
+    probe = Probe(picture=crops.probe_crop(frame, *face.box, _neighbours(face)))
     hits = users.search_users(subject.guests, probe, subject.thresholds.maybe)
     similarity = next((hit.similarity for hit in hits if hit.user_id == subject.public_id), 0.0)
     with unit_of_work():

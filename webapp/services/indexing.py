@@ -71,6 +71,15 @@ def index_photo(public_id: str) -> bool:
         _fail(public_id, token, "crashed")
         return True
     try:
+        _index(task, token)
+    finally:
+        _erase_what_is_left(task)
+    return True
+
+
+def _index(task: _Task, token: str) -> None:
+    public_id = task.photo_public_id
+    try:
         with engines.watching(task.event_public_id, task.engine):
             work = _process(task)
     except _LimitError as error:
@@ -83,8 +92,18 @@ def index_photo(public_id: str) -> bool:
         _try_later(public_id, token, "internal")
         raise
     else:
-        _record(public_id, token, work)
-    return True
+        _record(task, token, work)
+
+
+def _erase_what_is_left(task: _Task) -> None:
+    """A photo that was erased while it was worked on: what was stored or kept after that belongs to nobody."""
+    with reading():
+        erased = db.session.scalar(select(Photo.id).where(Photo.public_id == task.photo_public_id)) is None
+    if erased:
+        event_key, name = task.event_public_id, task.photo_public_id
+        with unit_of_work():
+            removals.remove_blobs_below(event_key, blobs.photo_key(event_key, name, ""))
+            removals.remove_leftovers(task.engine, event_key, RemovalKind.PHOTO_NAMES, [name])
 
 
 def _load(public_id: str) -> _Task:
@@ -159,15 +178,14 @@ def _in_utc(taken_at: datetime | None, timezone: str) -> datetime | None:
     return taken_at.replace(tzinfo=ZoneInfo(timezone)) if taken_at is not None else None
 
 
-def _record(public_id: str, token: str, work: _Work) -> None:
+def _record(task: _Task, token: str, work: _Work) -> None:
     """Write the outcome in one transaction, under the event's lock, and mark the people whom the new faces resemble."""
     with reading():
-        event_id = db.session.scalar(select(Photo.event_id).where(Photo.public_id == public_id))
-    if event_id is None:
-        return
+        if db.session.get(Event, task.event_id) is None:
+            return
     with unit_of_work():
-        event = marking.lock_event(event_id)
-        photo: Photo | None = claims.held(Photo, public_id, token)
+        event = marking.lock_event(task.event_id)
+        photo: Photo | None = claims.held(Photo, task.photo_public_id, token)
         if photo is None:
             # It was deleted or taken over meanwhile: what a service keeps of this try belongs to nobody.
             removals.remove_faces(event, RemovalKind.PHOTO_FACES, [face.external_id for face in work.faces])

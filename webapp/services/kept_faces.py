@@ -7,6 +7,7 @@ Of a person with more than one picture the service makes a user vector. It says 
 alone leave in doubt, so those are asked about once, face by face, and the answer is kept: each question is billed.
 """
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,10 +15,11 @@ import structlog
 from flask import current_app
 from sqlalchemy import select
 
-from webapp import imaging
+from webapp import crops
 from webapp.database import reading
-from webapp.errors import NotFound, Transient
+from webapp.errors import FindMeError, LimitReached, NotFound, Transient
 from webapp.extensions import db
+from webapp.faces import Engine
 from webapp.faces.protocols import DetectedFace, Frame, Gallery, Probe
 from webapp.models import (
     ConfirmedVector,
@@ -33,7 +35,7 @@ from webapp.models import (
     Verdict,
 )
 from webapp.services import blobs, engines, guest_gallery, selfies
-from webapp.services.guest_gallery import KeptFace, Subject, face_rows
+from webapp.services.guest_gallery import ClaimLostError, KeptFace, Subject, face_rows
 from webapp.services.rules import Found, Outcome, thresholds_of
 
 log = structlog.get_logger()
@@ -41,6 +43,12 @@ log = structlog.get_logger()
 LEEWAY = 0.1
 """So far below the maybe threshold a face is still looked at: a user vector may raise it, and two searches of the same
 faces in opposite directions differ a little."""
+
+SECONDS = 15.0
+"""For how long one photo's faces are searched among the guests: where the service is slow, everybody is concerned."""
+
+MOST_CONFIRMED = 20
+"""Confirmed faces that a person is searched with, the largest: each is a call of every computation."""
 
 MOST_SEARCHED = 40
 """Faces of one photo that are searched among the guests one by one; a crowd concerns everybody."""
@@ -67,6 +75,18 @@ def search(person_id: int, token: str) -> Outcome:
     subject = _subject(person_id, token)
     if subject is None or not subject.selfies:
         return Outcome({})
+    try:
+        outcome = _search(subject)
+    except (ClaimLostError, FindMeError):
+        guest_gallery.leave(subject)
+        raise
+    with reading():
+        # What was searched may have been made anew meanwhile, and have been half empty.
+        _require_complete(db.session.get(Event, subject.event_id))
+    return outcome
+
+
+def _search(subject: Subject) -> Outcome:
     guest_gallery.bring_into_line(subject)
     index, wanted = engines.of(subject.engine).index, subject.thresholds
     floor = max(0.0, wanted.maybe - LEEWAY) if subject.user_key else wanted.maybe
@@ -98,22 +118,45 @@ def concerned(event_id: int, frame: Frame, faces: Sequence[DetectedFace]) -> Con
         event = db.session.get_one(Event, event_id)
         revision, guests = event.templates_revision, Gallery(event.id, event.public_id, "guests")
         engine, floor = engines.of(event.engine), thresholds_of(event, current_app.extensions["settings"]).maybe
-        people = searched_people(event)
+        people, rebuilding = searched_people(event), event.reconcile_requested_at is not None
+        unkept = _unkept(event_id) & people
         has_users = db.session.scalar(
             select(Person.id).where(Person.event_id == event_id, Person.user_key.is_not(None))
         )
     if not people or not faces:
         return Concerned(set(), revision)
-    if len(faces) > MOST_SEARCHED:
+    if len(faces) > MOST_SEARCHED or rebuilding:
         return Concerned(people, revision)
+    try:
+        owners = _owners_of(engine, guests, frame, faces, floor, has_users=has_users is not None)
+    except LimitReached:
+        # The photo's faces are paid for and kept. Whoever may be on it is searched once the limit is raised.
+        owners = None
+    return Concerned(people if owners is None else owners & people | unkept, revision)
+
+
+def _owners_of(
+    engine: Engine, guests: Gallery, frame: Frame, faces: Sequence[DetectedFace], floor: float, *, has_users: bool
+) -> set[int] | None:
+    """The people among whose pictures the service finds these faces; None where that takes too long.
+
+    Raises:
+        LimitReached: the event may make no more calls.
+    """
     external_ids, user_ids = set[str](), set[str]()
-    for face in faces:
-        crop = Probe(picture=imaging.probe_crop(frame, face.box.x, face.box.y, face.box.width, face.box.height))
+    deadline = time.monotonic() + SECONDS
+    places = [(face.box.x, face.box.y, face.box.width, face.box.height) for face in faces]
+    for ordinal, place in enumerate(places):
+        if time.monotonic() > deadline:
+            log.warning("matching.guests_not_searched", event_id=guests.event_key, faces=len(faces))
+            return None
+        others = places[:ordinal] + places[ordinal + 1 :]
+        crop = Probe(picture=crops.probe_crop(frame, *place, others))
         external_ids |= {str(hit.face_id) for hit in engine.index.search(guests, [crop], max(0.0, floor - LEEWAY)).hits}
         if has_users and engine.users is not None:
             user_ids |= {hit.user_id for hit in engine.users.search_users(guests, crop, floor)}
     with reading():
-        return Concerned(_owners(event_id, external_ids, user_ids) & people, revision)
+        return _owners(guests.event_id, external_ids, user_ids)
 
 
 def changed_since(event_id: int, revision: int) -> set[int]:
@@ -140,6 +183,17 @@ def searched_people(event: Event) -> set[int]:
     )
 
 
+def _unkept(event_id: int) -> set[int]:
+    """People whom a search among the guests can't find: a selfie of theirs was accepted and is not kept there."""
+    return set(
+        db.session.scalars(
+            select(Selfie.person_id)
+            .join(SelfieVector, SelfieVector.selfie_id == Selfie.id)
+            .where(SelfieVector.event_id == event_id, SelfieVector.external_id.is_(None), Selfie.retired_at.is_(None))
+        )
+    )
+
+
 def _owners(event_id: int, external_ids: set[str], user_ids: set[str]) -> set[int]:
     selfies = (
         select(Selfie.person_id)
@@ -160,9 +214,7 @@ def _subject(person_id: int, token: str) -> Subject | None:
         if person is None:
             return None
         event = db.session.get_one(Event, person.event_id)
-        if event.reconcile_requested_at is not None:
-            # A gallery that is only half there would take matches away from people.
-            raise Transient(code="engine_missing")
+        _require_complete(event)
         if person.id not in searched_people(event):
             return None
         selfies = db.session.execute(
@@ -173,14 +225,13 @@ def _subject(person_id: int, token: str) -> Subject | None:
                 Selfie.status == SelfieStatus.ACCEPTED,
                 Selfie.retired_at.is_(None),
                 SelfieVector.engine == event.engine,
-                SelfieVector.version == event.engine_version,
-                SelfieVector.external_id.is_not(None),
             )
             .order_by(Selfie.id)
         ).all()
         confirmed = db.session.execute(
             select(FaceVector.face_id, FaceVector.external_id)
             .join(Match, Match.face_id == FaceVector.face_id)
+            .join(Face, Face.id == FaceVector.face_id)
             .where(
                 Match.person_id == person.id,
                 Match.verdict == Verdict.CONFIRMED,
@@ -188,12 +239,17 @@ def _subject(person_id: int, token: str) -> Subject | None:
                 FaceVector.version == event.engine_version,
                 FaceVector.external_id.is_not(None),
             )
+            .order_by(Face.size.desc(), Face.id)
+            .limit(MOST_CONFIRMED)
         ).all()
         kept = db.session.execute(
             select(ConfirmedVector.face_id, ConfirmedVector.external_id).where(
-                ConfirmedVector.person_id == person.id, ConfirmedVector.version == event.engine_version
+                ConfirmedVector.person_id == person.id, ConfirmedVector.engine == event.engine
             )
         ).all()
+        judged = set(
+            db.session.scalars(select(Match.face_id).where(Match.person_id == person.id, Match.verdict != Verdict.NONE))
+        )
         return Subject(
             person_id=person.id,
             public_id=person.public_id,
@@ -203,12 +259,22 @@ def _subject(person_id: int, token: str) -> Subject | None:
             version=event.engine_version,
             thresholds=thresholds_of(event, current_app.extensions["settings"]),
             user_key=person.user_key,
-            selfies=[(row.external_id or "", row.blob_key) for row in selfies],
+            selfies=[(row.external_id, row.blob_key) for row in selfies],
             confirmed={row.face_id: row.external_id or "" for row in confirmed},
             kept={row.face_id: row.external_id for row in kept},
+            judged=judged,
             token=token,
-            again=person.attempts > 1 or person.retries > 0,
         )
+
+
+def _require_complete(event: Event | None) -> None:
+    """A gallery that is only half there would take matches away from people.
+
+    Raises:
+        Transient: the event's galleries are being made anew.
+    """
+    if event is not None and event.reconcile_requested_at is not None:
+        raise Transient(code="engine_missing")
 
 
 def _probes(subject: Subject) -> list[Probe]:

@@ -6,6 +6,8 @@ from the pictures. Faces keep their rows, found again by where they are in the p
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import cast
 
 import structlog
@@ -14,9 +16,9 @@ from sqlalchemy import select
 
 from webapp import imaging
 from webapp.database import reading
-from webapp.errors import NotFound
+from webapp.errors import ConfigurationError, Invalid, LimitReached, NotFound, TooLarge, Transient, UnsupportedType
 from webapp.extensions import db
-from webapp.faces.protocols import Angle, Box, DetectedFace, Keep
+from webapp.faces.protocols import Angle, Box, DetectedFace, Keep, SelfieCheck
 from webapp.models import (
     ConfirmedVector,
     Event,
@@ -32,7 +34,7 @@ from webapp.models import (
     SelfieVector,
 )
 from webapp.queueing import RECONCILE_EVENT, enqueue_after_commit, unit_of_work
-from webapp.services import alarms, blobs, comparing, engines, kept_faces, marking, removals
+from webapp.services import alarms, blobs, boxes, comparing, engines, kept_faces, marking, removals
 from webapp.services.comparing import Differences, Report, gallery_of
 
 log = structlog.get_logger()
@@ -73,7 +75,10 @@ def describe(report: Report) -> str:
 
 
 def reconcile_requested(event_key: str) -> Report | None:
-    """Mend what differs, if that was asked for; None when it was not. Runs in a worker, for SECONDS at a time."""
+    """Mend what differs, if that was asked for. Runs in a worker, for SECONDS at a time.
+
+    Returns what differed; None when nothing was asked for, or when it can't be done now and is tried again later.
+    """
     with reading():
         event = db.session.scalar(select(Event).where(Event.public_id == event_key))
         if event is None or event.reconcile_requested_at is None:
@@ -82,8 +87,13 @@ def reconcile_requested(event_key: str) -> Report | None:
     if not kept:
         _finish(event_id)
         return Report(keeps_faces=False)
-    with alarms.guard():
-        report, done = _mend(event_id, time.monotonic() + SECONDS)
+    try:
+        with alarms.guard():
+            report, done = _mend(event_id)
+    except (Transient, LimitReached, ConfigurationError, NotFound) as error:
+        # The event's row still asks for it, so the next sweep does as well.
+        log.warning("reconcile.waits", event_id=event_key, reason=error.code)
+        return None
     if done:
         _finish(event_id)
         log.info("reconcile.finished", event_id=event_key)
@@ -104,26 +114,29 @@ def request(event_key: str) -> None:
         engines.request_reconciliation(event.public_id)
 
 
-def _mend(event_id: int, deadline: float) -> tuple[Report, bool]:
+def _mend(event_id: int) -> tuple[Report, bool]:
     with reading():
         event = db.session.get_one(Event, event_id)
         db.session.expunge(event)
     index, users = engines.of(event.engine).index, engines.of(event.engine).users
     found = comparing.compare(event)
     if found.report.galleries_lost:
-        _adopt(event_id, index.prepare(engines.gallery(event)))
+        _adopt(event, index.prepare(engines.gallery(event)))
     index.remove(gallery_of(event, "photos"), found.unknown_photo_faces)
     for user_id in found.unknown_users:
         if users is not None:
             users.remove_user(gallery_of(event, "guests"), user_id)
     index.remove(gallery_of(event, "guests"), found.unknown_guest_faces)
     _forget(found)
-    for work, ids in ((_photo_again, found.lost_photos), (_selfie_again, found.lost_selfies)):
-        for row_id in ids:
-            if time.monotonic() > deadline:
-                return found.report, False
-            work(event, row_id)
-    return found.report, True
+    # However long comparing took, each job mends something: else it would never end.
+    deadline = time.monotonic() + SECONDS
+    left = [partial(_photo_again, event, row_id) for row_id in found.lost_photos]
+    left += [partial(_selfie_again, event, row_id) for row_id in found.lost_selfies]
+    while left:
+        left.pop(0)()
+        if time.monotonic() >= deadline:
+            break
+    return found.report, not left
 
 
 def _forget(found: Differences) -> None:
@@ -145,10 +158,11 @@ def _photo_again(event: Event, photo_id: int) -> None:
         name = photo.public_id if photo is not None else ""
     if key is None:
         return
-    analyzer, settings = engines.of(event.engine).analyzer, current_app.extensions["settings"]
-    with blobs.store().open(key) as stream:
-        frame = imaging.decode(stream, max_megapixels=settings.max_megapixels, min_long_side=analyzer.frame_side).frame
-    faces = analyzer.photo_faces(frame, Keep(gallery_of(event, "photos"), name, again=True))
+    analyzer, settings, faces = engines.of(event.engine).analyzer, current_app.extensions["settings"], []
+    with _or_without(name), blobs.store().open(key) as stream:
+        side = analyzer.frame_side
+        frame = imaging.decode(stream, max_megapixels=settings.max_megapixels, min_long_side=side).frame
+        faces = analyzer.photo_faces(frame, Keep(gallery_of(event, "photos"), name, again=True))
     with unit_of_work():
         current = marking.lock_event(event.id)
         rows = db.session.execute(
@@ -160,6 +174,21 @@ def _photo_again(event: Event, photo_id: int) -> None:
         for (_, vector), found in _paired([(face, vector) for face, vector in rows], faces):
             vector.external_id = found.external_id if found is not None else None
             vector.version = current.engine_version
+        # Faces that have no row: it is another model, or the photo was erased meanwhile.
+        known = {vector.external_id for _, vector in rows}
+        unknown = [face.external_id for face in faces if face.external_id not in known]
+        removals.remove_faces(current, RemovalKind.PHOTO_FACES, unknown)
+
+
+@contextmanager
+def _or_without(name: str) -> Iterator[None]:
+    """Go on without a picture that can't be handed in again, today or ever: the event waits for all the others."""
+    try:
+        yield
+    except (Invalid, TooLarge, UnsupportedType, NotFound) as error:
+        if error.code == "engine_missing":
+            raise
+        log.warning("reconcile.picture_lost", name=name, reason=error.code)
 
 
 def _paired(
@@ -169,22 +198,12 @@ def _paired(
     left = list(faces)
     for row in rows:
         box = Box(row[0].box_x, row[0].box_y, row[0].box_width, row[0].box_height)
-        best = max(left, key=lambda face: overlap(face.box, box), default=None)
-        if best is None or overlap(best.box, box) < SAME_PLACE:
+        best = max(left, key=lambda face: boxes.overlap(face.box, box), default=None)
+        if best is None or boxes.overlap(best.box, box) < SAME_PLACE:
             yield row, None
             continue
         left.remove(best)
         yield row, best
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes, 0 to 1."""
-    width = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
-    height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / (one.width * one.height + other.width * other.height - shared)
 
 
 def _selfie_again(event: Event, selfie_id: int) -> None:
@@ -195,34 +214,55 @@ def _selfie_again(event: Event, selfie_id: int) -> None:
             return
         name, key, angle = selfie.public_id, selfie.blob_key, selfie.angle
     analyzer, settings = engines.of(event.engine).analyzer, current_app.extensions["settings"]
-    with blobs.store().open(key) as stream:
+    guests, verdict = gallery_of(event, "guests"), SelfieCheck(None, None)
+    with _or_without(name), blobs.store().open(key) as stream:
         frame = imaging.decode(stream, max_megapixels=settings.max_megapixels).frame
-    guests = gallery_of(event, "guests")
-    verdict = analyzer.check_selfie(frame, cast("Angle", angle), Keep(guests, name, again=True))
+        verdict = analyzer.check_selfie(frame, cast("Angle", angle), Keep(guests, name, again=True))
     with unit_of_work():
         current = marking.lock_event(event.id)
         vector = db.session.scalar(select(SelfieVector).where(SelfieVector.selfie_id == selfie_id))
         if vector is not None:
-            # Where the service refuses now what it took before, it is searched with no more: nothing of it is there.
+            # Where the service refuses now what it took before, the photos are still searched with the picture.
             vector.external_id = verdict.face.external_id if verdict.face is not None else None
             vector.version = current.engine_version
         elif verdict.face is not None:
             removals.remove_faces(current, RemovalKind.GUEST_FACES, [verdict.face.external_id])
 
 
-def _adopt(event_id: int, version: str) -> None:
-    """Galleries that were made anew may be of a newer model."""
+def _adopt(event: Event, version: str) -> None:
+    """Galleries that were made anew may be of a newer model.
+
+    Raises:
+        NotFound: the event was erased meanwhile; they are gone again.
+    """
     with unit_of_work():
-        marking.lock_event(event_id).engine_version = version
+        current = db.session.scalar(select(Event).where(Event.id == event.id).with_for_update(key_share=True))
+        if current is not None:
+            current.engine_version = version
+            return
+    engines.drop_galleries(event.engine, engines.gallery(event))
+    raise NotFound(code="event_code_unknown")
 
 
 def _finish(event_id: int) -> None:
-    """All is there again: what could not be searched meanwhile is searched now."""
+    """All is there again: what could not be searched meanwhile is searched now.
+
+    Photos that are worked on at this moment held their faces against guests who were not all there: they mark everybody
+    once more.
+    """
     with unit_of_work():
         event = marking.lock_event(event_id)
         event.reconcile_requested_at = None
-        marking.mark(kept_faces.searched_people(event))
-    alarms.clear("engine_missing")
+        people = kept_faces.searched_people(event)
+        for person in db.session.scalars(
+            select(Person).where(Person.id.in_(people)).order_by(Person.id).with_for_update()
+        ):
+            marking.templates_changed(event, person)
+        db.session.flush()
+        marking.mark(people)
+        others = db.session.scalar(select(Event.id).where(Event.reconcile_requested_at.is_not(None)).limit(1))
+    if others is None:
+        alarms.clear("engine_missing")
 
 
 def _event(event_key: str) -> Event:

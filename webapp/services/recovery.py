@@ -2,20 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import redis
 import structlog
 from flask import current_app
-from sqlalchemy import CursorResult, or_, select, true, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import or_, select, true
 from sqlalchemy.sql.elements import ColumnElement
 
 from webapp.clock import utcnow
 from webapp.database import reading
 from webapp.extensions import db
-from webapp.models import Event, Lease, Mail, MailStatus, Person, Photo, Removal, Selfie
+from webapp.models import Event, Mail, MailStatus, Person, Photo, Removal, Selfie
 from webapp.queueing import (
     INDEX_PHOTO,
     MATCH_PERSON,
@@ -29,7 +27,7 @@ from webapp.queueing import (
     enqueued_ids,
     unit_of_work,
 )
-from webapp.services import claims, indexing, marking, selfies
+from webapp.services import claims, duties, indexing, marking, selfies
 
 log = structlog.get_logger()
 
@@ -52,7 +50,8 @@ def sweep() -> int | None:
 
     Returns how many were enqueued, or None when it was somebody else's turn or Redis is away.
     """
-    if not _my_turn():
+    # Somewhat less than the interval, so that a worker which comes a moment early does not skip a whole round.
+    if not duties.take(DUTY, current_app.extensions["settings"].sweep_interval - 2):
         return None
     enqueued = 0
     try:
@@ -60,7 +59,7 @@ def sweep() -> int | None:
             known = enqueued_ids(waiting.kind.queue)
             for key in waiting.keys:
                 if waiting.kind.job_id(key) not in known:
-                    enqueue(waiting.kind, key)
+                    enqueue(waiting.kind, key, "sweep")
                     enqueued += 1
     except redis.RedisError as error:
         log.warning("sweep.redis_away", error=type(error).__name__)
@@ -77,30 +76,6 @@ def release_claims(worker_names: Iterable[str]) -> int:
     if freed:
         log.info("claims.released", count=freed)
     return freed
-
-
-def _my_turn() -> bool:
-    """Whether this process sweeps now: a row decides, so that across all machines exactly one does."""
-    now = utcnow()
-    # Somewhat less than the interval, so that a worker which comes a moment early does not skip a whole round.
-    until = now + timedelta(seconds=max(1, current_app.extensions["settings"].sweep_interval - 2))
-    with unit_of_work():
-        taken = db.session.execute(
-            update(Lease)
-            .where(Lease.name == DUTY, Lease.expires_at <= now)
-            .values(holder=claims.worker_name(), expires_at=until, last_run_at=now)
-            .execution_options(synchronize_session=False)
-        )
-        if cast("CursorResult[Any]", taken).rowcount:
-            return True
-        if db.session.get(Lease, DUTY) is not None:
-            return False
-        try:
-            with db.session.begin_nested():
-                db.session.add(Lease(name=DUTY, holder=claims.worker_name(), expires_at=until, last_run_at=now))
-        except IntegrityError:
-            return False
-    return True
 
 
 def _waiting() -> list[Waiting]:

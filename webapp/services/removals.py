@@ -10,12 +10,24 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, true
 
+from webapp.clock import utcnow
 from webapp.database import reading
 from webapp.errors import ConfigurationError, NotFound, Transient
 from webapp.extensions import db
-from webapp.faces import rekognition
+from webapp.faces import Engine, rekognition
 from webapp.faces.protocols import Gallery
-from webapp.models import Event, Removal, RemovalKind
+from webapp.models import (
+    ConfirmedVector,
+    Event,
+    Face,
+    FaceVector,
+    Person,
+    Photo,
+    Removal,
+    RemovalKind,
+    Selfie,
+    SelfieVector,
+)
 from webapp.queueing import REMOVE, enqueue_after_commit, unit_of_work
 from webapp.services import alarms, blobs, claims, engines
 
@@ -42,8 +54,22 @@ def remove_blobs_below(event_key: str, prefix: str) -> None:
 
 def remove_faces(event: Event, kind: RemovalKind, keys: Iterable[str | None]) -> None:
     """Let a service forget these faces (or user vectors) of the event; nothing where the event's vectors are ours."""
-    if event.engine == rekognition.ENGINE:
-        _write_down(kind, event.public_id, [key for key in keys if key])
+    remove_kept(event.engine, event.public_id, kind, keys)
+
+
+def remove_kept(engine: str, event_key: str, kind: RemovalKind, keys: Iterable[str | None]) -> None:
+    """The same of an event that may be gone."""
+    if engine == rekognition.ENGINE:
+        _write_down(kind, event_key, [key for key in keys if key])
+
+
+def remove_leftovers(engine: str, event_key: str, kind: RemovalKind, names: Iterable[str]) -> None:
+    """Let a service forget what tries that never ended may have put there under these names: no row knows its ids.
+
+    kind: PHOTO_NAMES, GUEST_NAMES or USERS. What a row does know when it comes to it stays: it was put there later.
+    """
+    if engine == rekognition.ENGINE:
+        _write_down(kind, event_key, list(names))
 
 
 def remove_collections(event: Event) -> None:
@@ -85,21 +111,70 @@ def _remove(task: _Task) -> None:
         for prefix in task.targets:
             blobs.store().delete_all(prefix)
         return
+    # What somebody deleted by hand is gone, which is what we want.
+    with suppress(NotFound):
+        _remove_kept(task)
+
+
+def _remove_kept(task: _Task) -> None:
     engine = engines.of(rekognition.ENGINE)
     # Only the event's public id counts for a service, and the row of the event may be gone.
     photos, guests = Gallery(0, task.event_key, "photos"), Gallery(0, task.event_key, "guests")
-    # What somebody deleted by hand is gone, which is what we want.
-    with suppress(NotFound):
-        if task.kind is RemovalKind.PHOTO_FACES:
+    match task.kind:
+        case RemovalKind.PHOTO_FACES:
             engine.index.remove(photos, task.targets)
-        elif task.kind is RemovalKind.GUEST_FACES:
+        case RemovalKind.GUEST_FACES:
             engine.index.remove(guests, task.targets)
-        elif engine.users is not None and task.kind is RemovalKind.USERS:
-            for user_id in task.targets:
-                engine.users.remove_user(guests, user_id)
-    if task.kind is RemovalKind.COLLECTIONS:
-        engine.index.drop(photos)
-        engine.index.drop(guests)
+        case RemovalKind.PHOTO_NAMES:
+            _remove_leftovers(engine, photos, task.targets)
+        case RemovalKind.GUEST_NAMES:
+            _remove_leftovers(engine, guests, task.targets)
+        case RemovalKind.USERS:
+            _remove_users(engine, guests, task.targets)
+        case RemovalKind.COLLECTIONS:
+            engine.index.drop(photos)
+            engine.index.drop(guests)
+
+
+def _remove_leftovers(engine: Engine, place: Gallery, names: list[str]) -> None:
+    """The service can't be asked by name, so this reads the whole gallery."""
+    _require_idle(names)
+    found = {str(key) for key, name in engine.index.contents(place) if name.partition(":")[0] in names}
+    _require_idle(names)
+    engine.index.remove(place, sorted(found - _known(names)))
+
+
+def _require_idle(names: list[str]) -> None:
+    """A worker that has one of these in hand may be putting something there that has no row yet.
+
+    Raises:
+        Transient: one has.
+    """
+    with reading():
+        for model in (Photo, Selfie, Person):
+            held = model.claim.is_not(None) & (model.lease_expires_at > utcnow())
+            if db.session.scalar(select(model.id).where(model.public_id.in_(names), held).limit(1)):
+                raise Transient(code="transient")
+
+
+def _known(names: list[str]) -> set[str]:
+    """The ids at the service that rows of these photos, selfies or people know."""
+    with reading():
+        photos = select(FaceVector.external_id).join(Face).join(Photo).where(Photo.public_id.in_(names))
+        selfies = select(SelfieVector.external_id).join(Selfie).where(Selfie.public_id.in_(names))
+        confirmed = select(ConfirmedVector.external_id).join(Person).where(Person.public_id.in_(names))
+        return {key for wanted in (photos, selfies, confirmed) for key in db.session.scalars(wanted) if key}
+
+
+def _remove_users(engine: Engine, guests: Gallery, public_ids: list[str]) -> None:
+    """Forget user vectors, but not of people who handed in new pictures since and have another one."""
+    _require_idle(public_ids)
+    with reading():
+        wanted = select(Person.public_id).where(Person.public_id.in_(public_ids), Person.user_key.is_not(None))
+        alive = set(db.session.scalars(wanted))
+    for user_id in public_ids:
+        if engine.users is not None and user_id not in alive:
+            engine.users.remove_user(guests, user_id)
 
 
 def _write_down(kind: RemovalKind, event_key: str, targets: Sequence[str]) -> None:

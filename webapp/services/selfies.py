@@ -162,7 +162,7 @@ def check_selfie(public_id: str) -> int | None:
         try:
             return _check(token, task)
         finally:
-            _erase_what_is_left(public_id, task.blob_key)
+            _erase_what_is_left(task)
     return None
 
 
@@ -194,13 +194,15 @@ def _live(public_id: str) -> Selfie | None:
     return db.session.scalar(select(Selfie).where(Selfie.public_id == public_id, Selfie.retired_at.is_(None)))
 
 
-def _erase_what_is_left(public_id: str, blob_key: str) -> None:
-    """A selfie that was erased while it was judged: its rendition may have been stored after that."""
+def _erase_what_is_left(task: Task) -> None:
+    """A selfie that was erased while it was judged: its rendition may have been stored after that, its face kept."""
     with reading():
-        erased = _live(public_id) is None
+        erased = _live(task.public_id) is None
     if erased:
-        for key in _pictures([blob_key]):
+        for key in _pictures([task.blob_key]):
             blobs.store().delete(key)
+        with unit_of_work():
+            removals.remove_leftovers(task.engine, task.guests.event_key, RemovalKind.GUEST_NAMES, [task.public_id])
 
 
 def _check(token: str, task: Task) -> int | None:
@@ -308,6 +310,8 @@ def erase_selfies(person: Person) -> None:
     removals.remove_blobs(event.public_id, _pictures([row.blob_key for row in selfies]))
     _forget_vectors(event, [row.id for row in selfies])
     _forget_user(event, person)
+    names = [person.public_id, *(row.public_id for row in selfies)]
+    removals.remove_leftovers(event.engine, event.public_id, RemovalKind.GUEST_NAMES, names)
     for row in selfies:
         db.session.delete(row)
     db.session.execute(delete(Match).where(Match.person_id == person.id))
@@ -330,7 +334,8 @@ def _forget_vectors(event: Event, selfie_ids: list[int]) -> None:
 def _forget_user(event: Event, person: Person) -> None:
     """Drop a person's user vector at a service, and the faces that they confirmed from among its guests."""
     confirmed = db.session.scalars(select(ConfirmedVector).where(ConfirmedVector.person_id == person.id)).all()
-    removals.remove_faces(event, RemovalKind.USERS, [person.public_id] if person.user_key else [])
+    # Whatever its row says: a vector may just have been made.
+    removals.remove_leftovers(event.engine, event.public_id, RemovalKind.USERS, [person.public_id])
     removals.remove_faces(event, RemovalKind.GUEST_FACES, [row.external_id for row in confirmed])
     for row in confirmed:
         db.session.delete(row)

@@ -1,10 +1,9 @@
 """What a photographer sees of an event: photos by status, guests and their selfies, and what goes on."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
 
 from webapp.extensions import db
 from webapp.models import (
@@ -41,7 +40,6 @@ class EventProgress:
     rematch_requested: bool
     capped: int
     """Guests of whom the face service could not tell all faces."""
-    version: str
 
     @property
     def total(self) -> int:
@@ -88,42 +86,24 @@ class GuestRow:
 
 def progress_of_event(event: Event) -> EventProgress:
     """The event's counts; a constant number of queries, whatever its size."""
-    by_status = dict(
-        db.session.execute(
-            select(Photo.status, func.count()).where(Photo.event_id == event.id).group_by(Photo.status)
-        ).all()
-    )
+    counted = select(Photo.status, func.count()).where(Photo.event_id == event.id).group_by(Photo.status)
     guests = _count(select(func.count()).select_from(Membership), Membership.event_id == event.id, _attends())
-    selfies = _newest_selfies(event)
-    pairs = (
-        select(Match.person_id, Match.photo_id)
-        .join(Person)
-        .where(Person.event_id == event.id, is_theirs())
-        .distinct()
-        .subquery()
+    rematching, capped = db.session.execute(
+        select(
+            func.count(case((and_(Person.match_wanted != Person.match_done, Person.match_failed.is_(False)), 1))),
+            func.count(case((Person.match_capped.is_(True), 1))),
+        ).where(Person.event_id == event.id)
+    ).one()
+    return EventProgress(
+        by_status=dict(sorted(db.session.execute(counted).all())),
+        guests=guests,
+        selfies=_newest_selfies(event),
+        found=_found(event),
+        guests_without=_without(event),
+        rematching=rematching,
+        rematch_requested=event.rematch_requested_at is not None,
+        capped=capped,
     )
-    found = _count(select(func.count()).select_from(pairs))
-    matched = select(Match.person_id).where(is_theirs())
-    without = _count(
-        select(func.count(func.distinct(Selfie.person_id))).join(Person),
-        Person.event_id == event.id,
-        Selfie.status == SelfieStatus.ACCEPTED,
-        Selfie.retired_at.is_(None),
-        Person.id.not_in(matched),
-    )
-    rematching = _count(
-        select(func.count()).select_from(Person),
-        Person.event_id == event.id,
-        Person.match_wanted != Person.match_done,
-        Person.match_failed.is_(False),
-    )
-    capped = _count(
-        select(func.count()).select_from(Person), Person.event_id == event.id, Person.match_capped.is_(True)
-    )
-    requested = event.rematch_requested_at is not None
-    state = (sorted(by_status.items()), guests, sorted(selfies.items()), found, without, rematching, requested, capped)
-    version = hashlib.sha256(repr(state).encode()).hexdigest()[:16]
-    return EventProgress(by_status, guests, selfies, found, without, rematching, requested, capped, version)
 
 
 def photos_of(
@@ -138,26 +118,29 @@ def photos_of(
     return list(db.session.scalars(wanted))
 
 
+def shown(photo: Photo) -> tuple[object, ...]:
+    """All of a photo that the list shows, in plain values; the placeholder comes with the status."""
+    return (photo.public_id, photo.filename, photo.status, photo.failure_reason, photo.faces_count)
+
+
 def guests_of(event: Event, *, limit: int = 200) -> list[GuestRow]:
     """The event's guests, the latest first, with what became of their newest selfie."""
     newest = (
-        select(Selfie.person_id, func.max(Selfie.id).label("id"))
-        .where(Selfie.retired_at.is_(None))
-        .group_by(Selfie.person_id)
-        .subquery()
+        select(func.max(Selfie.id))
+        .where(Selfie.person_id == Person.id, Selfie.retired_at.is_(None))
+        .correlate(Person)
+        .scalar_subquery()
     )
-    counts = (
-        select(Match.person_id, func.count(func.distinct(Match.photo_id)).label("photos"))
-        .where(is_theirs())
-        .group_by(Match.person_id)
-        .subquery()
+    photos_found = (
+        select(func.count(func.distinct(Match.photo_id)))
+        .where(Match.person_id == Person.id, is_theirs())
+        .correlate(Person)
+        .scalar_subquery()
     )
     rows = db.session.execute(
-        select(Person, Membership, Selfie, counts.c.photos)
+        select(Person, Membership, Selfie, photos_found)
         .join(Membership, Membership.id == Person.membership_id)
-        .outerjoin(newest, newest.c.person_id == Person.id)
-        .outerjoin(Selfie, Selfie.id == newest.c.id)
-        .outerjoin(counts, counts.c.person_id == Person.id)
+        .outerjoin(Selfie, Selfie.id == newest)
         .where(Person.event_id == event.id, _attends())
         .order_by(Person.id.desc())
         .limit(limit)
@@ -169,7 +152,7 @@ def guests_of(event: Event, *, limit: int = 200) -> list[GuestRow]:
             selfie_id=selfie.public_id if selfie else None,
             selfie_status=selfie.status if selfie else None,
             selfie_reason=selfie.reason if selfie else None,
-            photos=photos or 0,
+            photos=photos,
             capped=person.match_capped,
             failure=person.match_failure if person.match_failed else None,
         )
@@ -200,6 +183,27 @@ def visible_selfie(user: User, public_id: str) -> Selfie | None:
     return selfie if runs is not None else None
 
 
+def _found(event: Event) -> int:
+    """How many times a guest was found on a photo."""
+    pairs = (
+        select(Match.person_id, Match.photo_id)
+        .join(Person)
+        .where(Person.event_id == event.id, is_theirs())
+        .distinct()
+        .subquery()
+    )
+    return _count(select(func.count()).select_from(pairs))
+
+
+def _without(event: Event) -> int:
+    """Guests who are searched for and have no photo yet."""
+    searched = exists().where(
+        Selfie.person_id == Person.id, Selfie.status == SelfieStatus.ACCEPTED, Selfie.retired_at.is_(None)
+    )
+    has_photos = exists().where(Match.person_id == Person.id, is_theirs())
+    return _count(select(func.count()).select_from(Person), Person.event_id == event.id, searched, ~has_photos)
+
+
 def _newest_selfies(event: Event) -> dict[SelfieStatus, int]:
     newest = (
         select(func.max(Selfie.id))
@@ -208,7 +212,7 @@ def _newest_selfies(event: Event) -> dict[SelfieStatus, int]:
         .group_by(Selfie.person_id)
     )
     rows = db.session.execute(select(Selfie.status, func.count()).where(Selfie.id.in_(newest)).group_by(Selfie.status))
-    return dict(rows.all())
+    return dict(sorted(rows.all()))
 
 
 def _attends() -> ColumnElement[bool]:

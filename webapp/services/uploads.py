@@ -173,4 +173,5 @@ def _original_key(photo: Photo) -> str:
 def _wait_again(photo: Photo) -> None:
     photo.status, photo.failure_reason = PhotoStatus.UPLOADED, None
     claims.settle(photo)
+    photo.retries = 1  # The try that failed may have left faces at a service: the next one looks for them.
     enqueue_after_commit(INDEX_PHOTO, photo.public_id)

@@ -1,0 +1,140 @@
+"""What pages ask the database: as many questions for 200 photos and guests as for one, and none without an index."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from tests.actors import PASSWORD, World
+from tests.browsing import HTMX, Browser
+from tests.crowd import add_guest, add_person, add_photo, asked, event_of, user_of
+from webapp.extensions import db
+from webapp.models import Membership, Person, User, UserRole
+from webapp.queueing import unit_of_work
+
+CODE = "PARTY234"
+MANY = 200
+GUEST, OWNER, ADMIN = "guest@example.com", "photographer@example.com", "admin@example.com"
+PAGES = {
+    "/": GUEST,
+    f"/e/{CODE}/photos": GUEST,
+    f"/e/{CODE}/photos/live": GUEST,
+    f"/e/{CODE}/photos/photo-0": GUEST,
+    f"/e/{CODE}/selfie": GUEST,
+    "/e/OTHER234": GUEST,
+    "/api/me": GUEST,
+    "/api/my-photos": GUEST,
+    "/api/my-photos?band=maybe": GUEST,
+    "/api/all-photos": GUEST,
+    "/api/all-photos?limit=1": GUEST,
+    "/api/rematch-status": GUEST,
+    "/api/user/events": GUEST,
+    "/media/photos/photo-0/thumbnail": GUEST,
+    "/studio/": OWNER,
+    "/studio/events/{event}": OWNER,
+    "/studio/events/{event}?status=indexed": OWNER,
+    "/studio/events/{event}/live": OWNER,
+    "/api/photographer/events": OWNER,
+    "/api/photographer/events/{event}/photos": OWNER,
+    "/api/photographer/events/{event}/photos?status=indexed": OWNER,
+    "/admin/": ADMIN,
+}
+"""Hot pages and lists, and who looks at them."""
+
+LARGE = re.compile(r"^SCAN (photo|face|match|selfie|person)(_\d+)?\b")
+"""A step of SQLite's plan that reads a large table, or one of its indices, from end to end."""
+
+
+@dataclass
+class Hall:
+    """An event that can be filled, the browsers of who looks at it, and another event that its guest is not in."""
+
+    app: Flask
+    event_id: str
+    browsers: dict[str, Browser]
+
+    def fill(self, first: int, last: int) -> None:
+        """Photos from `first` up to `last`, each of the guest in three ways, and as many further guests."""
+        with self.app.app_context(), unit_of_work():
+            event = event_of(self.event_id)
+            me = db.session.scalars(select(Person).join(Membership).join(User).where(User.email == GUEST)).one()
+            for number in range(first, last):
+                other = add_guest(event, f"guest-{number}@example.com")
+                add_photo(event, number, [me, other])
+
+    def get(self, page: str) -> Any:
+        """The page, as whoever it is meant for; a poll as htmx sends it."""
+        headers = HTMX if page.endswith("/live") else {}
+        return self.browsers[PAGES[page]].get(page.format(event=self.event_id), headers=headers)
+
+
+@pytest.fixture
+def hall(app: Flask, world: World) -> Hall:
+    event_id = world.event()
+    world.event("OTHER234")
+    world.person(GUEST)
+    world.person(ADMIN, UserRole.ADMIN)
+    with app.app_context(), unit_of_work():
+        event = event_of(event_id)
+        add_person(event, user_of(GUEST))
+    browsers = {email: Browser(app).sign_in(email, PASSWORD) for email in (GUEST, OWNER, ADMIN)}
+    return Hall(app, event_id, browsers)
+
+
+def test_a_page_asks_as_often_for_two_hundred_as_for_one(hall: Hall) -> None:
+    def count() -> dict[str, int]:
+        counts = {}
+        for page in PAGES:
+            with asked(hall.app) as noted:
+                hall.get(page)
+            counts[page] = len(noted.statements)
+        return counts
+
+    hall.fill(0, 1)
+    few = count()
+    hall.fill(1, MANY)
+    many = count()
+    assert many == few
+    assert max(many.values()) <= 20, many
+    shown = hall.get(f"/e/{CODE}/photos")
+    assert shown.text.count('<li id="photo-') == MANY, "what was counted shows them all"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_reads_a_large_table_from_end_to_end(app: Flask, hall: Hall, page: str) -> None:
+    hall.fill(0, 3)
+    with asked(hall.app) as noted:
+        answer = hall.get(page)
+    assert answer.status_code in (200, 404), answer.text
+    assert noted.selects()
+    found = []
+    with app.app_context(), db.engine.connect() as connection:
+        for statement, parameters in noted.selects():
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            steps = [row[3] for row in plan]
+            found += [(step, steps, statement) for step in steps if LARGE.match(step)]
+    assert found == []
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "page",
+    [
+        "/api/photographer/events/{event}/photos",
+        "/api/photographer/events/{event}/photos?status=indexed",
+        "/api/all-photos",
+    ],
+)
+def test_a_page_of_photos_is_read_in_its_order_and_not_sorted(hall: Hall, page: str) -> None:
+    hall.fill(0, 3)
+    with asked(hall.app) as noted:
+        assert len(hall.get(page).json) == 3
+    lists = [(text, values) for text, values in noted.selects() if "FROM photo" in text and "ORDER BY" in text]
+    assert len(lists) == 1
+    with hall.app.app_context(), db.engine.connect() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {lists[0][0]}", lists[0][1])]
+    assert len(plan) == 1, plan

@@ -1,0 +1,1 @@
+"""Load tests: a locustfile for people, and `make load`, which measures the product beside two stand-ins."""

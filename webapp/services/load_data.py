@@ -1,0 +1,40 @@
+"""What load tests leave behind: accounts under a domain that nobody can have, and everything that hangs on them."""
+
+from sqlalchemy import select
+
+from webapp.extensions import db
+from webapp.models import Mail, Membership, Person, User, UserRole
+from webapp.queueing import unit_of_work
+from webapp.services import selfies
+
+DOMAIN = "load.test"
+"""Reserved by RFC 2606, so no mail to it reaches anybody."""
+
+
+def purge() -> int:
+    """Erase every guest whose address is in DOMAIN, with selfies, matches, places in events and mails.
+
+    One account a transaction, since an installation may be serving people meanwhile. Returns how many there were.
+    """
+    ids = list(
+        db.session.scalars(select(User.id).where(User.email.endswith(f"@{DOMAIN}"), User.role == UserRole.GUEST))
+    )
+    db.session.rollback()
+    return sum(_erase(user_id) for user_id in ids)
+
+
+def _erase(user_id: int) -> bool:
+    with unit_of_work():
+        user = db.session.get(User, user_id)
+        if user is None:
+            return False
+        memberships = select(Membership).where(Membership.user_id == user_id).order_by(Membership.event_id)
+        for membership in db.session.scalars(memberships).all():
+            for person in db.session.scalars(select(Person).where(Person.membership_id == membership.id)).all():
+                selfies.erase_selfies(person)
+            db.session.delete(membership)
+        for mail in db.session.scalars(select(Mail).where(Mail.recipient == user.email)).all():
+            db.session.delete(mail)
+        db.session.flush()
+        db.session.delete(user)
+        return True
