@@ -40,6 +40,9 @@ def _chromium() -> Path | None:
     return None if named == "playwright" else Path(named)
 
 
+ON_LAPTOP = pytest.mark.parametrize("product", ["laptop"], indirect=True)
+"""Run a test on the product as it is by default; said so that it shares the running one with those of ON_BOTH."""
+
 ON_BOTH = pytest.mark.parametrize("product", ["laptop", "cloud"], indirect=True)
 """Run a test on the product as it is by default, and on the one with Rekognition, S3 and PostgreSQL."""
 

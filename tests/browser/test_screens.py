@@ -6,11 +6,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, OpenPage
+from tests.browser.conftest import DESKTOP, ON_LAPTOP, PHONE, OpenPage
 from tests.browser.test_journey import SHOWN, sign_in
 from tests.product import Product, demo_facts
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, ON_LAPTOP]
 
 SMALLEST = {"width": 320, "height": 640}
 

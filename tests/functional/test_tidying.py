@@ -1,6 +1,7 @@
 """What is put in order without anybody asking for it."""
 
 import io
+import secrets
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -33,7 +34,8 @@ def test_one_process_has_its_turn_until_the_next_round(context: None) -> None:
 def test_uploads_that_nobody_finished_are_thrown_away_only_when_they_are_old(
     app: Flask, context: None, seaweedfs_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = app.extensions["blobs"] = open_bucket(seaweedfs_server, seaweedfs_server.make_bucket("tidying"))
+    bucket = seaweedfs_server.make_bucket(f"tidying-{secrets.token_hex(4)}")
+    store = app.extensions["blobs"] = open_bucket(seaweedfs_server, bucket)
     upload = store.direct_uploads.begin_upload("events/a/photos/b/original.jpg", "image/jpeg")
     tidying._tidy_store()
     assert store.direct_uploads.uploaded_parts(upload) == []
