@@ -2,11 +2,14 @@
 collections are looked into afterwards.
 """
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from flask import Flask
+from PIL import Image
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
@@ -499,4 +502,23 @@ def test_a_selfie_that_the_service_lost_is_handed_in_again(
         world.work()
         let_time_pass(app)
     assert len(kept_ids(service, event_id, "guests")) == 2
+    assert guest.photo_ids() == mine
+
+
+def test_a_cmyk_photo_over_five_megabytes_is_converted_before_it_is_sent(
+    world: World, api: Api, service: RekognitionServer
+) -> None:
+    """The service takes neither: it refuses CMYK, and pictures over 5 MB."""
+    event_id = world.event()
+    ((name, content),) = photos_with("grace", 1)
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    picture = picture.resize((4200, round(4200 * picture.height / picture.width)))
+    noise = np.random.default_rng(1).integers(-12, 12, (picture.height, picture.width, 1))
+    grainy = np.clip(np.asarray(picture, dtype=np.int16) + noise, 0, 255).astype(np.uint8)
+    target = io.BytesIO()
+    Image.fromarray(grainy).convert("CMYK").save(target, "JPEG", quality=98)
+    assert len(target.getvalue()) > 5 * 1024 * 1024
+    mine = world.add_photos(event_id, (name, target.getvalue()))
+    guest = a_guest(world, api)
+    world.work()
     assert guest.photo_ids() == mine
