@@ -2,11 +2,13 @@
 
 from webapp.models.alarm import Alarm
 from webapp.models.audit_entry import AuditEntry
+from webapp.models.camera import Camera
 from webapp.models.consent import Consent
 from webapp.models.engine_usage import EngineUsage
 from webapp.models.event import Event, EventStatus
 from webapp.models.face import Face, FaceVector
 from webapp.models.installation_fact import InstallationFact
+from webapp.models.invitation import Invitation
 from webapp.models.lease import Lease
 from webapp.models.mail import Mail, MailStatus
 from webapp.models.match import Band, ConfirmedVector, Match, UserScore, Verdict
@@ -14,12 +16,15 @@ from webapp.models.membership import Membership, MembershipRole, Person, PersonK
 from webapp.models.photo import Photo, PhotoStatus, Rendition, RenditionKind
 from webapp.models.removal import Removal, RemovalKind
 from webapp.models.selfie import Selfie, SelfieStatus, SelfieVector
+from webapp.models.upload import Upload, UploadStatus, UploadWay
+from webapp.models.upload_token import UploadToken
 from webapp.models.user import SignInLink, User, UserRole, UserSession
 
 __all__ = [
     "Alarm",
     "AuditEntry",
     "Band",
+    "Camera",
     "ConfirmedVector",
     "Consent",
     "EngineUsage",
@@ -28,6 +33,7 @@ __all__ = [
     "Face",
     "FaceVector",
     "InstallationFact",
+    "Invitation",
     "Lease",
     "Mail",
     "MailStatus",
@@ -46,6 +52,10 @@ __all__ = [
     "SelfieStatus",
     "SelfieVector",
     "SignInLink",
+    "Upload",
+    "UploadStatus",
+    "UploadToken",
+    "UploadWay",
     "User",
     "UserRole",
     "UserScore",

@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from enum import StrEnum
 
+from sqlalchemy import false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.clock import utcnow
@@ -34,6 +35,17 @@ class Event(Model):
     place: Mapped[str] = mapped_column(default="")
     timezone: Mapped[str] = mapped_column(default="UTC")
     status: Mapped[EventStatus] = mapped_column(word(EventStatus), default=EventStatus.OPEN)
+    closed_at: Mapped[datetime | None]
+    language: Mapped[str] = mapped_column(default="", server_default=text("''"))
+    """In which guests are met who have not chosen one; empty: their browser's."""
+    accent: Mapped[str] = mapped_column(default="", server_default=text("''"))
+    """The event's colour as #rrggbb; empty: ours."""
+    cover_key: Mapped[str | None]
+    """The blob of the cover picture."""
+    approval: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """New photos wait until somebody publishes them."""
+    watermark: Mapped[str] = mapped_column(default="", server_default=text("''"))
+    """What is written across web-size downloads; empty: nothing."""
     engine: Mapped[str]
     """The face engine whose vectors this event is searched with."""
     engine_version: Mapped[str]

@@ -51,6 +51,8 @@ class Photo(Claimable, Model):
             postgresql_where=text("shown_to_all IS true"),
         ),
         Index("ix_photo_status_lease", "status", "lease_expires_at"),
+        Index("ix_photo_event_shot", "event_id", "shot_key"),
+        Index("ix_photo_event_indexed", "event_id", "indexed_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -65,12 +67,20 @@ class Photo(Claimable, Model):
     height: Mapped[int | None]
     placeholder: Mapped[str | None] = mapped_column(Text)
     """A tiny blurred picture as a data URI, shown until the thumbnail has loaded."""
+    camera_id: Mapped[int | None] = mapped_column(ForeignKey("camera.id", ondelete="SET NULL"), index=True)
+    camera_time: Mapped[str | None]
+    """When it was taken as the camera's clock showed it: ISO 8601, with a zone only where the camera wrote one."""
     taken_at: Mapped[datetime | None]
+    """The same as a moment: by the event's timezone and the camera's offset."""
     sorted_at: Mapped[datetime] = mapped_column(default=utcnow)
     """When it was taken where that is known, else when it came in: the order of galleries."""
     status: Mapped[PhotoStatus] = mapped_column(word(PhotoStatus), default=PhotoStatus.UPLOADED)
     failure_reason: Mapped[str | None]
     duplicate_of_id: Mapped[int | None] = mapped_column(ForeignKey("photo.id", ondelete="SET NULL"))
+    shot_key: Mapped[str | None]
+    """What exports of one shot have in common (camera and moment, hashed); null where that can't be told."""
+    same_shot_as_id: Mapped[int | None] = mapped_column(ForeignKey("photo.id", ondelete="SET NULL"), index=True)
+    """An earlier photo of the same shot, while nobody has said whether this one replaces it."""
     faces_count: Mapped[int | None]
     published_at: Mapped[datetime | None]
     hidden_at: Mapped[datetime | None]
