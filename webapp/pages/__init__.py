@@ -4,6 +4,7 @@ from flask import Flask
 
 from webapp import templating
 from webapp.pages import admin, auth, dev, guest, home, media, studio
+from webapp.pages.studio_rooms import studio_rooms
 from webapp.permissions import BODY_LIMITS, PERMISSIONS
 from webapp.settings import Settings
 
@@ -13,6 +14,7 @@ ROOMS = (home, guest, auth, studio, admin, media)
 def init_app(app: Flask) -> None:
     """Register every blueprint with who may call it and how much it may be sent."""
     templating.init_app(app)
+    app.jinja_env.globals["studio_rooms"] = studio_rooms
     settings: Settings = app.extensions["settings"]
     rooms = (*ROOMS, dev) if settings.environment == "development" else ROOMS
     for room in rooms:

@@ -1,0 +1,43 @@
+"""The rooms of an event in the studio: what stands in the line below its name."""
+
+from dataclasses import dataclass
+
+from flask import current_app
+from flask_babel import gettext
+from htmx_flask import request
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One page of the event: its endpoint, its name and its icon, and whether it is the one that is shown."""
+
+    endpoint: str
+    label: str
+    icon: str
+    current: bool
+
+
+def studio_rooms() -> list[Room]:
+    """The rooms that there are, in the order of a photographer's evening."""
+    rooms = (
+        ("studio.event", gettext("Overview"), "layout-dashboard"),
+        ("uploading.page", gettext("Upload"), "upload"),
+        ("shots.grid", gettext("Photos"), "images"),
+        ("studio.guests", gettext("Guests"), "users"),
+        ("sharing.page", gettext("Invite guests"), "qr-code"),
+        ("team.page", gettext("Team"), "handshake"),
+        ("event_settings.page", gettext("Settings"), "settings"),
+    )
+    # The room of a page is its blueprint; the overview and the guests share theirs.
+    here = request.endpoint or ""
+    blueprint = here.partition(".")[0]
+    return [
+        Room(
+            endpoint,
+            label,
+            icon,
+            current=endpoint == here or (blueprint != "studio" and endpoint.startswith(blueprint + ".")),
+        )
+        for endpoint, label, icon in rooms
+        if endpoint in current_app.view_functions
+    ]
