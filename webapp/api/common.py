@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import flask_smorest
 from flask import request
 from sqlalchemy import select
+from sqlalchemy.orm import contains_eager, joinedload
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import CombinedMultiDict
 
@@ -95,10 +96,18 @@ def member(user: User, event_id: str | None) -> Membership:
     Raises:
         NotFound: they are in no such event.
     """
-    wanted = select(Membership).where(Membership.user_id == user.id).order_by(Membership.id.desc()).limit(1)
+    # Nearly every call goes on to the event and to the member's own person, which come in the same question.
+    wanted = (
+        select(Membership)
+        .join(Membership.event)
+        .options(contains_eager(Membership.event), joinedload(Membership.persons))
+        .where(Membership.user_id == user.id)
+        .order_by(Membership.id.desc())
+        .limit(1)
+    )
     if event_id is not None:
-        wanted = wanted.join(Event).where(Event.public_id == event_id)
-    membership = db.session.scalar(wanted)
+        wanted = wanted.where(Event.public_id == event_id)
+    membership = db.session.execute(wanted).unique().scalar_one_or_none()
     if membership is None:
         raise NotFound(code="not_found")
     return membership

@@ -36,7 +36,9 @@ class Match(Model):
     __table_args__ = (
         UniqueConstraint("face_id", "person_id"),
         Index("ix_match_person", "person_id", "band", "verdict"),
-        Index("ix_match_photo", "photo_id"),
+        # All that an event's counts read of matches, from either side, so that they never go to the rows.
+        Index("ix_match_person_photo", "person_id", "photo_id", "band", "verdict"),
+        Index("ix_match_photo", "photo_id", "band", "verdict"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -277,6 +277,11 @@ def _selfies(person: Person) -> tuple[Selfie | None, Selfie | None]:
     return newest, db.session.scalar(latest.where(Selfie.status == SelfieStatus.ACCEPTED).limit(1))
 
 
+def photos_found(person: Person) -> int:
+    """How many photos are this person's."""
+    return _match_counts(person)[0]
+
+
 def _match_counts(person: Person) -> tuple[int, int]:
     found, maybe = db.session.execute(
         select(

@@ -37,6 +37,8 @@ class Outcome:
     found: dict[int, Found]
     expansion: bytes | None = None
     """The mean that it was found with besides the templates, where vectors are ours."""
+    faces: tuple[int, int] | None = None
+    """Which faces were searched, where vectors are ours: see `templates.faces_state`."""
     capped: bool = False
     """A service cut its answer: there are more."""
 

@@ -15,7 +15,7 @@ from webapp.faces.protocols import Probe
 from webapp.models import Event, Face, FaceVector, Match, Person, Verdict
 from webapp.services import engines, kept_faces
 from webapp.services.rules import Found, Outcome, thresholds_of
-from webapp.services.templates import Matrix, from_blobs, synced_index, templates_of, to_blob
+from webapp.services.templates import Matrix, faces_state, from_blobs, synced_index, templates_of, to_blob
 
 STRONG = 0.55
 """Cosine similarity to a template from which a face is beyond doubt: one stranger in a million is as alike."""
@@ -46,6 +46,7 @@ def _search_vectors(event: Event, person: Person) -> Outcome:
     if not len(templates):
         return Outcome({})
     thresholds = thresholds_of(event, current_app.extensions["settings"])
+    searched = faces_state(event)
     hits = _hits(event, templates, thresholds.maybe)
     expansion = _expansion(event, person, templates, hits)
     if expansion is not None:
@@ -55,6 +56,7 @@ def _search_vectors(event: Event, person: Person) -> Outcome:
     return Outcome(
         {row.id: Found(row.photo_id, hits[row.id], thresholds.band(hits[row.id], weak=row.weak)) for row in faces},
         expansion,
+        faces=searched,
     )
 
 

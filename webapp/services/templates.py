@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 from flask import current_app
-from sqlalchemy import select, union_all
+from sqlalchemy import func, select, union_all
 
 from webapp.extensions import db
 from webapp.faces.protocols import FaceIndex, Gallery, Vector
@@ -80,6 +80,16 @@ def synced_index(event: Event) -> FaceIndex:
     while len(memory.faces) > EVENTS_IN_MEMORY:
         index.drop(Gallery(memory.faces.popitem(last=False)[0], ""))
     return index
+
+
+def faces_state(event: Event) -> tuple[int, int]:
+    """What says which faces the event has now: it moves when faces come and when faces go."""
+    newest = select(func.max(FaceVector.id)).where(
+        FaceVector.event_id == event.id,
+        FaceVector.engine == event.engine,
+        FaceVector.version == event.engine_version,
+    )
+    return db.session.scalar(newest) or 0, event.removals_revision
 
 
 def all_templates(event: Event) -> Templates:

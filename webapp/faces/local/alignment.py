@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from webapp.faces.local.resizing import averaged
 from webapp.faces.protocols import Frame
 
 SIDE = 112
@@ -59,7 +60,7 @@ def _shrink(part: Frame, scale: float) -> tuple[Frame, Floats]:
     """The part averaged down, and the exact factors across and down after rounding to whole pixels."""
     size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
     factor = np.array([size[0] / part.shape[1], size[1] / part.shape[0]])
-    return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8), factor
+    return averaged(part, *size), factor
 
 
 def _warp(frame: Frame, matrix: Matrix) -> Frame:
@@ -80,6 +81,4 @@ def cut_square(frame: Frame, box: Floats, side: int, margin: float) -> tuple[Fra
     if (high > low).all():
         inside = tuple(slice(a, b) for a, b in zip((low - corner)[::-1], (high - corner)[::-1], strict=True))
         square[inside] = frame[low[1] : high[1], low[0] : high[0]]
-    method = cv2.INTER_AREA if 2 * reach > side else cv2.INTER_LINEAR
-    resized = cv2.resize(square, (side, side), interpolation=method)
-    return np.asarray(resized, dtype=np.uint8), corner.astype(np.float64), 2 * reach / side
+    return averaged(square, side, side), corner.astype(np.float64), 2 * reach / side

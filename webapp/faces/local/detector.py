@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from webapp.faces.local.models import open_yunet
+from webapp.faces.local.resizing import averaged
 from webapp.faces.protocols import Frame
 
 Floats = npt.NDArray[np.float32]
@@ -76,7 +76,7 @@ def shrink(frame: Frame, long_side: int) -> tuple[Frame, float]:
         return frame, 1.0
     factor = long_side / longest
     size = (max(1, round(frame.shape[1] * factor)), max(1, round(frame.shape[0] * factor)))
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8), 1 / factor
+    return averaged(frame, *size), 1 / factor
 
 
 def suppress(found: Detections) -> Detections:

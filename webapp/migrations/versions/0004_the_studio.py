@@ -113,21 +113,34 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('shot_key', sa.String(length=255), nullable=True))
         batch_op.add_column(sa.Column('same_shot_as_id', sa.Integer(), nullable=True))
         batch_op.create_index(batch_op.f('ix_photo_camera_id'), ['camera_id'], unique=False)
+        batch_op.create_index('ix_photo_event_bytes', ['event_id', 'byte_size'], unique=False)
+        batch_op.create_index('ix_photo_event_created', ['event_id', 'created_at'], unique=False)
         batch_op.create_index('ix_photo_event_indexed', ['event_id', 'indexed_at'], unique=False)
         batch_op.create_index('ix_photo_event_shot', ['event_id', 'shot_key'], unique=False)
         batch_op.create_index(batch_op.f('ix_photo_same_shot_as_id'), ['same_shot_as_id'], unique=False)
         batch_op.create_foreign_key(batch_op.f('fk_photo_same_shot_as_id_photo'), 'photo', ['same_shot_as_id'], ['id'], ondelete='SET NULL')
         batch_op.create_foreign_key(batch_op.f('fk_photo_camera_id_camera'), 'camera', ['camera_id'], ['id'], ondelete='SET NULL')
 
+    with op.batch_alter_table('match', schema=None) as batch_op:
+        batch_op.drop_index('ix_match_photo')
+        batch_op.create_index('ix_match_photo', ['photo_id', 'band', 'verdict'], unique=False)
+        batch_op.create_index('ix_match_person_photo', ['person_id', 'photo_id', 'band', 'verdict'], unique=False)
 
 
 def downgrade() -> None:
+    with op.batch_alter_table('match', schema=None) as batch_op:
+        batch_op.drop_index('ix_match_person_photo')
+        batch_op.drop_index('ix_match_photo')
+        batch_op.create_index('ix_match_photo', ['photo_id'], unique=False)
+
     with op.batch_alter_table('photo', schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f('fk_photo_camera_id_camera'), type_='foreignkey')
         batch_op.drop_constraint(batch_op.f('fk_photo_same_shot_as_id_photo'), type_='foreignkey')
         batch_op.drop_index(batch_op.f('ix_photo_same_shot_as_id'))
         batch_op.drop_index('ix_photo_event_shot')
         batch_op.drop_index('ix_photo_event_indexed')
+        batch_op.drop_index('ix_photo_event_created')
+        batch_op.drop_index('ix_photo_event_bytes')
         batch_op.drop_index(batch_op.f('ix_photo_camera_id'))
         batch_op.drop_column('same_shot_as_id')
         batch_op.drop_column('shot_key')
