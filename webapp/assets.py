@@ -14,13 +14,23 @@ TARGET = ROOT / "static" / "vendor"
 
 # From node_modules/…, as it is called in static/vendor/….
 FILES = {
+    "chart.js/dist/chart.umd.min.js": "chart.min.js",
     "htmx.org/dist/htmx.min.js": "htmx.min.js",
     "idiomorph/dist/idiomorph-ext.min.js": "idiomorph-ext.min.js",
     "@picocss/pico/css/pico.min.css": "pico.min.css",
+    "uppy/dist/uppy.min.mjs": "uppy.min.mjs",
     "open-props/easings.min.css": "easings.min.css",
     "open-props/shadows.min.css": "shadows.min.css",
     "@fontsource-variable/figtree/files/figtree-latin-wght-normal.woff2": "fonts/figtree.woff2",
     "@fontsource/instrument-serif/files/instrument-serif-latin-400-normal.woff2": "fonts/instrument-serif.woff2",
+    # The poster's, which a PDF library reads; the last one has what the others lack, from Greek to Arabic.
+    "@fontsource/instrument-serif/files/instrument-serif-latin-400-normal.woff": "fonts/poster-title.woff",
+    "@fontsource/instrument-serif/files/instrument-serif-latin-ext-400-normal.woff": "fonts/poster-title-ext.woff",
+    "@fontsource/figtree/files/figtree-latin-400-normal.woff": "fonts/poster-text.woff",
+    "@fontsource/figtree/files/figtree-latin-ext-400-normal.woff": "fonts/poster-text-ext.woff",
+    "@fontsource/figtree/files/figtree-latin-600-normal.woff": "fonts/poster-strong.woff",
+    "@fontsource/figtree/files/figtree-latin-ext-600-normal.woff": "fonts/poster-strong-ext.woff",
+    "dejavu-fonts-ttf/ttf/DejaVuSans.ttf": "fonts/poster-rest.ttf",
 }
 
 # lucide-static/icons/NAME.svg becomes static/vendor/icons/NAME.svg: only what pages use, of two thousand.

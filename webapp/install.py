@@ -88,7 +88,7 @@ def pip(requirements: Path, *options: str) -> None:
 
 def install_packages(target: str) -> None:
     """Runtime packages, or for the tests those of development too (a superset, locked to the same versions)."""
-    runtime, dev, demo = (ROOT / f"requirements{suffix}.txt" for suffix in ("", "-dev", "-demo"))
+    runtime, dev, demo, heic = (ROOT / f"requirements{suffix}.txt" for suffix in ("", "-dev", "-demo", "-heic"))
     wanted = dev if target == "dev" else runtime
 
     def install() -> None:
@@ -99,6 +99,7 @@ def install_packages(target: str) -> None:
     if target == "dev":
         (STAMPS / "run").write_text(digest(runtime))
     once("demo", digest(demo), lambda: pip(demo, "--no-deps"))
+    once("heic", digest(heic), lambda: pip(heic, "--no-deps"))
 
 
 def npm_command() -> list[str]:

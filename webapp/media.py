@@ -8,25 +8,67 @@ from typing import cast
 
 from flask import Response, current_app, redirect, request, send_file
 
-from webapp.errors import NotFound
-from webapp.models import Photo, RenditionKind
-from webapp.services import blobs
+from webapp.models import Photo, RenditionKind, User
+from webapp.services import blobs, renditions, watermarks
 
 MAX_AGE = 3600
 """Seconds for which a browser shows a picture without asking whether it still may."""
 
+ENDINGS = {
+    "image/jpeg": ("jpg", "jpeg", "jpe"),
+    "image/png": ("png",),
+    "image/webp": ("webp",),
+    "image/avif": ("avif",),
+    "image/heif": ("heic", "heif", "hif"),
+}
+"""The endings of a file's name that fit its type; the first is given to files that have none."""
 
-def send_rendition(photo: Photo, kind: RenditionKind, *, download: bool = False) -> Response:
-    """One rendition of a photo.
+_ALL_ENDINGS = {ending for endings in ENDINGS.values() for ending in endings}
+
+
+def send_photo(user: User, photo: Photo, kind: RenditionKind, *, download: bool = False) -> Response:
+    """One picture of a photo that the user may see; in place of an original that they may not have, the web size.
 
     Raises:
         NotFound: it is not made yet.
+        Transient: the store is away.
     """
-    for rendition in photo.renditions:
-        if rendition.kind is kind:
-            name = photo.filename if download else None
-            return send_blob(rendition.blob_key, rendition.content_type, download_name=name)
-    raise NotFound()
+    if kind is RenditionKind.ORIGINAL and not watermarks.may_have_original(user, photo):
+        kind = RenditionKind.WEB
+    # Read now: what makes pictures ends the transaction.
+    filename = photo.filename
+    if kind is RenditionKind.WEB:
+        found = watermarks.web_size(photo)
+    else:
+        found = renditions.stored(photo, kind, webp=takes_webp(request.headers.get("Accept", "")))
+    name = download_name(filename, found.content_type) if download else None
+    response = send_blob(found.blob_key, found.content_type, download_name=name)
+    if kind in renditions.JPEG_OF:
+        response.vary.add("Accept")
+    return response
+
+
+def takes_webp(accept: str) -> bool:
+    """Whether who sent this Accept header can show WebP.
+
+    Old browsers name the formats that they know and add `image/*` or `*/*` all the same, so that only counts where no
+    format is named.
+    """
+    named = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    return "image/webp" in named or not any(kind.startswith("image/") and kind != "image/*" for kind in named)
+
+
+def download_name(filename: str, content_type: str) -> str:
+    """The name under which a file is saved: as its photographer named it, printable, and with the ending of what it
+    really is.
+    """
+    plain = "".join(letter for letter in filename if letter.isprintable()).replace("/", "_").replace("\\", "_")
+    stem, _, ending = plain.rpartition(".")
+    endings = ENDINGS.get(content_type, ("jpg",))
+    if stem and ending.lower() in endings:
+        return plain
+    known = stem and ending.lower() in _ALL_ENDINGS
+    return f"{(stem if known else plain).strip(' .') or 'photo'}.{endings[0]}"
 
 
 def send_blob(key: str, content_type: str, *, download_name: str | None = None) -> Response:

@@ -10,6 +10,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from tests import faces
 from tests.cloud.rekognition import RekognitionServer
@@ -143,9 +144,9 @@ def test_a_picture_without_faces_has_none(engine: Engine, shape: tuple[int, int,
 
 def test_a_turned_picture_that_was_set_upright_is_like_any_other(engine: Engine) -> None:
     file = io.BytesIO()
-    turned = imaging.Image.fromarray(np.rot90(faces.portrait("eileen"), 1).copy())
+    turned = Image.fromarray(np.rot90(faces.portrait("eileen"), 1).copy())
     exif = turned.getexif()
-    exif[imaging.ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.Orientation] = 6
     turned.save(file, "JPEG", exif=exif, quality=95)
     file.seek(0)
     upright = imaging.decode(file, max_megapixels=80).frame

@@ -72,7 +72,7 @@ def fault_of(content: bytes, look: str = "decode", **options: float) -> FindMeEr
         (b"Dear guests, here is the list of songs.\n" * 40, "not_a_picture"),
         (b"%PDF-1.7\n" + b"x" * 2000, "not_a_picture"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'><rect width='9' height='9'/></svg>", "not_a_picture"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 500, "heic"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 500, "truncated"),
         (encode(marked(), "GIF"), "not_a_picture"),
         (encode(marked(), "TIFF"), "not_a_picture"),
         (encode(marked(), "BMP"), "not_a_picture"),
@@ -154,6 +154,64 @@ def test_reads_when_it_was_taken(tags: dict[str, str], expected: datetime | None
     content = encode(marked(), exif=exif)
     assert probe(content).taken_at == expected
     assert decode(content).info.taken_at == expected
+
+
+def camera_exif(**inner: str) -> Image.Exif:
+    """Tags of a camera; `inner` by their names in the inner table."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Model] = "Canon\0", "Canon EOS R6"
+    detail = exif.get_ifd(ExifTags.IFD.Exif)
+    for name, value in {"DateTimeOriginal": "2026:06:20 18:30:05", **inner}.items():
+        detail[ExifTags.Base[name]] = value
+    return exif
+
+
+@pytest.mark.parametrize(
+    ("inner", "iso"),
+    [
+        ({}, "2026-06-20T18:30:05"),
+        ({"SubsecTimeOriginal": "5"}, "2026-06-20T18:30:05.500000"),
+        ({"SubsecTimeOriginal": "057 "}, "2026-06-20T18:30:05.057000"),
+        ({"SubsecTimeOriginal": "x", "OffsetTimeOriginal": "+02:00"}, "2026-06-20T18:30:05+02:00"),
+        ({"OffsetTimeOriginal": "-03:30"}, "2026-06-20T18:30:05-03:30"),
+        ({"OffsetTimeOriginal": "+99:99"}, "2026-06-20T18:30:05"),
+    ],
+)
+def test_reads_fractions_of_a_second_and_the_zone(inner: dict[str, str], iso: str) -> None:
+    taken = probe(encode(marked(), exif=camera_exif(**inner))).taken_at
+    assert taken is not None and taken.isoformat() == iso
+
+
+def test_reads_which_camera_it_was() -> None:
+    camera = probe(encode(marked(), exif=camera_exif(BodySerialNumber="0123"))).camera
+    assert camera is not None and (camera.name, camera.serial) == ("Canon EOS R6", "0123")
+    assert probe(encode(marked())).camera is None
+
+
+@pytest.mark.parametrize("file_format", ["HEIF", "AVIF"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_phones_formats_come_out_upright(file_format: str, orientation: int) -> None:
+    pytest.importorskip("pillow_heif")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    laid = {1: None, 3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+    turn = laid[orientation]
+    lying = marked() if turn is None else marked().transpose(turn)
+    content = encode(lying, file_format, exif=exif.tobytes(), quality=95)
+    decoded = decode(content)
+    assert decoded.info.format == file_format
+    assert (decoded.info.width, decoded.info.height) == (640, 480) == (probe(content).width, probe(content).height)
+    assert np.abs(decoded.frame[60, 60].astype(int) - (255, 0, 0)).max() < 30
+    assert np.abs(decoded.frame[400, 60].astype(int) - (0, 0, 255)).max() < 30
+    assert fault_of(content[: len(content) // 2]).code == "truncated"
+
+
+def test_without_its_extra_a_heic_is_refused_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pillow_heif")
+    content = encode(marked(), "HEIF")
+    monkeypatch.setattr(imaging, "HEIC", False)
+    monkeypatch.setattr(imaging, "FORMATS", ("JPEG", "PNG", "WEBP", "AVIF"))
+    assert fault_of(content).code == "heic"
 
 
 def test_damaged_exif_does_not_cost_the_picture() -> None:

@@ -6,7 +6,7 @@ from flask import Response
 from webapp.api import schemas
 from webapp.api.common import Blueprint, caller
 from webapp.errors import NotFound
-from webapp.media import send_rendition
+from webapp.media import send_photo
 from webapp.models import RenditionKind
 from webapp.permissions import Who
 from webapp.services import visibility
@@ -16,7 +16,8 @@ blueprint = Blueprint("api_media", __name__, url_prefix="/api", description="Pic
 WHO = {"photo": Who.SIGNED_IN}
 
 _BYTES = {
-    kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/jpeg", "image/png", "image/webp")
+    kind: {"schema": {"type": "string", "format": "binary"}}
+    for kind in ("image/jpeg", "image/png", "image/webp", "image/avif", "image/heif")
 }
 _PICTURES = {
     "200": {"description": "the picture", "content": _BYTES},
@@ -31,9 +32,11 @@ _CONDITIONS = [
 
 
 class SizeQuery(schemas.Closed):
-    """Which rendition is wanted."""
+    """Which rendition is wanted. `web` is a JPEG with the event's watermark; guests get it in place of the original
+    where the event has one.
+    """
 
-    size = schemas.Text(load_default="preview", validate=ma.validate.OneOf([kind.value for kind in RenditionKind]))
+    size = schemas.Text(load_default="preview", validate=ma.validate.OneOf(["original", "preview", "thumbnail", "web"]))
 
 
 @blueprint.get("/photo/<photo_id>")
@@ -45,4 +48,4 @@ def photo(query: dict[str, str], photo_id: str) -> Response:
     found = visibility.visible_photo(caller(), photo_id)
     if found is None:
         raise NotFound()
-    return send_rendition(found, RenditionKind(query["size"]))
+    return send_photo(caller(), found, RenditionKind(query["size"]))

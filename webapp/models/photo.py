@@ -21,14 +21,21 @@ class PhotoStatus(StrEnum):
     INDEXED = "indexed"
     DUPLICATE = "duplicate"
     FAILED = "failed"
+    ERASING = "erasing"
+    """Deleted with many others: nobody is shown it any more, and a job erases what is left of it."""
 
 
 class RenditionKind(StrEnum):
-    """The original as it came, and what is made for screens."""
+    """The original as it came, what is made for screens while it is indexed, and what is made when first asked for."""
 
     ORIGINAL = "original"
     PREVIEW = "preview"
     THUMBNAIL = "thumbnail"
+    PREVIEW_JPEG = "preview_jpeg"
+    """The preview for programs that don't know its format; so is the next one the thumbnail."""
+    THUMBNAIL_JPEG = "thumbnail_jpeg"
+    WEB = "web"
+    """What guests save where the photographer wants a watermark."""
 
 
 class Photo(Claimable, Model):
@@ -53,6 +60,8 @@ class Photo(Claimable, Model):
         Index("ix_photo_status_lease", "status", "lease_expires_at"),
         Index("ix_photo_event_shot", "event_id", "shot_key"),
         Index("ix_photo_event_indexed", "event_id", "indexed_at"),
+        Index("ix_photo_event_created", "event_id", "created_at"),
+        Index("ix_photo_event_bytes", "event_id", "byte_size"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -91,6 +100,13 @@ class Photo(Claimable, Model):
     renditions: Mapped[list["Rendition"]] = relationship(
         back_populates="photo", cascade="all, delete-orphan", passive_deletes=True
     )
+
+    @property
+    def version(self) -> str | None:
+        """Another word whenever the pictures may be others. It stands in their addresses, so that no browser shows one
+        that it kept of a file that was replaced.
+        """
+        return f"{int(self.indexed_at.timestamp() * 1000):x}" if self.indexed_at is not None else None
 
 
 class Rendition(Model):

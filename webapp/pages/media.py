@@ -3,28 +3,42 @@
 from flask import Blueprint, Response, make_response, request
 
 from webapp.errors import NotFound
-from webapp.media import send_blob, send_rendition
+from webapp.media import send_blob, send_photo
 from webapp.models import RenditionKind
 from webapp.pages.common import me
 from webapp.permissions import Who
 from webapp.services import blobs, gallery, selfies, studio, visibility
 
-blueprint = Blueprint("media", __name__, url_prefix="/media")
+blueprint = Blueprint("media", __name__)
 
-WHO = dict.fromkeys(("photo", "crop", "selfie"), Who.SIGNED_IN)
-SIZES = {kind.value: kind for kind in RenditionKind}
+WHO = dict.fromkeys(("photo", "download", "crop", "selfie"), Who.SIGNED_IN)
+SIZES = {
+    kind.value: kind
+    for kind in (RenditionKind.ORIGINAL, RenditionKind.PREVIEW, RenditionKind.THUMBNAIL, RenditionKind.WEB)
+}
+DOWNLOADS = (RenditionKind.ORIGINAL, RenditionKind.WEB)
 
 
-@blueprint.get("/photos/<photo_id>/<size>")
+@blueprint.get("/media/photos/<photo_id>/<size>")
 def photo(photo_id: str, size: str) -> Response:
     """A rendition of a photo, or its original; `?download=1` saves it under its own name."""
     found = visibility.visible_photo(me(), photo_id)
     if found is None or size not in SIZES:
         raise NotFound(code="not_found")
-    return send_rendition(found, SIZES[size], download="download" in request.args)
+    return send_photo(me(), found, SIZES[size], download="download" in request.args)
 
 
-@blueprint.get("/crops/<match_id>")
+@blueprint.get("/photos/<photo_id>/download")
+def download(photo_id: str) -> Response:
+    """A photo to keep: `?size=web`, or `original`, which guests get as web size where it has to carry a watermark."""
+    found = visibility.visible_photo(me(), photo_id)
+    size = request.args.get("size", RenditionKind.ORIGINAL.value)
+    if found is None or size not in DOWNLOADS:
+        raise NotFound(code="not_found")
+    return send_photo(me(), found, RenditionKind(size), download=True)
+
+
+@blueprint.get("/media/crops/<match_id>")
 def crop(match_id: str) -> Response:
     """The face that somebody is asked about, and nothing else of its photo."""
     response = make_response(gallery.crop_of(me(), match_id))
@@ -37,7 +51,7 @@ def crop(match_id: str) -> Response:
     return response
 
 
-@blueprint.get("/selfies/<selfie_id>")
+@blueprint.get("/media/selfies/<selfie_id>")
 def selfie(selfie_id: str) -> Response:
     """A selfie, to the one whom it shows and to who runs the event; the small rendition once a worker has made it."""
     found = studio.visible_selfie(me(), selfie_id)

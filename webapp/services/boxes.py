@@ -1,6 +1,11 @@
 """Where faces are, and whether two of them are the same one."""
 
+from collections.abc import Sequence
+
 from webapp.faces.protocols import Box
+
+SAME_PLACE = 0.5
+"""Overlap (intersection over union) from which two boxes are the same face."""
 
 
 def overlap(one: Box, other: Box) -> float:
@@ -23,3 +28,22 @@ def within_part(box: Box) -> Box:
         box.width / (right - left),
         box.height / (bottom - top),
     )
+
+
+def pairs(former: Sequence[Box], present: Sequence[Box]) -> dict[int, int]:
+    """Which of the former boxes (by its place in the list) is which of the present ones: one to one, best overlap
+    first, none below SAME_PLACE.
+    """
+    alike = [
+        (share, old, new)
+        for old, one in enumerate(former)
+        for new, other in enumerate(present)
+        if (share := overlap(one, other)) >= SAME_PLACE
+    ]
+    found: dict[int, int] = {}
+    taken: set[int] = set()
+    for _, old, new in sorted(alike, key=lambda pair: (-pair[0], pair[1], pair[2])):
+        if old not in found and new not in taken:
+            found[old] = new
+            taken.add(new)
+    return found

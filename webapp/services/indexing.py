@@ -1,9 +1,6 @@
 """What a worker does with a photo: renditions, faces, and who is concerned by them."""
 
-import io
 from dataclasses import dataclass, replace
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from flask import current_app
 from sqlalchemy import select
@@ -14,9 +11,21 @@ from webapp.database import reading
 from webapp.errors import FindMeError, LimitReached, Transient
 from webapp.extensions import db
 from webapp.faces.protocols import DetectedFace, Frame, Gallery, Keep
-from webapp.models import Event, Face, FaceVector, Photo, PhotoStatus, RemovalKind, Rendition, RenditionKind
+from webapp.models import Event, Photo, PhotoStatus, RemovalKind, Rendition, RenditionKind
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, claims, engines, kept_faces, marking, matching, removals
+from webapp.services import (
+    blobs,
+    cameras,
+    claims,
+    engines,
+    kept_faces,
+    marking,
+    matching,
+    photo_faces,
+    receiving,
+    removals,
+    renditions,
+)
 from webapp.services.kept_faces import Concerned
 from webapp.services.templates import to_blob
 
@@ -32,7 +41,7 @@ class _Task:
     photo_public_id: str
     engine: str
     original_key: str
-    timezone: str
+    inspected: bool
     attempts: int
     again: bool
 
@@ -41,9 +50,7 @@ class _Task:
 class _Work:
     """What the slow part found out."""
 
-    width: int
-    height: int
-    taken_at: datetime | None
+    info: imaging.PictureInfo
     placeholder: str
     renditions: list[Rendition]
     faces: list[DetectedFace]
@@ -80,10 +87,12 @@ def index_photo(public_id: str) -> bool:
 def _index(task: _Task, token: str) -> None:
     public_id = task.photo_public_id
     try:
+        if not task.inspected and not _inspect(task, token):
+            return
         with engines.watching(task.event_public_id, task.engine):
             work = _process(task)
     except _LimitError as error:
-        _record_unsearched(public_id, token, error.work)
+        _record_unsearched(task, token, error.work)
     except Transient as error:
         _try_later(public_id, token, error.code)
     except FindMeError as error:
@@ -93,6 +102,12 @@ def _index(task: _Task, token: str) -> None:
         raise
     else:
         _record(task, token, work)
+
+
+def _inspect(task: _Task, token: str) -> bool:
+    """Look into a file that came straight to the store; returns whether there is anything left to be done."""
+    with blobs.store().open(task.original_key) as stream:
+        return receiving.inspect_in_worker(task.photo_public_id, token, stream)
 
 
 def _erase_what_is_left(task: _Task) -> None:
@@ -110,16 +125,16 @@ def _load(public_id: str) -> _Task:
     with reading():
         photo = db.session.scalars(select(Photo).where(Photo.public_id == public_id)).one()
         event = db.session.get_one(Event, photo.event_id)
-        original = next(row for row in photo.renditions if row.kind is RenditionKind.ORIGINAL)
+        original = renditions.of_kind(photo, RenditionKind.ORIGINAL)
         return _Task(
             event_id=event.id,
             event_public_id=event.public_id,
             photo_public_id=photo.public_id,
             engine=event.engine,
             original_key=original.blob_key,
-            timezone=event.timezone,
+            inspected=photo.sha256 is not None,
             attempts=photo.attempts,
-            again=photo.attempts > 1 or photo.retries > 0,
+            again=photo.attempts > 1 or photo.retries > 0 or photo.faces_count is not None,
         )
 
 
@@ -131,14 +146,13 @@ def _process(task: _Task) -> _Work:
             stream, max_megapixels=settings.max_megapixels, min_long_side=engine.analyzer.frame_side
         )
     made = imaging.renditions(decoded.frame)
+    place = task.event_public_id, task.photo_public_id
     work = _Work(
-        width=decoded.info.width,
-        height=decoded.info.height,
-        taken_at=_in_utc(decoded.info.taken_at, task.timezone),
+        info=decoded.info,
         placeholder=made.placeholder,
         renditions=[
-            _keep(task, RenditionKind.PREVIEW, made.preview),
-            _keep(task, RenditionKind.THUMBNAIL, made.thumbnail),
+            renditions.keep(*place, RenditionKind.PREVIEW, made.preview),
+            renditions.keep(*place, RenditionKind.THUMBNAIL, made.thumbnail),
         ],
         faces=[],
         concerned=None,
@@ -158,26 +172,6 @@ def _find_faces(task: _Task, frame: Frame, work: _Work) -> _Work:
     return replace(work, faces=faces, concerned=found)
 
 
-def _keep(task: _Task, kind: RenditionKind, picture: imaging.Rendition) -> Rendition:
-    key = blobs.photo_key(
-        task.event_public_id, task.photo_public_id, kind.value + blobs.extension(picture.content_type)
-    )
-    blobs.store().put(key, io.BytesIO(picture.content))
-    return Rendition(
-        kind=kind,
-        blob_key=key,
-        content_type=picture.content_type,
-        width=picture.width,
-        height=picture.height,
-        byte_size=len(picture.content),
-    )
-
-
-def _in_utc(taken_at: datetime | None, timezone: str) -> datetime | None:
-    """A camera's clock knows no zone: it shows the event's."""
-    return taken_at.replace(tzinfo=ZoneInfo(timezone)) if taken_at is not None else None
-
-
 def _record(task: _Task, token: str, work: _Work) -> None:
     """Write the outcome in one transaction, under the event's lock, and mark the people whom the new faces resemble."""
     with reading():
@@ -190,74 +184,43 @@ def _record(task: _Task, token: str, work: _Work) -> None:
             # It was deleted or taken over meanwhile: what a service keeps of this try belongs to nobody.
             removals.remove_faces(event, RemovalKind.PHOTO_FACES, [face.external_id for face in work.faces])
             return
-        _describe(photo, work)
-        vectors = _add_faces(event, photo, work.faces)
-        photo.faces_count = len(work.faces)
+        # Before anything is changed: what the process remembers of the templates must be what is committed.
+        people = _concerned(event, work)
+        cameras.find_same_shot(photo, _describe(event, photo, work))
+        people |= photo_faces.record(event, photo, work.faces)
         photo.status, photo.failure_reason, photo.indexed_at = PhotoStatus.INDEXED, None, utcnow()
         claims.settle(photo)
         db.session.flush()
-        if work.concerned is None:
-            marking.mark(matching.concerned(event, vectors))
-        else:
-            changed = kept_faces.changed_since(event.id, work.concerned.templates_revision) if work.faces else set()
-            marking.mark(work.concerned.person_ids | changed)
+        marking.mark(people)
 
 
-def _record_unsearched(public_id: str, token: str, work: _Work) -> None:
+def _concerned(event: Event, work: _Work) -> set[int]:
+    """The people whom the faces that were found may show. The event is locked."""
+    if work.concerned is None:
+        return set(matching.concerned(event, [to_blob(face.vector) for face in work.faces if face.vector is not None]))
+    changed = kept_faces.changed_since(event.id, work.concerned.templates_revision) if work.faces else set()
+    return work.concerned.person_ids | changed
+
+
+def _record_unsearched(task: _Task, token: str, work: _Work) -> None:
     """The event has used up its calls: the photo has its renditions, and waits for its faces until somebody lets it."""
+    with reading():
+        if db.session.get(Event, task.event_id) is None:
+            return
     with unit_of_work():
-        photo: Photo | None = claims.held(Photo, public_id, token)
+        event = marking.lock_event(task.event_id)
+        photo: Photo | None = claims.held(Photo, task.photo_public_id, token)
         if photo is not None:
-            _describe(photo, work)
+            _describe(event, photo, work)
             photo.status, photo.failure_reason = PhotoStatus.FAILED, LimitReached.code
             claims.settle(photo)
 
 
-def _describe(photo: Photo, work: _Work) -> None:
-    made = {rendition.kind for rendition in work.renditions}
-    photo.renditions = [row for row in photo.renditions if row.kind not in made]
-    db.session.flush()  # the old rows go before the new ones of their kinds come
-    photo.renditions.extend(work.renditions)
-    photo.width, photo.height, photo.placeholder = work.width, work.height, work.placeholder
-    photo.taken_at, photo.sorted_at = work.taken_at, work.taken_at or photo.created_at
-
-
-def _add_faces(event: Event, photo: Photo, faces: list[DetectedFace]) -> list[bytes]:
-    vectors = []
-    for ordinal, found in enumerate(faces):
-        face = Face(
-            photo_id=photo.id,
-            event_id=event.id,
-            ordinal=ordinal,
-            box_x=found.box.x,
-            box_y=found.box.y,
-            box_width=found.box.width,
-            box_height=found.box.height,
-            landmarks=[list(point) for point in found.landmarks],
-            score=found.score,
-            size=found.size,
-            quality=found.quality,
-            turn=found.turn,
-            blur=found.blur,
-            light=found.light,
-            weak=found.weak,
-        )
-        db.session.add(face)
-        db.session.flush()
-        vector = to_blob(found.vector) if found.vector is not None else None
-        db.session.add(
-            FaceVector(
-                face_id=face.id,
-                event_id=event.id,
-                engine=event.engine,
-                version=event.engine_version,
-                vector=vector,
-                external_id=found.external_id,
-            )
-        )
-        if vector is not None:
-            vectors.append(vector)
-    return vectors
+def _describe(event: Event, photo: Photo, work: _Work) -> str | None:
+    """Write down what the picture is; returns what other exports of its shot have in common with it."""
+    renditions.replace_all(event.public_id, photo, work.renditions)
+    photo.width, photo.height, photo.placeholder = work.info.width, work.info.height, work.placeholder
+    return cameras.describe(event, photo, work.info.camera, work.info.taken_at)
 
 
 def _fail(public_id: str, token: str, reason: str) -> None:

@@ -1,0 +1,221 @@
+"""Cameras, the times that their clocks showed, and shots of which there is more than one export.
+
+A photo keeps what the camera's clock showed (`camera_time`); the moment (`taken_at`) follows from it by the event's
+timezone, where the camera wrote none, and by how far the camera's clock is off.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import PurePath
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Interval, String, cast, func, literal, select, update
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.elements import ColumnElement
+
+from webapp.errors import Invalid, NotFound
+from webapp.exif import CameraBody
+from webapp.extensions import db
+from webapp.models import Camera, Event, Photo, PhotoStatus, User
+from webapp.services import audit, marking
+
+MOST_SECONDS = 10 * 366 * 24 * 3600
+"""How far a clock may be off: ten years, for one that was never set."""
+
+BATCH = 500
+
+_EXPORT = re.compile(
+    r"[-_ ]*(?:\(\d{1,3}\)|[-_ ](?:edit(?:ed)?|copy|kopie|copie|export|final|web|print|bw|sw|retouch(?:ed)?|"
+    r"small|large|full|hires|lowres)|(?<=[^\d]\d{4})[-_]\d{1,2})$"
+)
+"""What programs put behind a file's name when they export it once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One camera of an event, with a photo by which its clock can be checked."""
+
+    camera: Camera
+    photos: int
+    example: Photo
+    shown: datetime
+    """What the camera's clock showed at that photo."""
+
+
+def describe(event: Event, photo: Photo, camera: CameraBody | None, taken: datetime | None) -> str | None:
+    """Note by which camera the photo was taken, and when. The event is locked, so that each camera gets one row.
+
+    Returns what exports of the same shot have in common with it; None where that can't be told.
+    """
+    row = _row_of(event, camera) if camera is not None else None
+    photo.camera_id = row.id if row is not None else None
+    photo.camera_time = taken.isoformat() if taken is not None else None
+    photo.taken_at = moment(taken, event.timezone, row.offset_seconds if row is not None else 0)
+    photo.sorted_at = photo.taken_at or photo.created_at
+    return shot_key(row.key, taken, photo.filename) if row is not None and taken is not None else None
+
+
+def moment(taken: datetime | None, timezone: str, offset_seconds: int) -> datetime | None:
+    """A camera's time as a moment: a clock without a zone shows the event's."""
+    if taken is None:
+        return None
+    aware = taken if taken.tzinfo is not None else taken.replace(tzinfo=ZoneInfo(timezone))
+    return aware + timedelta(seconds=offset_seconds)
+
+
+def shot_key(camera_key: str, taken: datetime, filename: str) -> str:
+    """What all exports of one shot have in common, and no other shot.
+
+    Cameras that write fractions of a second tell shots apart by time alone; of others, which take several in one
+    second, the file's name has to be the same as well, but for what programs add to it.
+    """
+    told_by = taken.isoformat() if taken.microsecond else f"{taken.isoformat()}|{_stem(filename)}"
+    return hashlib.sha256(f"{camera_key}|{told_by}".encode()).hexdigest()[:32]
+
+
+def find_same_shot(photo: Photo, key: str | None) -> None:
+    """Where there is another export of the photo's shot, point the later one at the earlier one. The event is locked.
+
+    A photo whose shot was known before stays as it is: nobody is asked again about what they decided.
+    """
+    if key == photo.shot_key:
+        return
+    photo.shot_key, photo.same_shot_as_id = key, None
+    if key is None:
+        return
+    first = db.session.scalar(
+        select(Photo)
+        .where(
+            Photo.event_id == photo.event_id,
+            Photo.shot_key == key,
+            Photo.status == PhotoStatus.INDEXED,
+            Photo.id != photo.id,
+        )
+        .order_by(Photo.id)
+        .limit(1)
+    )
+    if first is not None:
+        earlier, later = (first, photo) if first.id < photo.id else (photo, first)
+        later.same_shot_as_id = earlier.id
+
+
+def clocks_of(event: Event) -> list[Clock]:
+    """The event's cameras by name, each with its first photo by time; two queries."""
+    per_camera = dict(
+        db.session.execute(
+            select(Photo.camera_id, func.count())
+            .where(
+                Photo.event_id == event.id,
+                Photo.status != PhotoStatus.ERASING,
+                Photo.camera_id.is_not(None),
+                Photo.camera_time.is_not(None),
+            )
+            .group_by(Photo.camera_id)
+        ).all()
+    )
+    first = (
+        select(func.min(Photo.id))
+        .where(Photo.event_id == event.id, Photo.camera_time.is_not(None), Photo.status == PhotoStatus.INDEXED)
+        .group_by(Photo.camera_id)
+    )
+    rows = db.session.execute(
+        select(Camera, Photo)
+        .join(Photo, Photo.camera_id == Camera.id)
+        .where(Camera.event_id == event.id, Photo.id.in_(first))
+        .order_by(Camera.name, Camera.id)
+    ).all()
+    return [
+        Clock(camera, per_camera[camera.id], photo, datetime.fromisoformat(photo.camera_time or ""))
+        for camera, photo in rows
+    ]
+
+
+def set_offset(event: Event, camera_public_id: str, seconds: int, actor: User) -> int:
+    """Say how many seconds are added to a camera's clock, and move its photos; returns how many they are.
+
+    Raises:
+        NotFound: the event has no such camera.
+        Invalid: that is more than MOST_SECONDS.
+    """
+    if abs(seconds) > MOST_SECONDS:
+        raise Invalid(code="clock_offset_invalid")
+    event = marking.lock_event(event.id)
+    camera = db.session.scalar(
+        select(Camera)
+        .where(Camera.event_id == event.id, Camera.public_id == camera_public_id)
+        .execution_options(populate_existing=True)
+    )
+    if camera is None:
+        raise NotFound(code="not_found")
+    moved = seconds - camera.offset_seconds
+    camera.offset_seconds = seconds
+    audit.record(actor, "camera.clock_set", "camera", camera.public_id)
+    return _move(moved, Photo.camera_id == camera.id)
+
+
+def timezone_changed(event: Event) -> int:
+    """Reckon all capture times anew after the event got another timezone; returns how many photos moved."""
+    event = marking.lock_event(event.id)
+    offsets = dict(
+        db.session.execute(select(Camera.id, Camera.offset_seconds).where(Camera.event_id == event.id)).all()
+    )
+    rows = db.session.execute(
+        select(Photo.id, Photo.camera_id, Photo.camera_time, Photo.taken_at).where(
+            Photo.event_id == event.id, Photo.camera_time.is_not(None), Photo.taken_at.is_not(None)
+        )
+    ).all()
+    ids: dict[int, list[int]] = {}
+    for row in rows:
+        now = moment(datetime.fromisoformat(row.camera_time), event.timezone, offsets.get(row.camera_id, 0))
+        moved = round((now - row.taken_at).total_seconds()) if now is not None else 0
+        if moved:
+            ids.setdefault(moved, []).append(row.id)
+    for moved, wanted in ids.items():
+        for start in range(0, len(wanted), BATCH):
+            _move(moved, Photo.id.in_(wanted[start : start + BATCH]))
+    return sum(map(len, ids.values()))
+
+
+def _row_of(event: Event, camera: CameraBody) -> Camera:
+    # With the event's id in it, nobody can tell from two events' rows that one body was at both.
+    told_by = "|".join((event.public_id, camera.make, camera.model, camera.serial))
+    key = hashlib.sha256(told_by.encode()).hexdigest()[:32]
+    row = db.session.scalar(select(Camera).where(Camera.event_id == event.id, Camera.key == key))
+    if row is None:
+        row = Camera(event_id=event.id, key=key, name=camera.name, offset_seconds=0)
+        db.session.add(row)
+        db.session.flush()
+    return row
+
+
+def _stem(filename: str) -> str:
+    stem, before = PurePath(filename.casefold()).stem, ""
+    while stem != before:
+        stem, before = _EXPORT.sub("", stem), stem
+    return stem or filename.casefold()
+
+
+def _move(seconds: int, which: ColumnElement[bool]) -> int:
+    """Move photos in time, all at once in the database; returns how many."""
+    wanted = (which, Photo.taken_at.is_not(None))
+    count = db.session.scalar(select(func.count()).select_from(Photo).where(*wanted)) or 0
+    if seconds and count:
+        later = _shifted(Photo.taken_at, seconds)
+        db.session.execute(
+            update(Photo)
+            .where(*wanted)
+            .values(taken_at=later, sorted_at=later)
+            .execution_options(synchronize_session=False)
+        )
+        db.session.expire_all()
+    return count
+
+
+def _shifted(column: InstrumentedAttribute[Any], seconds: int) -> ColumnElement[Any]:
+    if db.engine.dialect.name == "sqlite":
+        # Moments lie there as text with six digits behind the point, of which SQLite writes three; ours end there.
+        return func.strftime("%Y-%m-%d %H:%M:%f", column, f"{seconds} seconds", type_=String) + literal("000")
+    return column + cast(f"{seconds} seconds", Interval)
