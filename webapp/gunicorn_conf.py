@@ -1,5 +1,6 @@
 """Gunicorn's settings, each with its reason: `gunicorn -c python:webapp.gunicorn_conf wsgi:app`."""
 
+import ctypes
 import sys
 from typing import Any
 
@@ -12,6 +13,8 @@ from webapp.settings import Settings
 _settings = Settings.from_env()
 # The exit status by which gunicorn knows that starting another worker would not help.
 _BOOT_FAILED = 3
+# glibc's name of the option that says how many pools of memory there are.
+_M_ARENA_MAX = -8
 
 # `make run` hands over a socket that is open already (--bind fd://…), which outranks this.
 bind = f"{_settings.host}:{_settings.port}"
@@ -37,6 +40,9 @@ accesslog = None
 def post_fork(_server: Any, worker: Any) -> None:
     """A web worker ends with its master, however that ends."""
     die_with_parent(worker.ppid)
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        # Else glibc gives each thread a pool of its own, and each keeps what one large upload needed for a moment.
+        libc.mallopt(_M_ARENA_MAX, 2)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -67,6 +67,17 @@ class S3Server:
             client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return name
 
+    def let_browsers_upload(self, bucket: str, origin: str) -> None:
+        """The rule that docs/engines.md asks for."""
+        rule = {
+            "AllowedOrigins": [origin],
+            "AllowedMethods": ["PUT"],
+            "AllowedHeaders": ["content-type"],
+            "ExposeHeaders": ["ETag"],
+            "MaxAgeSeconds": 3600,
+        }
+        self.client().put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+
 
 def open_bucket(server: S3Server, bucket: str, **changes: object) -> S3BlobStore:
     """A store that gives up at the first fault, so that tests don't wait for its retries."""

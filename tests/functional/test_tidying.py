@@ -12,10 +12,10 @@ from sqlalchemy import select, update
 from tests.actors import World, photos_with
 from tests.cloud.s3_servers import S3Server, open_bucket
 from webapp.clock import utcnow
-from webapp.errors import NotFound
+from webapp.errors import NotFound, Transient
 from webapp.extensions import db
 from webapp.models import EngineUsage, Event, Lease, Photo, PhotoStatus
-from webapp.services import tidying
+from webapp.services import orphans, tidying, upload_ledger
 
 
 @pytest.fixture
@@ -31,6 +31,25 @@ def test_one_process_has_its_turn_until_the_next_round(context: None) -> None:
     assert tidying.tidy()
 
 
+def test_each_round_looks_after_blobs_that_no_row_knows(
+    app: Flask, context: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "AGE", timedelta(days=-1))
+    store, lost = app.extensions["blobs"], "events/gone/photos/nobody/original.jpg"
+    store.put(lost, io.BytesIO(b"lost"))
+    assert tidying.tidy() and list(store.keys("events/")) == []
+
+
+def test_a_store_that_is_away_puts_off_nothing_else(app: Flask, context: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise Transient(code="storage_away")
+
+    resumed = []
+    monkeypatch.setattr(orphans, "sweep", away)
+    monkeypatch.setattr(tidying, "_resume_below_limits", lambda: resumed.append(True))
+    assert tidying.tidy() and resumed
+
+
 def test_uploads_that_nobody_finished_are_thrown_away_only_when_they_are_old(
     app: Flask, context: None, seaweedfs_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -39,7 +58,7 @@ def test_uploads_that_nobody_finished_are_thrown_away_only_when_they_are_old(
     upload = store.direct_uploads.begin_upload("events/a/photos/b/original.jpg", "image/jpeg")
     tidying._tidy_store()
     assert store.direct_uploads.uploaded_parts(upload) == []
-    monkeypatch.setattr(tidying, "STALE", timedelta(days=-1))
+    monkeypatch.setattr(tidying, "STALE", -upload_ledger.keeping() - timedelta(days=1))
     tidying._tidy_store()
     with pytest.raises(NotFound) as gone:
         store.direct_uploads.uploaded_parts(upload)

@@ -32,7 +32,13 @@ def selfie_key(event_public_id: str, selfie_public_id: str, name: str) -> str:
     return f"events/{event_public_id}/selfies/{selfie_public_id}/{name}"
 
 
-_EXTENSIONS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+_EXTENSIONS = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "image/avif": ".avif",
+    "image/heif": ".heic",
+}
 
 
 def content_type(picture_format: str) -> str:

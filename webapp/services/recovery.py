@@ -15,6 +15,7 @@ from webapp.database import reading
 from webapp.extensions import db
 from webapp.models import Event, Mail, MailStatus, Person, Photo, Removal, Selfie
 from webapp.queueing import (
+    ERASE_PHOTOS,
     INDEX_PHOTO,
     MATCH_PERSON,
     MATCH_SELFIE,
@@ -27,7 +28,7 @@ from webapp.queueing import (
     enqueued_ids,
     unit_of_work,
 )
-from webapp.services import claims, duties, indexing, marking, selfies
+from webapp.services import claims, duties, indexing, marking, mass_erasing, selfies
 
 log = structlog.get_logger()
 
@@ -97,6 +98,7 @@ def _waiting() -> list[Waiting]:
                 list(db.session.scalars(select(Event.public_id).where(Event.reconcile_requested_at.is_not(None)))),
             ),
             Waiting(REMOVE, _keys(Removal, true())),
+            Waiting(ERASE_PHOTOS, mass_erasing.events_waiting()),
             Waiting(SEND_MAIL, _keys(Mail, Mail.status.in_((MailStatus.WAITING, MailStatus.SENDING)))),
             Waiting(INDEX_PHOTO, _keys(Photo, Photo.status.in_(indexing.WAITING))),
         ]

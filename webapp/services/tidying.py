@@ -7,11 +7,22 @@ from sqlalchemy import or_, select
 
 from webapp.clock import utcnow
 from webapp.database import reading
-from webapp.errors import Transient
+from webapp.errors import FindMeError, Transient
 from webapp.extensions import db
-from webapp.models import Event, Person, Photo, PhotoStatus, Selfie, SelfieStatus
+from webapp.models import Event, Person, Photo, PhotoStatus, Selfie, SelfieStatus, Upload, UploadStatus, UploadWay
 from webapp.queueing import unit_of_work
-from webapp.services import alarms, blobs, costs, duties, marking, precheck
+from webapp.services import (
+    alarms,
+    blobs,
+    costs,
+    direct_uploads,
+    duties,
+    marking,
+    orphans,
+    precheck,
+    resumable,
+    upload_ledger,
+)
 
 log = structlog.get_logger()
 
@@ -20,16 +31,61 @@ EVERY = 600.0
 """Seconds between two rounds."""
 
 STALE = timedelta(days=1)
-"""The age from which an upload in parts that nobody finished is thrown away: before, somebody may still go on."""
+"""How much longer than UPLOAD_KEEP_HOURS an upload in parts has to be forgotten until the store throws it away."""
+
+ROUND = 200
+"""Uploads that are given up in one round."""
 
 
 def tidy() -> bool:
     """Put things in order if it is this process' turn; returns whether it was. Runs in a worker."""
     if not duties.take(DUTY, EVERY):
         return False
+    _give_up_uploads()
     _tidy_store()
+    _sweep_orphans()
     _resume_below_limits()
     return True
+
+
+def _give_up_uploads() -> None:
+    """Uploads whose time is over end as interrupted, and files that no upload owns go."""
+    with reading():
+        over = db.session.execute(
+            select(Upload.id, Upload.public_id, Upload.way, Event.public_id)
+            .join(Event, Event.id == Upload.event_id)
+            .where(Upload.status == UploadStatus.RECEIVING, Upload.expires_at < utcnow())
+            .order_by(Upload.id)
+            .limit(ROUND)
+        ).all()
+    for row_id, upload_id, way, event_key in over:
+        try:
+            with alarms.guard("storage_rights"):
+                if way is UploadWay.S3:
+                    direct_uploads.give_up(row_id)
+                else:
+                    resumable.give_up(event_key, upload_id)
+        except FindMeError as error:
+            log.warning("tidy.upload_put_off", upload=upload_id, error=error.code)
+    if over:
+        log.info("tidy.uploads", given_up=len(over))
+    _forget_partials()
+
+
+def _forget_partials() -> None:
+    """Files of events and uploads that are gone; one that is waited for is older only where its row was extended."""
+    partials = resumable.partials()
+    old = list(partials.keys((utcnow() - upload_ledger.keeping()).timestamp()))[:ROUND]
+    names = [key.rpartition("/")[2] for key in old]
+    with reading():
+        waited_for = set(
+            db.session.scalars(
+                select(Upload.public_id).where(Upload.public_id.in_(names), Upload.status == UploadStatus.RECEIVING)
+            )
+        )
+    for key, name in zip(old, names, strict=True):
+        if name not in waited_for:
+            partials.delete(key)
 
 
 def _tidy_store() -> None:
@@ -38,12 +94,19 @@ def _tidy_store() -> None:
         with alarms.guard("storage_rights"):
             forgotten = precheck.forget_left_behind()
             if uploads is not None:
-                aborted = uploads.abort_stale_uploads(utcnow() - STALE)
+                aborted = uploads.abort_stale_uploads(utcnow() - upload_ledger.keeping() - STALE)
     except Transient as error:
         log.warning("tidy.store_put_off", error=error.code)
         return
     if forgotten or aborted:
         log.info("tidy.store", pictures_forgotten=forgotten, uploads_aborted=aborted)
+
+
+def _sweep_orphans() -> None:
+    try:
+        orphans.sweep_daily()
+    except FindMeError as error:
+        log.warning("tidy.orphans_put_off", error=error.code)
 
 
 def _resume_below_limits() -> None:

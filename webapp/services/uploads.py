@@ -10,14 +10,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from webapp import imaging
-from webapp.clock import utcnow
 from webapp.columns import new_public_id
 from webapp.database import reading
-from webapp.errors import Invalid, NotFound, TooLarge, Transient, UnsupportedType
+from webapp.errors import Conflict, Invalid, NotFound, TooLarge, Transient, UnsupportedType
 from webapp.extensions import db
-from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, User
+from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, UploadStatus, UploadWay, User
 from webapp.queueing import INDEX_PHOTO, enqueue_after_commit, unit_of_work
-from webapp.services import alarms, blobs, claims, events
+from webapp.services import alarms, blobs, claims, events, publishing, upload_ledger
 
 MAX_FILENAME = 200
 
@@ -33,7 +32,19 @@ class UploadResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Inspected:
+class Arrival:
+    """A file that has arrived: whose, where, by which way, and its row of the ledger if it has one already."""
+
+    event_id: int
+    event_key: str
+    user_id: int | None
+    filename: str
+    way: UploadWay
+    row_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
     """What a file is by its content, its SHA-256 and its size in bytes."""
 
     info: imaging.PictureInfo
@@ -41,7 +52,9 @@ class _Inspected:
     size: int
 
 
-def receive_photo(event: Event, user: User, filename: str, stream: IO[bytes]) -> UploadResult:
+def receive_photo(
+    event: Event, user: User, filename: str, stream: IO[bytes], *, way: UploadWay = UploadWay.FORM
+) -> UploadResult:
     """Take one file in, in a unit of work of its own. A file that can't be used is a result with its reason.
 
     Raises:
@@ -49,84 +62,134 @@ def receive_photo(event: Event, user: User, filename: str, stream: IO[bytes]) ->
         Transient: it can't be stored now; nothing was kept, send it again.
     """
     events.require_open(event)
-    event_id, event_key, user_id = event.id, event.public_id, user.id
+    return take_in(Arrival(event.id, event.public_id, user.id, displayable(filename), way), stream)
+
+
+def take_in(arrival: Arrival, stream: IO[bytes]) -> UploadResult:
+    """The same with a file that is there already. What becomes of it stands in the ledger with the photo itself.
+
+    Raises:
+        NotFound: the event is gone.
+        Transient: it can't be stored now; nothing was kept.
+    """
     # No transaction is held while the bytes are read and written.
     db.session.rollback()
-    filename = displayable(filename)
     try:
-        file = _inspect(stream)
+        file = inspect(stream)
     except (UnsupportedType, Invalid, TooLarge) as error:
-        return UploadResult(filename, None, "rejected", error.code)
+        return reject(arrival, error.code, size_of(stream))
     with reading():
-        known = _same_bytes(event_id, file.digest)
+        known = _same_bytes(arrival.event_id, file.digest)
         kept_key = _original_key(known) if known is not None else None
     with alarms.guard("storage_rights"):
         if kept_key is not None:
-            return _take_again(event_id, file.digest, filename, kept_key, stream)
-        return _take(event_id, event_key, user_id, filename, stream, file)
+            return _take_again(arrival, file, kept_key, stream)
+        return _take(arrival, file, stream)
 
 
-def _take(
-    event_id: int, event_key: str, user_id: int, filename: str, stream: IO[bytes], file: _Inspected
-) -> UploadResult:
+def reject(arrival: Arrival, reason: str, size: int) -> UploadResult:
+    """Write down that a file can't be used. size: its bytes, as they came or as they were announced."""
+    with unit_of_work():
+        result = UploadResult(arrival.filename, None, UploadStatus.REJECTED, reason)
+        _write_down(arrival, size, result)
+    return result
+
+
+def _take(arrival: Arrival, file: Inspected, stream: IO[bytes]) -> UploadResult:
     photo_id = new_public_id()
     kind = blobs.content_type(file.info.format)
-    key = blobs.photo_key(event_key, photo_id, f"original{blobs.extension(kind)}")
+    key = blobs.photo_key(arrival.event_key, photo_id, f"original{blobs.extension(kind)}")
     original = Rendition(kind=RenditionKind.ORIGINAL, blob_key=key, content_type=kind, byte_size=file.size)
     photo = Photo(
         public_id=photo_id,
-        event_id=event_id,
-        uploaded_by_id=user_id,
-        filename=filename,
+        event_id=arrival.event_id,
+        uploaded_by_id=arrival.user_id,
+        filename=arrival.filename,
         sha256=file.digest,
         byte_size=file.size,
-        published_at=utcnow(),
         renditions=[original],
     )
     blobs.store().put(key, stream)
     try:
-        return _register(photo, key)
+        result = _register(arrival, photo)
     except Exception:
         blobs.store().delete(key)
         raise
-
-
-def _register(photo: Photo, key: str) -> UploadResult:
-    """Make the photo's row, unless its bytes are in the event already: the unique constraint decides, also for two that
-    come at once.
-    """
-    filename, event_id, digest = photo.filename, photo.event_id, photo.sha256 or ""
-    with unit_of_work():
-        try:
-            with db.session.begin_nested():
-                db.session.add(photo)
-            enqueue_after_commit(INDEX_PHOTO, photo.public_id)
-            return UploadResult(filename, photo.public_id, "accepted")
-        except IntegrityError:
-            result = _known(event_id, digest, filename)
-    blobs.store().delete(key)
+    if result.photo_id != photo_id:
+        blobs.store().delete(key)
     return result
 
 
-def _take_again(event_id: int, digest: str, filename: str, key: str, stream: IO[bytes]) -> UploadResult:
+def _register(arrival: Arrival, photo: Photo) -> UploadResult:
+    """Make the photo's row, unless its bytes are in the event already: the unique constraint decides, also for two that
+    come at once.
+    """
+    public_id, digest, size = photo.public_id, photo.sha256 or "", photo.byte_size
+    with unit_of_work():
+        try:
+            event = events.hold_open(arrival.event_id)
+        except Conflict as error:
+            # It was closed while the file came.
+            result = UploadResult(arrival.filename, None, UploadStatus.REJECTED, error.code)
+            _write_down(arrival, size, result)
+            return result
+        photo.published_at = publishing.published_at_for(event)
+        try:
+            with db.session.begin_nested():
+                db.session.add(photo)
+        except IntegrityError:
+            return _known(arrival, digest, size)
+        enqueue_after_commit(INDEX_PHOTO, public_id)
+        result = UploadResult(arrival.filename, public_id, UploadStatus.ACCEPTED)
+        _write_down(arrival, size, result, photo)
+    return result
+
+
+def _take_again(arrival: Arrival, file: Inspected, key: str, stream: IO[bytes]) -> UploadResult:
     """The same bytes were there before; where they have been lost since, they are kept again."""
     try:
         blobs.store().info(key)
     except NotFound:
         blobs.store().put(key, stream)
     with unit_of_work():
-        return _known(event_id, digest, filename)
+        return _known(arrival, file.digest, file.size)
 
 
-def _known(event_id: int, digest: str, filename: str) -> UploadResult:
+def _known(arrival: Arrival, digest: str, size: int) -> UploadResult:
     """A photo whose bytes are there already; handing in a failed one once more is a wish to try it again."""
-    known = _same_bytes(event_id, digest)
+    known = _same_bytes(arrival.event_id, digest)
     if known is None:
         raise Transient(code="storage_away")
-    if known.status is PhotoStatus.FAILED:
-        _wait_again(known)
-        return UploadResult(filename, known.public_id, "accepted")
-    return UploadResult(filename, known.public_id, "duplicate")
+    if known.status is PhotoStatus.ERASING:
+        raise Transient(code="photo_going")
+    again = known.status is PhotoStatus.FAILED
+    if again:
+        wait_again(known)
+    result = UploadResult(arrival.filename, known.public_id, UploadStatus.ACCEPTED if again else UploadStatus.DUPLICATE)
+    _write_down(arrival, size, result, known)
+    return result
+
+
+def _write_down(arrival: Arrival, size: int, result: UploadResult, photo: Photo | None = None) -> None:
+    """The file's row of the ledger, in the transaction that decides."""
+    if arrival.row_id is None:
+        _event(arrival)
+        row = upload_ledger.begin(arrival.event_id, arrival.user_id, arrival.filename, arrival.way, size)
+    else:
+        found = upload_ledger.locked(arrival.row_id)
+        if found is None:
+            raise NotFound(code="upload_missing")
+        row = found
+    row.byte_size = size
+    status, photo_key = UploadStatus(result.status), photo.id if photo is not None else None
+    upload_ledger.settle(row, status, photo_id=photo_key, reason=result.reason)
+
+
+def _event(arrival: Arrival) -> Event:
+    event = db.session.get(Event, arrival.event_id)
+    if event is None:
+        raise NotFound(code="not_found")
+    return event
 
 
 def retry_failed(event: Event, photo_public_id: str | None = None, *, reason: str | None = None) -> int:
@@ -138,7 +201,7 @@ def retry_failed(event: Event, photo_public_id: str | None = None, *, reason: st
         wanted = wanted.where(Photo.failure_reason == reason)
     photos = db.session.scalars(wanted).all()
     for photo in photos:
-        _wait_again(photo)
+        wait_again(photo)
     return len(photos)
 
 
@@ -148,18 +211,32 @@ def displayable(filename: str) -> str:
     return "".join(char for char in last if char.isprintable())[:MAX_FILENAME].strip() or "photo"
 
 
-def _inspect(stream: IO[bytes]) -> _Inspected:
-    """What the file is by its content; the stream is at its start again afterwards."""
-    settings = current_app.extensions["settings"]
+def size_of(stream: IO[bytes]) -> int:
+    """Bytes of a seekable stream, which is at its start afterwards."""
     size = stream.seek(0, io.SEEK_END)
-    if size > settings.max_photo_mb * 1024 * 1024:
-        raise TooLarge(code="photo_too_large")
     stream.seek(0)
+    return size
+
+
+def largest() -> int:
+    """How many bytes a photo may have."""
+    return int(current_app.extensions["settings"].max_photo_mb) * 1024 * 1024
+
+
+def inspect(stream: IO[bytes]) -> Inspected:
+    """What the file is by its content; the stream is at its start again afterwards.
+
+    Raises:
+        UnsupportedType, TooLarge: it can't be used; the code says why.
+    """
+    settings, size = current_app.extensions["settings"], size_of(stream)
+    if size > largest():
+        raise TooLarge(code="photo_too_large")
     info = imaging.probe(stream, max_megapixels=settings.max_megapixels)
     stream.seek(0)
     digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     stream.seek(0)
-    return _Inspected(info, digest, size)
+    return Inspected(info, digest, size)
 
 
 def _same_bytes(event_id: int, digest: str) -> Photo | None:
@@ -170,7 +247,8 @@ def _original_key(photo: Photo) -> str:
     return next(row.blob_key for row in photo.renditions if row.kind is RenditionKind.ORIGINAL)
 
 
-def _wait_again(photo: Photo) -> None:
+def wait_again(photo: Photo) -> None:
+    """Let a photo that failed be tried again."""
     photo.status, photo.failure_reason = PhotoStatus.UPLOADED, None
     claims.settle(photo)
     photo.retries = 1  # The try that failed may have left faces at a service: the next one looks for them.

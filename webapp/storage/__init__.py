@@ -3,6 +3,7 @@
 from webapp.settings import Settings
 from webapp.storage.blobs import BlobStore
 from webapp.storage.local import LocalBlobStore
+from webapp.storage.partials import PartialFiles
 
 
 def open_store(settings: Settings) -> BlobStore:
@@ -13,3 +14,8 @@ def open_store(settings: Settings) -> BlobStore:
     from webapp.storage.s3 import S3BlobStore
 
     return S3BlobStore(settings)
+
+
+def open_partials(settings: Settings) -> PartialFiles:
+    """The folder of files that have not arrived completely."""
+    return PartialFiles(settings.partials_dir)

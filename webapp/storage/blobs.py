@@ -111,6 +111,17 @@ class BlobStore(Protocol):
         """All keys that start with `prefix`."""
         ...
 
+    def dated_keys(self, prefix: str, after: str = "") -> Iterator[tuple[str, datetime]]:
+        """All keys that start with `prefix`, in an order that stays, each with the moment (UTC) when it was stored.
+
+        Begins behind the key `after`, so that a long list can be gone through in pieces.
+        """
+        ...
+
+    def forget_drafts(self, older_than: datetime) -> int:
+        """Throw away what writers that were killed left half written before this moment; returns how many."""
+        ...
+
     def check(self) -> None:
         """Try whether the store can be written to; leaves nothing behind.
 

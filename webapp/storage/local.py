@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -103,6 +104,30 @@ class LocalBlobStore:
                 key = (Path(folder) / name).relative_to(self._root).as_posix()
                 if key.startswith(prefix) and key != _ID_FILE:
                     yield key
+
+    def dated_keys(self, prefix: str, after: str = "") -> Iterator[tuple[str, datetime]]:
+        begun = tuple(after.split("/"))
+        for folder, folders, names in os.walk(self._root):
+            place = () if Path(folder) == self._root else Path(folder).relative_to(self._root).parts
+            # What comes before is not even looked into. Files of a folder come before what lies in folders below it.
+            folders[:] = sorted(name for name in folders if (*place, name) >= begun[: len(place) + 1])
+            if not place:
+                folders[:] = [name for name in folders if name != self._incoming.name]
+            for name in sorted(names):
+                key = "/".join((*place, name))
+                if not key.startswith(prefix) or key == _ID_FILE or (after and (*place, name) <= begun):
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # it has just gone
+                    yield key, datetime.fromtimestamp((Path(folder) / name).stat().st_mtime, UTC)
+
+    def forget_drafts(self, older_than: datetime) -> int:
+        forgotten = 0
+        for draft in self._incoming.iterdir():
+            with contextlib.suppress(OSError):  # its writer was faster
+                if draft.stat().st_mtime < older_than.timestamp():
+                    draft.unlink()
+                    forgotten += 1
+        return forgotten
 
     def check(self) -> None:
         self.put(PROBE, io.BytesIO(b"ok"))

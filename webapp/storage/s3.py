@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from datetime import datetime
 from typing import IO
 
 from webapp import aws
@@ -86,13 +87,20 @@ class S3BlobStore:
         erase(self._bucket, prefix)
 
     def keys(self, prefix: str) -> Iterator[str]:
+        for key, _ in self.dated_keys(prefix):
+            yield key
+
+    def dated_keys(self, prefix: str, after: str = "") -> Iterator[tuple[str, datetime]]:
         with self._bucket.calls():
             pages = self._bucket.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket.name, Prefix=prefix
+                Bucket=self._bucket.name, Prefix=prefix, StartAfter=after
             )
             for page in pages:
                 for row in page.get("Contents", ()):
-                    yield row["Key"]
+                    yield row["Key"], row["LastModified"]
+
+    def forget_drafts(self, older_than: datetime) -> int:  # noqa: ARG002 - stale uploads in parts are aborted elsewhere
+        return 0
 
     def check(self) -> None:
         self.put(PROBE, io.BytesIO(b"ok"))

@@ -1,0 +1,48 @@
+// How bytes leave: to our own tus server, or straight to the store (upload-direct.js). Both go on where they stopped, and
+// both try for hours.
+
+import { Tus } from "../vendor/uppy.min.mjs";
+import { Session } from "./upload-session.js";
+
+export const AT_ONCE = 5;
+const PIECE = 8 * 1024 * 1024;
+const SECOND = 1000;
+const PAUSES = [1, 2, 4, 8, 15, 30].map((seconds) => seconds * SECOND);
+/** After the growing pauses one a minute, for a night. */
+export const RETRIES = [...PAUSES, ...Array.from({ length: 600 }, () => 60 * SECOND)];
+
+export const pause = (tried) => new Promise((resolve) => { setTimeout(resolve, RETRIES[Math.min(tried, RETRIES.length - 1)]); });
+export const passing = (status) => !status || status >= 500 || [408, 409, 423, 425, 429].includes(status);
+
+/** What an answer says of its file: {status, detail}; the headers are the server's. */
+export function verdictOf(request) {
+  const header = (name) => request?.getResponseHeader?.(name) || "";
+  return { status: header("FindMe-Status"), reason: header("FindMe-Reason"), detail: decodeURIComponent(header("FindMe-Detail")) };
+}
+
+/** Through our own server. `heard(ok)` is told whether it could be reached. */
+export function sendByTus(uppy, { files, session, heard }) {
+  uppy.use(Tus, {
+    endpoint: files,
+    limit: AT_ONCE,
+    chunkSize: PIECE,
+    retryDelays: RETRIES,
+    removeFingerprintOnSuccess: true,
+    allowedMetaFields: ["name", "type", "relativePath"],
+    onBeforeRequest: async (request) => {
+      await session.ready();
+      request.setHeader("X-CSRFToken", session.token);
+    },
+    onShouldRetry: (error, attempt, options, byDefault) => {
+      const answer = error.originalResponse;
+      const request = answer?.getUnderlyingObject();
+      const status = answer?.getStatus() ?? 0;
+      if (session.isRefusal(status, request?.responseURL) || Session.isStale(status, verdictOf(request).reason)) {
+        session.lose();
+        return true;
+      }
+      if (passing(status)) heard(false);
+      return byDefault(error);
+    },
+  });
+}

@@ -1,0 +1,150 @@
+"""The upload page in a real browser: a folder as cameras leave it, lost connections, reloads, refusals."""
+
+import io
+import re
+import uuid
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.actors import selfie
+from tests.browser.conftest import DESKTOP, ON_BOTH, ON_LAPTOP, OpenPage
+from tests.browser.test_journey import sign_in
+from tests.product import Product, demo_facts
+
+pytestmark = pytest.mark.browser
+
+SUMS = '[data-part="result-sums"]'
+# What went straight to a store is checked first, by a worker.
+SOME = re.compile(r"\d (in|being checked)")
+SLOW = {"offline": False, "latency": 20, "downloadThroughput": -1, "uploadThroughput": 400_000}
+
+
+def photo(seed: int, *, weight: int = 0) -> bytes:
+    """A real face in a frame that makes it one of a kind, with `weight` bytes of comment so that it takes its time."""
+    image = Image.open(io.BytesIO(selfie("grace"))).convert("RGB")
+    image.putpixel((seed % image.width, 0), (seed % 256, 0, 0))
+    kept = io.BytesIO()
+    image.save(kept, "JPEG", quality=90, comment=uuid.uuid4().hex.encode())
+    return kept.getvalue() + bytes(weight)
+
+
+def folder_of(path: Path, count: int, *, weight: int = 0) -> Path:
+    (path / "raw").mkdir(parents=True)
+    for number in range(count):
+        (path / f"IMG_{number:04}.jpg").write_bytes(photo(number, weight=weight))
+    return path
+
+
+def upload_page(open_page: OpenPage, product: Product, **options: object) -> Page:
+    """The upload page of an event of its own, so that the counts of tests don't meet."""
+    page = open_page("/sign-in", camera=False, **({"viewport": DESKTOP} | options))
+    person = demo_facts(product)["photographer"]
+    page.locator("input[name=login]").fill(person["email"])
+    page.locator("input[name=password]").fill(person["password"])
+    page.locator("input[name=password]").press("Enter")
+    page.wait_for_url("**/studio/")
+    made = page.request.post(
+        "/api/photographer/events",
+        data={"name": f"Upload {uuid.uuid4().hex[:6]}", "date": "2026-06-20"},
+        headers={"X-CSRFToken": page.evaluate("JSON.parse(document.body.getAttribute('hx-headers'))['X-CSRFToken']")},
+    )
+    assert made.ok, made.text()
+    page.goto(f"/studio/events/{made.json()['id']}/upload")
+    page.locator("[data-sender][data-ready]").wait_for()
+    return page
+
+
+def in_event(product: Product, page: Page, table: str = "photo", where: str = "1 = 1") -> int:
+    found = re.search(r"/events/([^/]+)/", page.url)
+    assert found
+    of_event = f"event_id = (SELECT id FROM event WHERE public_id = '{found[1]}')"
+    return int(product.rows(f"SELECT count(*) FROM {table} WHERE {of_event} AND {where}")[0][0])
+
+
+def throttled(context: BrowserContext, page: Page) -> None:
+    session = context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", SLOW)
+
+
+@ON_BOTH
+def test_a_folder_with_all_that_a_camera_leaves_in_it(open_page: OpenPage, product: Product, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "card", 6)
+    same = (folder / "IMG_0000.jpg").read_bytes()
+    (folder / "copy of IMG_0000.jpg").write_bytes(same)
+    (folder / "words.jpg").write_bytes(b"this is no picture")
+    (folder / "empty.jpg").write_bytes(b"")
+    for name in ("raw/IMG_0001.CR3", "raw/IMG_0002.NEF", "raw/LONE_0001.ARW", "IMG_0001.xmp", "clip.MOV", "Thumbs.db"):
+        (folder / name).write_bytes(b"aside")
+    page = upload_page(open_page, product)
+    page.locator("#folder").set_input_files(folder)
+    expect(page.locator(SUMS)).to_have_text("6 in · 1 was there already · 2 refused", timeout=60_000)
+    aside = page.locator('[data-part="aside-line"]')
+    expect(aside).to_contain_text("2 RAW files not sent; their JPEGs are")
+    expect(aside).to_contain_text("1 RAW file not sent, without a JPEG beside it")
+    expect(aside).to_contain_text("1 video · 1 sidecar file · 1 system file")
+    refused = page.locator('[data-part="refused-list"]')
+    expect(refused).to_contain_text("words.jpg")
+    expect(refused).to_contain_text("empty.jpg")
+    assert in_event(product, page) == 6
+    assert in_event(product, page, "upload", "status = 'duplicate'") == 1
+    assert in_event(product, page, "upload", "status = 'rejected'") == 2
+
+
+@ON_BOTH
+def test_a_lost_connection_goes_on(open_page: OpenPage, product: Product, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "card", 10, weight=150_000)
+    page = upload_page(open_page, product)
+    throttled(page.context, page)
+    page.locator("#folder").set_input_files(folder)
+    expect(page.locator('[data-part="sums"]')).to_contain_text(SOME, timeout=60_000)
+    page.context.set_offline(True)
+    expect(page.locator('[data-part="offline"]')).to_be_visible()
+    page.context.set_offline(False)
+    expect(page.locator(SUMS)).to_have_text("10 in", timeout=90_000)
+    assert in_event(product, page) == 10
+
+
+@ON_LAPTOP
+def test_a_reload_goes_on_with_what_is_missing(open_page: OpenPage, product: Product, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "card", 10, weight=150_000)
+    page = upload_page(open_page, product)
+    throttled(page.context, page)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.locator("#folder").set_input_files(folder)
+    expect(page.locator('[data-part="sums"]')).to_contain_text(SOME, timeout=60_000)
+    page.reload()
+    expect(page.locator('[data-part="unfinished-line"]')).to_contain_text("not sent to the end")
+    page.locator("#folder").set_input_files(folder)
+    # Had anything been sent again, it would count as there already.
+    expect(page.locator(SUMS)).to_have_text("10 in", timeout=90_000)
+    assert in_event(product, page) == 10
+    assert in_event(product, page, "upload", "status = 'duplicate'") == 0
+
+
+@ON_LAPTOP
+def test_a_lost_sign_in_is_said_and_goes_on(open_page: OpenPage, product: Product, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "card", 3)
+    page = upload_page(open_page, product)
+    page.context.clear_cookies()
+    page.locator("#folder").set_input_files(folder)
+    expect(page.locator('[data-part="signed-out"]')).to_be_visible(timeout=30_000)
+    other = page.context.new_page()
+    other.goto("/sign-in")
+    sign_in(other, demo_facts(product)["photographer"])
+    other.wait_for_url("**/studio/")
+    page.locator('[data-part="check"]').click()
+    expect(page.locator(SUMS)).to_have_text("3 in", timeout=60_000)
+    expect(page.locator('[data-part="signed-out"]')).to_be_hidden()
+
+
+@ON_LAPTOP
+def test_the_account_is_in_french_too(open_page: OpenPage, product: Product, tmp_path: Path) -> None:
+    page = upload_page(open_page, product, locale="fr-FR")
+    assert page.locator("html").get_attribute("lang") == "fr"
+    page.locator("#folder").set_input_files(folder_of(tmp_path / "card", 2))
+    expect(page.locator('[data-part="summary"]')).to_be_visible(timeout=60_000)
+    assert in_event(product, page) == 2

@@ -1,0 +1,272 @@
+"""Files that a browser sends straight to the store, in parts: announced, signed part by part, and finished by us.
+
+The browser works with our own id of an upload; the store's name of it, and the key, are ours and never taken from a
+request. Nobody has looked into a file when it is finished: a worker does (services/receiving.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import aliased
+
+from webapp.columns import new_public_id
+from webapp.database import reading
+from webapp.errors import Conflict, Invalid, NotFound
+from webapp.extensions import db
+from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, Upload, UploadStatus, UploadWay, User
+from webapp.queueing import INDEX_PHOTO, enqueue_after_commit, unit_of_work
+from webapp.services import alarms, blobs, events, publishing, removals, resumable, upload_ledger, uploads
+from webapp.storage.blobs import DirectUploads, Part
+from webapp.storage.blobs import Upload as StoreUpload
+
+PART = 8 * 1024 * 1024
+"""Bytes of each part but the last."""
+
+UNKNOWN = "application/octet-stream"
+"""The type of a file that nobody has looked into yet."""
+
+CHECKING = "checking"
+"""What is said of a file that is here, while no worker has looked into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An upload under way, as its row says."""
+
+    row_id: int
+    store: StoreUpload
+    length: int
+    event_id: int
+    event_key: str
+
+
+def begin(event: Event, user: User, filename: str, length: int) -> str:
+    """Announce a file of `length` bytes; returns the upload's id.
+
+    Raises:
+        Forbidden: the event is closed.
+        NotFound: here bytes come through us.
+        Invalid: `empty`: there is nothing to send; TooLarge: it is larger than we take. The ledger remembers both.
+        Transient: the store can't be reached.
+    """
+    resumable.require_open(event)
+    store = _direct()
+    resumable.refuse_too_large(event, user, filename, UploadWay.S3, length)
+    event_id, event_key, user_id, name = event.id, event.public_id, user.id, uploads.displayable(filename)
+    if length == 0:
+        uploads.reject(uploads.Arrival(event_id, event_key, user_id, name, UploadWay.S3), "empty", 0)
+        raise Invalid(code="empty")
+    # The photo will be called like its upload, so that all that it ever has lies below one prefix.
+    upload_id = new_public_id()
+    key = blobs.photo_key(event_key, upload_id, "original")
+    db.session.rollback()
+    with alarms.guard("storage_rights"):
+        opened = store.begin_upload(key, UNKNOWN)
+    with unit_of_work():
+        row = upload_ledger.begin(event_id, user_id, name, UploadWay.S3, length)
+        row.public_id, row.blob_key, row.multipart_id = upload_id, key, opened.upload_id
+    return upload_id
+
+
+def part_url(event: Event, user: User, upload_id: str, number: int) -> str:
+    """Where the part `number`, from 1, is sent: an address that is good for this part and a few minutes.
+
+    Raises:
+        Forbidden, NotFound: as above. Invalid: the file has no such part.
+    """
+    resumable.require_open(event)
+    known = _known(event, user, upload_id)
+    if not 1 <= number <= _parts_of(known.length):
+        raise Invalid(code="upload_header_invalid")
+    return _direct().part_url(known.store, number)
+
+
+def require(event: Event, user: User, upload_id: str) -> None:
+    """Raises NotFound where this is no upload of the user's."""
+    _row(event, user, upload_id)
+
+
+def parts(event: Event, user: User, upload_id: str) -> list[Part]:
+    """The parts that have arrived; all of them of a file that was finished before."""
+    row = _row(event, user, upload_id)
+    sizes = [min(PART, row.byte_size - start) for start in range(0, row.byte_size, PART)]
+    whole = [Part(number, upload_id, size) for number, size in enumerate(sizes, 1)]
+    if row.status is not UploadStatus.RECEIVING:
+        return whole
+    known = _known(event, user, upload_id)
+    try:
+        return _direct().uploaded_parts(known.store)
+    except NotFound:
+        # Just being finished by a request whose answer nobody waits for any more.
+        if _is_made(known):
+            return whole
+        raise
+
+
+def finish(event: Event, user: User, upload_id: str) -> uploads.UploadResult:
+    """All parts are there: make a photo of them, which a worker looks into. Doing so twice is no error.
+
+    Raises:
+        Forbidden, NotFound: as above.
+        Conflict: `upload_incomplete`: what the store has is not what was announced.
+        Transient: the store can't be reached; nothing is lost.
+    """
+    row = _row(event, user, upload_id)
+    if row.status is not UploadStatus.RECEIVING:
+        return outcomes(event, user, [upload_id])[upload_id]
+    resumable.require_open(event)
+    known = _known(event, user, upload_id)
+    with alarms.guard("storage_rights"):
+        _make_blob(known)
+    return _register(known)
+
+
+def outcomes(event: Event, user: User, upload_ids: Sequence[str]) -> dict[str, uploads.UploadResult]:
+    """What has become of these files by now, as far as they are the user's: one query.
+
+    Its status is CHECKING while no worker has looked into a file.
+    """
+    first = aliased(Photo)
+    rows = db.session.execute(
+        select(Upload, first)
+        .outerjoin(first, first.id == Upload.photo_id)
+        .where(Upload.public_id.in_(upload_ids), Upload.event_id == event.id, Upload.user_id == user.id)
+        .where(Upload.way == UploadWay.S3)
+    ).all()
+    return {row.public_id: _result(row, photo) for row, photo in rows}
+
+
+def cancel(event: Event, user: User, upload_id: str) -> None:
+    """Give an upload up: what has arrived goes, and the ledger says that it was interrupted."""
+    _drop(_known(event, user, upload_id))
+
+
+def give_up(row_id: int) -> None:
+    """Bring an upload to its end whose time is over: taken in where all of it is here, else interrupted."""
+    with reading():
+        row = db.session.get(Upload, row_id)
+        event = db.session.get(Event, row.event_id) if row is not None else None
+        if row is None or event is None or row.status is not UploadStatus.RECEIVING:
+            return
+        known = _Known(
+            row.id, StoreUpload(row.blob_key or "", row.multipart_id or ""), row.byte_size, event.id, event.public_id
+        )
+    try:
+        _make_blob(known)
+    except (NotFound, Conflict, Invalid):
+        _drop(known)
+    else:
+        _register(known)
+
+
+def _drop(known: _Known) -> None:
+    with unit_of_work():
+        locked = upload_ledger.locked(known.row_id)
+        if locked is None or locked.status is not UploadStatus.RECEIVING:
+            return
+        upload_ledger.settle(locked, UploadStatus.INTERRUPTED)
+    direct = blobs.store().direct_uploads
+    if direct is not None:
+        direct.abort_upload(known.store)
+        blobs.store().delete(known.store.key)
+
+
+def _make_blob(known: _Known) -> None:
+    try:
+        arrived = _direct().uploaded_parts(known.store)
+    except NotFound:
+        # Finished before by a request whose answer was lost.
+        if _is_made(known):
+            return
+        raise
+    if sum(part.size for part in arrived) != known.length:
+        raise Conflict(code="upload_incomplete")
+    _direct().finish_upload(known.store, arrived)
+
+
+def _is_made(known: _Known) -> bool:
+    return blobs.exists(known.store.key) and blobs.store().info(known.store.key).size == known.length
+
+
+def _register(known: _Known) -> uploads.UploadResult:
+    with unit_of_work():
+        try:
+            event = events.hold_open(known.event_id)
+        except Conflict as error:
+            return _refuse(known, error.code)
+        row = upload_ledger.locked(known.row_id)
+        if row is None:
+            raise NotFound(code="upload_missing")
+        if row.status is not UploadStatus.RECEIVING:
+            return _result(row, db.session.get(Photo, row.photo_id) if row.photo_id is not None else None)
+        original = Rendition(
+            kind=RenditionKind.ORIGINAL, blob_key=known.store.key, content_type=UNKNOWN, byte_size=known.length
+        )
+        photo = Photo(
+            public_id=row.public_id,
+            event_id=event.id,
+            uploaded_by_id=row.user_id,
+            filename=row.filename,
+            byte_size=known.length,
+            published_at=publishing.published_at_for(event),
+            renditions=[original],
+        )
+        db.session.add(photo)
+        db.session.flush()
+        upload_ledger.settle(row, UploadStatus.ACCEPTED, photo_id=photo.id)
+        enqueue_after_commit(INDEX_PHOTO, photo.public_id)
+        return _result(row, photo)
+
+
+def _parts_of(length: int) -> int:
+    return -(-length // PART)
+
+
+def _refuse(known: _Known, reason: str) -> uploads.UploadResult:
+    """The event was closed while the file came: the ledger says so, and what came goes."""
+    row = upload_ledger.locked(known.row_id)
+    if row is None:
+        raise NotFound(code="upload_missing")
+    if row.status is UploadStatus.RECEIVING:
+        upload_ledger.settle(row, UploadStatus.REJECTED, reason=reason)
+        removals.remove_blobs(known.event_key, [known.store.key])
+    return _result(row, None)
+
+
+def _direct() -> DirectUploads:
+    direct = blobs.store().direct_uploads
+    if direct is None:
+        raise NotFound(code="not_found")
+    return direct
+
+
+def _row(event: Event, user: User, upload_id: str) -> Upload:
+    row = db.session.scalar(
+        select(Upload).where(
+            Upload.public_id == upload_id,
+            Upload.event_id == event.id,
+            Upload.user_id == user.id,
+            Upload.way == UploadWay.S3,
+        )
+    )
+    if row is None or row.multipart_id is None or row.status is UploadStatus.INTERRUPTED:
+        raise NotFound(code="upload_missing")
+    return row
+
+
+def _known(event: Event, user: User, upload_id: str) -> _Known:
+    """The upload, without a transaction being held while the store is asked."""
+    row = _row(event, user, upload_id)
+    if row.status is not UploadStatus.RECEIVING:
+        raise NotFound(code="upload_missing")
+    store = StoreUpload(row.blob_key or "", row.multipart_id or "")
+    known = _Known(row.id, store, row.byte_size, event.id, event.public_id)
+    db.session.rollback()
+    return known
+
+
+def _result(row: Upload, photo: Photo | None) -> uploads.UploadResult:
+    waits = photo is not None and photo.sha256 is None and photo.status in (PhotoStatus.UPLOADED, PhotoStatus.INDEXING)
+    status = CHECKING if waits and row.status is UploadStatus.ACCEPTED else row.status
+    return uploads.UploadResult(row.filename, photo.public_id if photo else None, status, row.reason)

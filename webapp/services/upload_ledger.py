@@ -1,0 +1,107 @@
+"""The ledger of files: a row for each file that anybody began to hand in, and what became of it.
+
+So that every file of an evening can be accounted for, by whatever way it came: the page, the plain form, the API, a
+watched folder, or straight to the store.
+"""
+
+from datetime import timedelta
+
+from flask import current_app
+from sqlalchemy import func, select
+
+from webapp.clock import utcnow
+from webapp.extensions import db
+from webapp.models import Event, Photo, Upload, UploadStatus, UploadWay
+
+PAGE = 60
+"""Rows of one page of the ledger."""
+
+TROUBLE = (UploadStatus.REJECTED, UploadStatus.INTERRUPTED)
+"""What somebody has to do something about: send the file again, or another one."""
+
+
+def begin(event_id: int, user_id: int | None, filename: str, way: UploadWay, byte_size: int) -> Upload:
+    """A row for a file that is about to come. `byte_size`: as announced."""
+    row = Upload(
+        event_id=event_id,
+        user_id=user_id,
+        filename=filename,
+        way=way,
+        byte_size=byte_size,
+        status=UploadStatus.RECEIVING,
+        received=0,
+        expires_at=utcnow() + keeping(),
+    )
+    db.session.add(row)
+    db.session.flush()
+    return row
+
+
+def keeping() -> timedelta:
+    """How long what has arrived of an unfinished file is kept."""
+    return timedelta(hours=current_app.extensions["settings"].upload_keep_hours)
+
+
+def settle(row: Upload, status: UploadStatus, *, photo_id: int | None = None, reason: str | None = None) -> None:
+    """Write down what became of a file."""
+    row.status, row.photo_id, row.reason = status, photo_id, reason
+    row.expires_at = None
+    row.finished_at = utcnow()
+    if status in (UploadStatus.ACCEPTED, UploadStatus.DUPLICATE):
+        row.received = row.byte_size
+
+
+def locked(row_id: int) -> Upload | None:
+    """The row, locked to the end of the transaction, as it is now."""
+    return db.session.scalar(
+        select(Upload).where(Upload.id == row_id).with_for_update().execution_options(populate_existing=True)
+    )
+
+
+def decided_in_worker(
+    photo: Photo, status: UploadStatus, *, reason: str | None = None, of: Photo | None = None
+) -> None:
+    """What a worker found out about a photo whose bytes went straight to the store.
+
+    of: the photo that had the same bytes before. Without one, no photo is left to point at.
+    """
+    rows = select(Upload).where(Upload.photo_id == photo.id, Upload.status == UploadStatus.ACCEPTED)
+    for row in db.session.scalars(rows):
+        settle(row, status, photo_id=of.id if of is not None else None, reason=reason)
+
+
+def counts(event: Event) -> dict[UploadStatus, int]:
+    """How many files of each outcome; every outcome has its number."""
+    found = db.session.execute(
+        select(Upload.status, func.count()).where(Upload.event_id == event.id).group_by(Upload.status)
+    ).all()
+    return dict.fromkeys(UploadStatus, 0) | {row[0]: row[1] for row in found}
+
+
+def page(
+    event: Event, status: UploadStatus | None = None, before: int | None = None, *, limit: int = PAGE
+) -> list[Upload]:
+    """A page of the ledger, the latest first. before: the `id` of the last row of the page before."""
+    wanted = select(Upload).where(Upload.event_id == event.id)
+    if status is not None:
+        wanted = wanted.where(Upload.status == status)
+    if before is not None:
+        wanted = wanted.where(Upload.id < before)
+    return list(db.session.scalars(wanted.order_by(Upload.id.desc()).limit(limit)))
+
+
+def trouble(event: Event, *, limit: int = PAGE) -> list[Upload]:
+    """The latest files that were rejected or never came to their end, unless the same name was taken in afterwards."""
+    later = (
+        select(Upload.filename, func.max(Upload.id).label("last"))
+        .where(Upload.event_id == event.id, Upload.status.in_((UploadStatus.ACCEPTED, UploadStatus.DUPLICATE)))
+        .group_by(Upload.filename)
+        .subquery()
+    )
+    wanted = (
+        select(Upload)
+        .outerjoin(later, later.c.filename == Upload.filename)
+        .where(Upload.event_id == event.id, Upload.status.in_(TROUBLE))
+        .where(later.c.last.is_(None) | (later.c.last < Upload.id))
+    )
+    return list(db.session.scalars(wanted.order_by(Upload.id.desc()).limit(limit)))
