@@ -19,9 +19,9 @@ from webapp.clock import utcnow
 from webapp.errors import Transient
 from webapp.extensions import db
 from webapp.links import absolute, path_to
-from webapp.models import Mail, MailStatus, User
+from webapp.models import Event, Mail, MailStatus, User
 from webapp.queueing import unit_of_work
-from webapp.services import claims, sign_in_links
+from webapp.services import claims, invitations, sign_in_links, team
 from webapp.settings import Settings
 
 log = structlog.get_logger()
@@ -55,16 +55,16 @@ def send(public_id: str) -> None:
 
 
 def _render(public_id: str) -> EmailMessage | None:
-    """The message; a link in it is made only now, so that none waits in a table. None when its reader is gone."""
+    """The message; a link in it is made only now, so that none waits in a table. None when there is nothing to say."""
     with unit_of_work():
         mail = db.session.scalars(select(Mail).where(Mail.public_id == public_id)).one()
         if mail.attempts > claims.MAX_ATTEMPTS:
             raise _CrashedError
         user = db.session.get(User, mail.user_id) if mail.user_id else None
-        if user is None:
-            return None
         with force_locale(mail.language):
-            values = RENDERERS[mail.kind](user)
+            values = RENDERERS[mail.kind](mail, user)
+            if values is None:
+                return None
             message = EmailMessage()
             message["Subject"] = str(values["subject"])
             message["From"] = current_app.extensions["settings"].mail_from
@@ -75,7 +75,9 @@ def _render(public_id: str) -> EmailMessage | None:
     return message
 
 
-def _sign_in(user: User) -> dict[str, object]:
+def _sign_in(_mail: Mail, user: User | None) -> dict[str, object] | None:
+    if user is None:
+        return None
     token = sign_in_links.new_token(user.id)
     return {
         "subject": gettext("Your link to your photos"),
@@ -84,7 +86,45 @@ def _sign_in(user: User) -> dict[str, object]:
     }
 
 
-RENDERERS: dict[str, Callable[[User], dict[str, object]]] = {sign_in_links.MAIL_KIND: _sign_in}
+def _invitation(mail: Mail, _user: User | None) -> dict[str, object] | None:
+    made = invitations.renew_token(mail.params["invitation"])
+    if made is None:
+        return None
+    invitation, token = made
+    event = db.session.get(Event, invitation.event_id) if invitation.event_id is not None else None
+    actor = db.session.get(User, invitation.invited_by_id) if invitation.invited_by_id is not None else None
+    return {
+        "subject": gettext("Your invitation to the team of %(event)s", event=event.name)
+        if event is not None
+        else gettext("Your invitation as a photographer"),
+        "link": absolute(path_to("invitations.accept", token=token)),
+        "event": event,
+        "invited_by": actor.name if actor is not None else None,
+        "expires_at": invitation.expires_at,
+    }
+
+
+def _team(mail: Mail, user: User | None) -> dict[str, object] | None:
+    event = db.session.scalar(select(Event).where(Event.public_id == mail.params["event"]))
+    if event is None or user is None or not team.runs(event, user):
+        return None
+    actor = db.session.scalar(select(User).where(User.public_id == mail.params["actor"]))
+    return {
+        "subject": gettext("You are in the team of %(event)s", event=event.name),
+        "link": absolute(path_to("studio.event", event_id=event.public_id)),
+        "event": event,
+        "added_by": actor.name if actor is not None else None,
+    }
+
+
+Renderer = Callable[[Mail, User | None], dict[str, object] | None]
+
+RENDERERS: dict[str, Renderer] = {
+    sign_in_links.MAIL_KIND: _sign_in,
+    invitations.MAIL_KIND: _invitation,
+    invitations.ADDED_KIND: _team,
+}
+"""Kind → what its template needs; None when its reader, or what it is about, is gone."""
 
 
 def _deliver(message: EmailMessage) -> None:

@@ -10,7 +10,7 @@ from webapp.pages.common import me
 from webapp.permissions import Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import alarm_words
-from webapp.services import alarms, costs, events, matching
+from webapp.services import alarms, costs, events, matching, rematches
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
 
@@ -21,7 +21,9 @@ WHO = {"index": Who.ADMIN, "rematch": Who.ADMIN_OF_EVENT, "limit": Who.ADMIN_OF_
 def index() -> ResponseReturnValue:
     """What ops have to mend, all events, what they cost, and the way to the queues."""
     found = [(alarm, *alarm_words(alarm.name), alarms.ACTIONS.get(alarm.name, ())) for alarm in alarms.open_alarms()]
-    return render_template("admin/index.html", alarms=found, cards=events.all_cards(), bill=costs.of_all())
+    cards = events.all_cards()
+    searched = rematches.of_events(card.event for card in cards)
+    return render_template("admin/index.html", alarms=found, cards=cards, rematches=searched, bill=costs.of_all())
 
 
 @blueprint.post("/events/<event_id>/rematch")

@@ -132,6 +132,12 @@ def verified_user(email: str) -> User | None:
     )
 
 
+def photographers() -> list[User]:
+    """Who may make events: admins and photographers, by name."""
+    roles = (UserRole.ADMIN, UserRole.PHOTOGRAPHER)
+    return list(db.session.scalars(select(User).where(User.role.in_(roles)).order_by(User.name, User.id)))
+
+
 def authenticate(login: str, password: str) -> User:
     """The account that this name or address and password belong to.
 

@@ -1,0 +1,74 @@
+"""Accepting an invitation. Opening its link changes nothing, since mail scanners open links too: a person taps."""
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+
+from webapp.errors import FindMeError, NotFound
+from webapp.extensions import db
+from webapp.forms import AcceptForm
+from webapp.limits import guesses
+from webapp.localisation import choose_language
+from webapp.models import Event, Invitation, User
+from webapp.pages.common import refuse
+from webapp.permissions import Who
+from webapp.queueing import unit_of_work
+from webapp.services import accounts
+from webapp.services import invitations as service
+from webapp.services.invitations import State
+from webapp.sessions import sign_in, signed_in
+
+blueprint = Blueprint("invitations", __name__, url_prefix="/invitations")
+
+WHO = {"accept": Who.ANYONE}
+PAGE, OVER = "invitations/accept.html", "invitations/over.html"
+
+
+@blueprint.route("/<token>", methods=["GET", "POST"])
+@guesses(404)
+def accept(token: str) -> ResponseReturnValue:
+    """Become a photographer, with a new account or the one that one has."""
+    try:
+        invitation = service.of_token(token)
+    except NotFound as error:
+        return render_template(OVER, reason=error.code), 404
+    state, user = service.state_of(invitation), signed_in()
+    if state is not State.OPEN:
+        return render_template(OVER, reason=f"invitation_{state}"), 410
+    form, values = AcceptForm(), _values(invitation, user)
+    if not form.is_submitted():
+        return render_template(PAGE, form=form, **values)
+    try:
+        accepted = _accept(token, invitation, user, form)
+    except NotFound as error:
+        # Somebody was faster, or it ended meanwhile.
+        return render_template(OVER, reason=error.code), 410
+    except FindMeError as error:
+        form.show(error)
+        return refuse(form, PAGE, **_values(service.of_token(token), signed_in()))
+    flash(gettext("Welcome, %(name)s. You can make events now.", name=accepted.name), "good")
+    return redirect(url_for("studio.index"), 303)
+
+
+def _accept(token: str, invitation: Invitation, user: User | None, form: AcceptForm) -> User:
+    if user is not None and service.can_accept(invitation, user):
+        with unit_of_work():
+            return service.accept_as(token, user)
+    name, password, language = form.name.data or "", form.password.data or "", choose_language()
+    accounts.check_input(invitation.email, name, password)
+    password_hash = accounts.hash_password(password)
+    with unit_of_work():
+        made = service.accept_anew(token, name=name, password_hash=password_hash, language=language)
+        sign_in(made)
+    return made
+
+
+def _values(invitation: Invitation, user: User | None) -> dict[str, Any]:
+    """Which of the three ways in there is: with the account that is open, by signing in first, or anew."""
+    event = db.session.get(Event, invitation.event_id) if invitation.event_id is not None else None
+    mine = user is not None and service.can_accept(invitation, user)
+    known = accounts.verified_user(invitation.email) is not None
+    way = "as" if mine else "sign_in" if known else "new"
+    return {"invitation": invitation, "invited_to": event, "way": way, "user": user}
