@@ -1,17 +1,46 @@
 """What pages ask people for. The rules are the services'; forms say which fields there are and collect every fault."""
 
+from collections.abc import Callable
 from typing import Any
 
-from flask_babel import lazy_gettext
+from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
-from wtforms import BooleanField, DateField, Field, HiddenField, PasswordField, StringField, ValidationError
+from wtforms import (
+    BooleanField,
+    DateField,
+    Field,
+    HiddenField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    StringField,
+    ValidationError,
+)
 from wtforms.validators import InputRequired
 
+from webapp import accents
 from webapp.errors import FindMeError, Invalid
+from webapp.models import Event
 from webapp.reasons import SENTENCES, explain, sentence
-from webapp.services import accounts
+from webapp.services import accounts, events
 from webapp.services.enrolment import CONSENT_VERSION
+from webapp.services.events import Details
+
+OWN_ACCENT = "own"
+"""What the choice of a colour says when it is none of the palette's."""
+
+ACCENT_NAMES: dict[str, Callable[[], str]] = {
+    "petrol": lambda: gettext("Petrol"),
+    "ocean": lambda: gettext("Ocean"),
+    "forest": lambda: gettext("Forest"),
+    "plum": lambda: gettext("Plum"),
+    "gold": lambda: gettext("Gold"),
+    "indigo": lambda: gettext("Indigo"),
+}
+
+REGIONS = frozenset({"Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"})
+"""Of timezones; what lies outside are old names of the same zones."""
 
 
 class PageForm(FlaskForm):
@@ -96,17 +125,117 @@ class SignInForm(PageForm):
 
 
 class EventForm(PageForm):
-    """A new event."""
+    """A new event, or another word about one."""
 
     name = StringField(lazy_gettext("Name"), [InputRequired(SENTENCES["event_name_invalid"])])
     date = DateField(lazy_gettext("Date"), [InputRequired(SENTENCES["event_date_invalid"])])
     place = StringField(lazy_gettext("Place"))
+    timezone = SelectField(lazy_gettext("Timezone"), default="UTC", validate_choice=False)
+    language = SelectField(lazy_gettext("Language of your guests"), validate_choice=False)
+    accent = RadioField(lazy_gettext("Colour"), default="", validate_choice=False)
+    own_accent = StringField(lazy_gettext("Your own colour"), default="#145f5c")
     code = StringField(lazy_gettext("Code"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.timezone.choices = _timezones(self.timezone.data)
+        self.language.choices = [
+            ("", gettext("Each guest's own")),
+            ("en", gettext("English")),
+            ("fr", gettext("French")),
+        ]
+        self.accent.choices = [(accents.PALETTE[name], label()) for name, label in ACCENT_NAMES.items()]
 
     def process_errors(self) -> None:
         """WTForms says in its own words that a date is none; ours say what to do."""
         if self.date.errors:
             self.date.errors = [SENTENCES["event_date_invalid"]]
+
+    def details(self) -> Details:
+        """What was typed, for the service. Without a date the form is not valid, and this is not called."""
+        chosen = self.accent.data or ""
+        return Details(
+            name=self.name.data or "",
+            date=self.date.data,
+            place=self.place.data or "",
+            timezone=self.timezone.data or "",
+            language=self.language.data or "",
+            accent=(self.own_accent.data or "").lower() if chosen == OWN_ACCENT else chosen,
+            code=self.code.data or None,
+        )
+
+
+def event_form(event: Event) -> EventForm:
+    """The form about an event, filled with what is known of it."""
+    own = bool(event.accent) and event.accent not in accents.PALETTE.values()
+    return EventForm(
+        name=event.name,
+        date=event.date,
+        place=event.place,
+        timezone=event.timezone,
+        language=event.language,
+        accent=OWN_ACCENT if own else event.accent,
+        own_accent=event.accent if own else "#145f5c",
+        code=event.code,
+    )
+
+
+def _timezones(present: str | None) -> dict[str, list[tuple[str, str]]]:
+    """Region → its zones, as a list to choose from; the present one is there, whatever it is called."""
+    found: dict[str, list[tuple[str, str]]] = {"": [("UTC", "UTC")]}
+    for zone in sorted(events.timezones()):
+        region, _, place = zone.partition("/")
+        if place and region in REGIONS:
+            found.setdefault(region, []).append((zone, place.replace("_", " ").replace("/", " – ")))
+    known = {zone for zones in found.values() for zone, _ in zones}
+    if present in events.timezones() - known:
+        found[""].append((str(present), str(present)))
+    return found
+
+
+class CoverForm(PageForm):
+    """The event's cover: a file, or one of its photos."""
+
+    file = FileField(lazy_gettext("A picture from your device"))
+    photo = HiddenField()
+
+
+class PublishingForm(PageForm):
+    """When guests see new photos, and what is written across those that they save."""
+
+    approval = RadioField(lazy_gettext("New photos"), default="", validate_choice=False)
+    waiting = RadioField(lazy_gettext("Photos that wait now"), validate_choice=False)
+    watermark = StringField(lazy_gettext("Watermark"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.approval.choices = [
+            ("", gettext("Guests see them at once")),
+            ("y", gettext("Guests see them once you publish them")),
+        ]
+        self.waiting.choices = [
+            ("publish", gettext("Publish them now")),
+            ("keep", gettext("Leave them waiting")),
+        ]
+
+
+class DeletionForm(PageForm):
+    """Whoever deletes an event types its name first."""
+
+    name = StringField(lazy_gettext("Name of the event"))
+
+
+class InvitationForm(PageForm):
+    """Whom to ask."""
+
+    email = StringField(lazy_gettext("E-mail"), [InputRequired(SENTENCES["email_invalid"])])
+
+
+class AcceptForm(PageForm):
+    """A new photographer's name and password; the address stands in the invitation."""
+
+    name = StringField(lazy_gettext("Your name"))
+    password = PasswordField(lazy_gettext("Password"), [InputRequired(SENTENCES["password_missing"])])
 
 
 class LimitForm(PageForm):

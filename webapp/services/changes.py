@@ -12,7 +12,19 @@ from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.sql.dml import Delete
 
 from webapp.extensions import db
-from webapp.models import Consent, EngineUsage, Event, Match, Membership, Person, Photo, Selfie, User, UserSession
+from webapp.models import (
+    Consent,
+    EngineUsage,
+    Event,
+    Match,
+    Membership,
+    Person,
+    Photo,
+    Selfie,
+    Upload,
+    User,
+    UserSession,
+)
 from webapp.services import live
 from webapp.services.live import BILL, DESK, EVENT, PERSON, SESSION
 
@@ -23,6 +35,7 @@ _CHANGES = "changes"
 _UNSEEN = frozenset(
     {"attempts", "retries", "retry_at", "claim", "lease_expires_at"}  # of whatever waits for work
     | {"matched_at", "expansion", "expansion_version", "user_key"}
+    | {"received", "expires_at", "multipart_id"}  # of a file on its way in
     | {"templates_revision", "removals_revision", "engine_version", "reconcile_requested_at"}
 )
 """Columns that no page shows: when nothing else of a row changes, nobody has to look."""
@@ -52,8 +65,8 @@ def _of_row(session: Session, row: Any) -> Iterator[Change]:
     elif isinstance(row, Membership):
         # Who joins changes the studio's list alone; who leaves, or gets another role, must not go on as before.
         yield from [(DESK, row.event_id)] if row in session.new else _of_event(row.event_id)
-    elif isinstance(row, EngineUsage):
-        yield BILL, row.event_public_id
+    elif isinstance(row, Upload | EngineUsage):
+        yield (DESK, row.event_id) if isinstance(row, Upload) else (BILL, row.event_public_id)
     elif isinstance(row, UserSession) and row not in session.new:
         yield SESSION, row.token_hash
     elif isinstance(row, User) and row not in session.new and (row in session.deleted or _changed(row) & _SIGNED_IN_BY):
@@ -83,6 +96,8 @@ def _of_statement(statement: Update | Delete, model: type[Any]) -> Iterator[Chan
     for row in db.session.execute(asking.where(condition).distinct()):
         if model in (Photo, Event, Membership):
             yield from _of_event(row[0])
+        elif model is Upload:
+            yield DESK, row[0]
         elif model in (UserSession, User):
             yield SESSION, row[0]
         else:
@@ -91,7 +106,7 @@ def _of_statement(statement: Update | Delete, model: type[Any]) -> Iterator[Chan
 
 def _asking(model: type[Any]) -> Select[*tuple[Any, ...]] | None:
     """What tells whom rows of this kind concern; None when they concern nobody."""
-    if model in (Photo, Membership):
+    if model in (Photo, Membership, Upload):
         return select(model.event_id)
     if model is Event:
         return select(Event.id)

@@ -1,25 +1,32 @@
-"""Events: making them, finding them by their code, and what a studio's list shows."""
+"""Events: making and changing them, finding them by their code, and what a studio's list shows."""
 
 import datetime as dt
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from zoneinfo import available_timezones
 
 from flask import current_app
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from webapp.errors import Conflict, Invalid, NotFound
+from webapp import accents
+from webapp.errors import Conflict, Forbidden, Invalid, NotFound
 from webapp.extensions import db
 from webapp.faces import engine_identity
 from webapp.models import Event, EventStatus, Membership, MembershipRole, Person, Photo, PhotoStatus, User
-from webapp.services import audit
+from webapp.services import audit, cameras
 
 CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 """Letters and digits without those that are taken for one another."""
 
 CODE_LENGTH = 8
 MAX_EVENT_NAME = 120
+LANGUAGES = ("en", "fr")
+"""In which an event can meet its guests."""
+
+RUNNING = (MembershipRole.OWNER, MembershipRole.TEAM)
 _CODE = re.compile(r"[A-Z0-9]{4,32}")
 
 
@@ -40,37 +47,118 @@ def normalise_code(code: str) -> str:
     return re.sub(r"[\s\-]+", "", code).upper()
 
 
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a photographer says of an event. Without a code it gets one that can't be guessed, or keeps its own."""
+
+    name: str
+    date: dt.date
+    place: str = ""
+    timezone: str = "UTC"
+    language: str = ""
+    """One of LANGUAGES; empty: the reader's own."""
+    accent: str = ""
+    """#rrggbb; empty: one of ours."""
+    code: str | None = None
+
+
+@cache
+def timezones() -> frozenset[str]:
+    """Names of the timezones that there are."""
+    return frozenset(available_timezones())
+
+
 def create_event(owner: User, *, name: str, date: dt.date, place: str = "", code: str | None = None) -> Event:
-    """Make an event that `owner` runs; without a code it gets one that can't be guessed.
+    """Make an event that `owner` runs, with nothing but the necessary; see `create`."""
+    return create(owner, Details(name, date, place, code=code))
+
+
+def create(owner: User, details: Details) -> Event:
+    """Make an event that `owner` runs.
 
     Raises:
-        Invalid: the name or the code can't be used.
+        Invalid: something that was said can't be used; `fields` says what and why.
         Conflict: the code is taken.
     """
-    name, place = " ".join(name.split()), " ".join(place.split())
-    fields = {}
-    if not 0 < len(name) <= MAX_EVENT_NAME or not name.isprintable():
-        fields["name"] = "event_name_invalid"
-    if len(place) > MAX_EVENT_NAME or (place and not place.isprintable()):
-        fields["place"] = "event_place_invalid"
-    if code and not _CODE.fullmatch(normalise_code(code)):
-        fields["code"] = "event_code_invalid"
-    if fields:
-        raise Invalid(code=next(iter(fields.values())), fields=fields)
-    code = normalise_code(code) if code else _new_code()
+    details = _checked(details)
     engine, version = engine_identity(current_app.extensions["settings"])
-    event = Event(code=code, code_key=code, name=name, date=date, place=place, engine=engine, engine_version=version)
-    try:
-        with db.session.begin_nested():
-            db.session.add(event)
-    except IntegrityError as error:
-        raise Conflict(code="event_code_taken", fields={"code": "event_code_taken"}) from error
+    event = Event(engine=engine, engine_version=version)
+    _describe(event, replace(details, code=details.code or _new_code()))
+    _write(event)
     membership = Membership(event_id=event.id, user_id=owner.id, role=MembershipRole.OWNER)
     membership.persons.append(Person(event_id=event.id, name=owner.name))
     db.session.add(membership)
     db.session.flush()
     audit.record(owner, "event.created", "event", event.public_id)
     return event
+
+
+def usual_timezone(user: User) -> str:
+    """The timezone of the last event that somebody made; UTC before the first."""
+    last = select(Event.timezone).join(Membership).where(Membership.user_id == user.id, Membership.role.in_(RUNNING))
+    return db.session.scalar(last.order_by(Event.id.desc()).limit(1)) or "UTC"
+
+
+def edit(event: Event, details: Details, actor: User) -> None:
+    """Change what an event is called, when and where it is, its look, and its code.
+
+    Raises:
+        Invalid, Conflict: as `create`.
+    """
+    details = _checked(details)
+    # Shown as the photographer wrote it before, if it is only written otherwise now.
+    code = event.code if details.code in (None, event.code_key) else details.code
+    moves = event.timezone != details.timezone
+    _describe(event, replace(details, code=code))
+    _write(event)
+    if moves:
+        # Cameras' clocks show the event's time, so its photos were taken at other moments than was thought.
+        cameras.timezone_changed(event)
+    audit.record(actor, "event.edited", "event", event.public_id)
+
+
+def require_owner(event: Event, user: User) -> None:
+    """Raises Forbidden for whoever runs the event without owning it: team, call limit and deletion are its owner's."""
+    role = db.session.scalar(
+        select(Membership.role).where(Membership.event_id == event.id, Membership.user_id == user.id)
+    )
+    if role is not MembershipRole.OWNER:
+        raise Forbidden(code="owner_only")
+
+
+def _checked(details: Details) -> Details:
+    """The details in the form in which they are kept."""
+    name, place = " ".join(details.name.split()), " ".join(details.place.split())
+    code = normalise_code(details.code) if details.code else None
+    faults = {
+        "name": ("event_name_invalid", not 0 < len(name) <= MAX_EVENT_NAME or not name.isprintable()),
+        "place": ("event_place_invalid", len(place) > MAX_EVENT_NAME or bool(place and not place.isprintable())),
+        "timezone": ("event_timezone_invalid", details.timezone not in timezones()),
+        "language": ("event_language_invalid", details.language not in ("", *LANGUAGES)),
+        "accent": ("event_accent_invalid", bool(details.accent) and not accents.is_colour(details.accent)),
+        "code": ("event_code_invalid", code is not None and not _CODE.fullmatch(code)),
+    }
+    fields = {field: code for field, (code, wrong) in faults.items() if wrong}
+    if fields:
+        raise Invalid(code=next(iter(fields.values())), fields=fields)
+    return replace(details, name=name, place=place, code=code)
+
+
+def _describe(event: Event, details: Details) -> None:
+    event.name, event.date, event.place = details.name, details.date, details.place
+    event.timezone, event.language, event.accent = details.timezone, details.language, details.accent
+    event.code = details.code or event.code
+    event.code_key = normalise_code(event.code)
+
+
+def _write(event: Event) -> None:
+    """The constraint decides who has a code, also of two that ask for it at once."""
+    try:
+        with db.session.begin_nested():
+            db.session.add(event)
+            db.session.flush()
+    except IntegrityError as error:
+        raise Conflict(code="event_code_taken", fields={"code": "event_code_taken"}) from error
 
 
 def find_event(code: str) -> Event:
@@ -85,10 +173,34 @@ def find_event(code: str) -> Event:
     return event
 
 
+def language_of(code: str) -> str:
+    """In which the event of a code meets its guests; empty: in their browser's, or there is no such event."""
+    return db.session.scalar(select(Event.language).where(Event.code_key == normalise_code(code))) or ""
+
+
 def require_open(event: Event) -> None:
     """Raises Conflict when the event takes no more joins and uploads."""
     if event.status is not EventStatus.OPEN:
         raise Conflict(code="event_closed")
+
+
+def hold_open(event_id: int) -> Event:
+    """The event as it is now; until the end of the transaction nobody closes it.
+
+    Raises:
+        NotFound: it is gone.
+        Conflict: as require_open.
+    """
+    event = db.session.scalar(
+        select(Event)
+        .where(Event.id == event_id)
+        .with_for_update(read=True, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if event is None:
+        raise NotFound(code="not_found")
+    require_open(event)
+    return event
 
 
 def cards_of(user: User, *, running: bool = False) -> list[EventCard]:
@@ -111,7 +223,7 @@ def _cards(rows: list[tuple[Event, MembershipRole]]) -> list[EventCard]:
     photos: dict[int, dict[PhotoStatus, int]] = {}
     for event_id, status, count in db.session.execute(
         select(Photo.event_id, Photo.status, func.count())
-        .where(Photo.event_id.in_(ids), Photo.status != PhotoStatus.DUPLICATE)
+        .where(Photo.event_id.in_(ids), Photo.status.not_in((PhotoStatus.DUPLICATE, PhotoStatus.ERASING)))
         .group_by(Photo.event_id, Photo.status)
     ):
         photos.setdefault(event_id, {})[status] = count

@@ -1,0 +1,94 @@
+"""How guests hear of an event: its link, code, QR code, poster and a text to pass on; and what its look is made of."""
+
+from flask import Blueprint, Response, render_template
+from flask.typing import ResponseReturnValue
+from flask_babel import force_locale, get_locale, gettext
+
+from webapp import accents, posters
+from webapp.errors import NotFound
+from webapp.limits import guesses
+from webapp.links import absolute, join_url
+from webapp.media import send_blob
+from webapp.models import Event, Membership
+from webapp.permissions import Who
+from webapp.services import covers, events
+from webapp.templating import MOST_COLOURS, YEAR, day
+
+blueprint = Blueprint("sharing", __name__)
+
+WHO = {"page": Who.RUNNER, "qr": Who.RUNNER, "poster": Who.RUNNER, "cover": Who.ANYONE, "accent": Who.ANYONE}
+QR_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
+
+
+@blueprint.get("/studio/events/<event_id>/share")
+def page(event: Event, **_: Membership) -> ResponseReturnValue:
+    """Everything that brings guests to the event."""
+    link = join_url(event)
+    return render_template("studio/sharing.html", event=event, join_url=link, message=_message(event, link))
+
+
+@blueprint.get("/studio/events/<event_id>/qr.<kind>")
+def qr(event: Event, kind: str, **_: Membership) -> Response:
+    """The join link as a QR code: SVG for the screen, PNG to print."""
+    if kind not in QR_TYPES:
+        raise NotFound(code="not_found")
+    drawn = posters.qr_svg(join_url(event)) if kind == "svg" else posters.qr_png(join_url(event))
+    return Response(drawn, mimetype=QR_TYPES[kind])
+
+
+@blueprint.get("/studio/events/<event_id>/poster.pdf")
+def poster(event: Event, **_: Membership) -> Response:
+    """An A4 page to print and hang up, in the event's language and colour."""
+    with force_locale(_language_of(event)):
+        words = posters.Words(
+            title=gettext("Find your photos"),
+            how=gettext("Scan the code with your phone's camera, take a selfie, and your photos appear."),
+            otherwise=gettext(
+                "Or open %(address)s and type the code", address=absolute("/").partition("//")[2].rstrip("/")
+            ),
+            facts=" · ".join(part for part in (day(event.date), event.place) if part),
+        )
+    colour = accents.light(accents.given(event.accent, event.public_id)).accent
+    made = posters.poster(event.name, event.code, join_url(event), words, colour)
+    response = Response(made, mimetype="application/pdf")
+    response.headers["Content-Disposition"] = f'inline; filename="{event.code}.pdf"'
+    return response
+
+
+@blueprint.get("/e/<code>/cover.jpg")
+@guesses(404)
+def cover(code: str) -> Response:
+    """The event's cover picture, to everybody who knows its code."""
+    event = events.find_event(code)
+    if event.cover_key is None:
+        raise NotFound(code="not_found")
+    return send_blob(event.cover_key, covers.CONTENT_TYPE)
+
+
+@blueprint.get("/accents/<colours>.css")
+def accent(colours: str) -> Response:
+    """The style sheet for colours of photographers' own, as templates name them."""
+    wanted = [f"#{colour}" for colour in colours.split("-")]
+    if len(wanted) > MOST_COLOURS or not all(map(accents.is_colour, wanted)):
+        raise NotFound(code="not_found")
+    response = Response("".join(map(accents.style_sheet, wanted)), mimetype="text/css")
+    response.cache_control.public = True
+    response.cache_control.max_age = YEAR
+    return response
+
+
+def _message(event: Event, link: str) -> str:
+    """A text for guests, to be sent on as it is."""
+    with force_locale(_language_of(event)):
+        text: str = gettext(
+            "Find your photos of %(event)s: open %(link)s and take a selfie. The code is %(code)s.",
+            event=event.name,
+            link=link,
+            code=event.code,
+        )
+    return text
+
+
+def _language_of(event: Event) -> str:
+    """The event's language; where it leaves that to its guests, the photographer's."""
+    return event.language or getattr(get_locale(), "language", None) or "en"

@@ -1,0 +1,125 @@
+"""The cover picture of an event: what everybody who knows its code sees of it, also before they join."""
+
+import io
+from typing import IO
+
+from flask import current_app
+from PIL import Image
+from sqlalchemy import select
+
+from webapp import imaging
+from webapp.columns import new_public_id
+from webapp.errors import FindMeError, NotFound, TooLarge
+from webapp.extensions import db
+from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, User
+from webapp.queueing import unit_of_work
+from webapp.services import audit, blobs, marking, removals
+
+SIDE = 1600
+MOST_MEGABYTES = 30
+MOST_MEGAPIXELS = 24
+"""What the web process decodes by itself; JPEG, which is scaled while it is decoded, may be larger."""
+
+CHOICE = 12
+CONTENT_TYPE = "image/jpeg"
+
+
+def choice(event: Event) -> list[Photo]:
+    """Photos of the event that can be its cover, the latest first: those that guests may be shown at all."""
+    return list(
+        db.session.scalars(
+            select(Photo)
+            .where(
+                Photo.event_id == event.id,
+                Photo.status == PhotoStatus.INDEXED,
+                Photo.published_at.is_not(None),
+                Photo.hidden_at.is_(None),
+            )
+            .order_by(Photo.id.desc())
+            .limit(CHOICE)
+        )
+    )
+
+
+def set_picture(event: Event, stream: IO[bytes], actor: User) -> None:
+    """Make a picture that somebody handed in the cover. Call it outside a unit of work: storing takes its time.
+
+    Raises:
+        UnsupportedType, TooLarge: it can't be used; the cover stays as it was.
+        Transient: it can't be stored now.
+    """
+    if stream.seek(0, io.SEEK_END) > MOST_MEGABYTES * 1024 * 1024:
+        raise TooLarge(code="cover_too_large", fields={"file": "cover_too_large"})
+    stream.seek(0)
+    try:
+        content = _rendered(stream)
+    except FindMeError as error:
+        error.fields = {"file": error.code}
+        raise
+    _keep(event, content, actor)
+
+
+def set_photo(event: Event, photo_public_id: str, actor: User) -> None:
+    """Make a copy of one of the event's photos the cover.
+
+    Raises:
+        NotFound: it is none that guests may be shown.
+        Transient: it can't be stored now.
+    """
+    key = db.session.scalar(
+        select(Rendition.blob_key)
+        .join(Photo)
+        .where(
+            Photo.public_id == photo_public_id,
+            Photo.event_id == event.id,
+            Photo.status == PhotoStatus.INDEXED,
+            Photo.published_at.is_not(None),
+            Photo.hidden_at.is_(None),
+            Rendition.kind == RenditionKind.PREVIEW,
+        )
+    )
+    if key is None:
+        raise NotFound(code="photo_unknown", fields={"photo": "photo_unknown"})
+    with blobs.store().open(key) as stream:
+        content = _rendered(stream)
+    _keep(event, content, actor)
+
+
+def remove(event: Event, actor: User) -> None:
+    """Go back to a cover without a picture. Call it outside a unit of work."""
+    _exchange(event.id, None, actor)
+
+
+def _rendered(stream: IO[bytes]) -> bytes:
+    """The picture as it is served: upright, in sRGB, without metadata, long side ≤ SIDE."""
+    settings = current_app.extensions["settings"]
+    info = imaging.probe(stream, max_megapixels=settings.max_megapixels)
+    if info.format != "JPEG" and info.width * info.height > MOST_MEGAPIXELS * 1e6:
+        raise imaging.fault("too_many_pixels")
+    stream.seek(0)
+    picture = Image.fromarray(imaging.decode(stream, max_megapixels=settings.max_megapixels).frame)
+    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    made = io.BytesIO()
+    picture.save(made, "JPEG", quality=82, progressive=True)
+    return made.getvalue()
+
+
+def _keep(event: Event, content: bytes, actor: User) -> None:
+    event_id, event_key = event.id, event.public_id
+    db.session.rollback()
+    key = f"events/{event_key}/cover/{new_public_id()}.jpg"
+    blobs.store().put(key, io.BytesIO(content))
+    try:
+        _exchange(event_id, key, actor)
+    except BaseException:
+        blobs.store().delete(key)
+        raise
+
+
+def _exchange(event_id: int, key: str | None, actor: User) -> None:
+    with unit_of_work():
+        event = marking.lock_event(event_id)
+        before, event.cover_key = event.cover_key, key
+        if before is not None:
+            removals.remove_blobs(event.public_id, [before])
+        audit.record(actor, "event.cover", "event", event.public_id)
