@@ -15,7 +15,7 @@ from htmx_flask import request
 from webapp.services import changes, live  # noqa: F401 - changes listens from its import on
 from webapp.sessions import by_bearer
 
-POLLS = frozenset({"guest.live", "studio.live"})
+POLLS = frozenset({"guest.live", "shots.live", "studio.live"})
 
 
 def init_app(app: Flask) -> None:

@@ -310,9 +310,9 @@ def test_the_studio_sees_what_a_photo_in_work_costs(scene: Scene) -> None:
 
 
 def test_two_tabs_with_different_filters_don_t_disturb_each_other(scene: Scene) -> None:
-    region = scene.studio()
-    page = f"{region.page}?status=failed"
-    other = Region(scene.app, region.browser, page, f"{region.page}/live?status=failed").show()
+    photos = f"/studio/events/{scene.event_id}/photos"
+    region = scene.region(OWNER, photos)
+    other = Region(scene.app, region.browser, f"{photos}?state=failed", f"{photos}/live?state=failed").show()
     assert region.stamp != other.stamp
     assert [region.poll(), other.poll(), region.poll(), other.poll()] == [FROM_REDIS] * 4
 

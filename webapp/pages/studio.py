@@ -1,34 +1,33 @@
-"""What photographers see: their events, and one event with its upload, photos and guests, live."""
+"""What photographers see: their events, and one event at a glance, live, with its guests."""
 
-import io
 from typing import Any
 
-import segno
-from flask import Blueprint, Response, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 from htmx_flask import request
 
 from webapp import polls
 from webapp.columns import is_row_id
-from webapp.errors import FindMeError, Invalid, NotFound
+from webapp.errors import FindMeError
 from webapp.forms import EventForm, LimitForm
 from webapp.links import join_url
-from webapp.models import Event, Membership, MembershipRole, PhotoStatus
-from webapp.pages import call_limit
-from webapp.pages.common import BUSY, IDLE, me, refuse, trigger
-from webapp.permissions import PHOTOS_BODY, Who
+from webapp.models import Event, Membership, MembershipRole
+from webapp.pages import call_limit, studio_words
+from webapp.pages.common import BUSY, IDLE, me, refuse, safe_next, trigger
+from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import costs, events, matching, uploads
+from webapp.services import costs, desk_figures, events, matching, statistics, studio_guests, studio_trouble, uploads
 from webapp.services import studio as desk
 from webapp.services.live import BILL, DESK, mark_of, stamp
 
 blueprint = Blueprint("studio", __name__, url_prefix="/studio")
 
 WHO = {"index": Who.PHOTOGRAPHER, "new": Who.PHOTOGRAPHER}
-WHO |= dict.fromkeys(("event", "live", "upload", "rematch", "retry", "limit", "qr"), Who.RUNNER)
-BODIES = {"upload": PHOTOS_BODY}
-QR_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
+WHO |= dict.fromkeys(("event", "live", "rematch", "retry", "limit"), Who.RUNNER)
+WHO |= dict.fromkeys(("guests", "guest", "retry_guests"), Who.RUNNER)
+blueprint.add_app_template_filter(studio_words.file_size, "file_size")
+blueprint.add_app_template_filter(studio_words.time_left, "time_left")
 
 
 @blueprint.get("/")
@@ -40,19 +39,13 @@ def index() -> ResponseReturnValue:
 @blueprint.route("/events/new", methods=["GET", "POST"])
 def new() -> ResponseReturnValue:
     """A new event."""
-    form = EventForm()
+    form = EventForm(timezone=events.usual_timezone(me()))
     if not form.is_submitted():
         return render_template("studio/new.html", form=form)
     if form.validate():
         try:
             with unit_of_work():
-                made = events.create_event(
-                    me(),
-                    name=form.name.data or "",
-                    date=form.date.data,
-                    place=form.place.data or "",
-                    code=form.code.data or None,
-                )
+                made = events.create(me(), form.details())
             return redirect(url_for("studio.event", event_id=made.public_id), 303)
         except FindMeError as error:
             form.show(error)
@@ -62,7 +55,7 @@ def new() -> ResponseReturnValue:
 
 @blueprint.get("/events/<event_id>")
 def event(event: Event, membership: Membership) -> ResponseReturnValue:
-    """The event's dashboard; its live region is the same file that `live` answers."""
+    """The event at a glance; its live region is the same file that `live` answers."""
     values = _live_values(membership)
     form = LimitForm(limit=event.call_limit) if values["owns"] else None
     return render_template("studio/event.html", join_url=join_url(event), limit_form=form, **values)
@@ -77,36 +70,67 @@ def live(event: Event, membership: Membership) -> ResponseReturnValue:
     return polls.answer(values["stamp"], lambda: render_template("studio/_answer.html", **values))
 
 
-@blueprint.post("/events/<event_id>/photos")
-def upload(event: Event, membership: Membership) -> ResponseReturnValue:
-    """Take photos in: one a request from the script, all at once from the plain form. Each gets its own answer."""
-    files = [file for file in request.files.getlist("files") if file.filename]
-    if not files:
-        raise Invalid(code="no_files")
-    user = membership.user
-    results = [uploads.receive_photo(event, user, file.filename or "", file.stream) for file in files]
-    page = "studio/_upload_rows.html" if request.htmx else "studio/uploaded.html"
-    return render_template(page, event=event, results=results)
-
-
 @blueprint.post("/events/<event_id>/rematch")
 def rematch(event: Event, membership: Membership) -> ResponseReturnValue:
     """Search again for everyone."""
     with unit_of_work():
         matching.request_rematch(event, membership.user)
-    if request.htmx:
-        return render_template("studio/_answer.html", **_live_values(membership))
-    flash(gettext("We are searching again for everyone. You can leave this page."), "good")
-    return redirect(url_for("studio.event", event_id=event.public_id), 303)
+    return _done(membership, gettext("We are searching again for everyone. You can leave this page."))
 
 
 @blueprint.post("/events/<event_id>/retry")
-def retry(event: Event, **_: Membership) -> ResponseReturnValue:
+def retry(event: Event, membership: Membership) -> ResponseReturnValue:
     """Try failed photos again: one (`?photo=`), or all."""
     with unit_of_work():
         count = uploads.retry_failed(event, request.args.get("photo"))
-    flash(ngettext("Trying %(num)s photo again.", "Trying %(num)s photos again.", count), "good")
-    return redirect(url_for("studio.event", event_id=event.public_id), 303)
+    return _done(membership, ngettext("Trying %(num)s photo again.", "Trying %(num)s photos again.", count))
+
+
+@blueprint.get("/events/<event_id>/guests")
+def guests(event: Event, **_: Membership) -> ResponseReturnValue:
+    """The event's guests: searched by name, filtered, and paged as one scrolls."""
+    query, show = request.args.get("q", ""), _shown_guests()
+    found = studio_guests.guests_of(
+        event, limit=studio_guests.PAGE + 1, before=request.args.get("before", type=_row_id), query=query, show=show
+    )
+    values = {
+        "event": event,
+        "guests": found[: studio_guests.PAGE],
+        "next_page": found[studio_guests.PAGE - 1].row_id if len(found) > studio_guests.PAGE else None,
+        "query": query,
+        "show": show,
+    }
+    if request.htmx and "before" in request.args:
+        return render_template("studio/_guest_rows.html", **values)
+    return render_template("studio/guests.html", filters=_guest_filters(event), **values)
+
+
+@blueprint.get("/events/<event_id>/guests/<person_id>")
+def guest(event: Event, person_id: str, **_: Membership) -> ResponseReturnValue:
+    """One guest: their selfies, how the search for them stands, and the photos that they were found on."""
+    found = studio_guests.guest_of(event, person_id)
+    photos = studio_guests.photos_of_guest(
+        found, limit=studio_guests.PHOTOS + 1, before=request.args.get("before", type=_row_id)
+    )
+    values = {
+        "event": event,
+        "guest": found,
+        "photos": photos[: studio_guests.PHOTOS],
+        "next_page": photos[studio_guests.PHOTOS - 1].photo.id if len(photos) > studio_guests.PHOTOS else None,
+    }
+    if request.htmx and "before" in request.args:
+        return render_template("studio/_guest_photos.html", **values)
+    return render_template("studio/guest.html", selfies=studio_guests.selfies_of(found), **values)
+
+
+@blueprint.post("/events/<event_id>/guests/retry")
+def retry_guests(event: Event, membership: Membership) -> ResponseReturnValue:
+    """Try failed selfies and searches again: of one guest (`?person=`), or of all."""
+    person_id = request.args.get("person")
+    with unit_of_work():
+        count = studio_guests.retry(event, person_id)
+    said = ngettext("Searching again for %(num)s guest.", "Searching again for %(num)s guests.", count)
+    return _done(membership, said)
 
 
 @blueprint.route("/events/<event_id>/limit", methods=["GET", "POST"])
@@ -115,43 +139,37 @@ def limit(event: Event, membership: Membership) -> ResponseReturnValue:
     return call_limit.answer(event, membership.user, url_for("studio.event", event_id=event.public_id))
 
 
-@blueprint.get("/events/<event_id>/qr.<kind>")
-def qr(event: Event, kind: str, **_: Membership) -> Response:
-    """The join link as a QR code: SVG for the screen, PNG to print."""
-    if kind not in QR_TYPES:
-        raise NotFound(code="not_found")
-    drawn = io.BytesIO()
-    code = segno.make(join_url(event), error="m", micro=False)
-    if kind == "svg":
-        code.save(drawn, kind="svg", border=0, xmldecl=False, svgns=True)
-    else:
-        code.save(drawn, kind="png", scale=24, border=4)
-    return Response(drawn.getvalue(), mimetype=QR_TYPES[kind])
+def _done(membership: Membership, said: str) -> ResponseReturnValue:
+    """After a press of a button: htmx gets the live region, which shows it; a plain form goes back and is told."""
+    event = membership.event
+    if request.htmx:
+        return render_template("studio/_answer.html", **_live_values(membership))
+    flash(said, "good")
+    return redirect(safe_next(request.args.get("next"), url_for("studio.event", event_id=event.public_id)), 303)
 
 
 def _live_values(membership: Membership) -> dict[str, Any]:
     event = membership.event
+    figures = desk_figures.of_event(event)
     progress, billed = desk.progress_of_event(event), _billed(event)
-    status = request.args.get("status", "")
-    wanted = PhotoStatus(status) if status in [word.value for word in PhotoStatus] else None
-    before = request.args.get("before", type=_row_id)
-    photos = desk.photos_of(event, status=wanted, limit=desk.PAGE + 1, before=before)
-    guests = desk.guests_of(event)
-    shown = (progress, billed, [desk.shown(photo) for photo in photos], guests)
+    photos = desk.photos_of(event)
+    guests = studio_guests.guests_of(event, limit=studio_guests.LATEST)
+    trouble = studio_trouble.trouble_of(event)
+    shown = (figures, progress, billed, [desk.shown(photo) for photo in photos], guests, trouble, event.approval)
     return {
         "event": event,
         "progress": progress,
+        "figures": figures,
+        "arrivals": studio_words.chart_table(statistics.chart(event, figures.arrived), event),
+        "over_time": studio_words.chart_table(statistics.chart(event, figures.came, figures.indexed), event),
         "costs": billed,
         # Only the owner is shown how to change the limit; whom it lets through, the service decides.
         "owns": membership.role is MembershipRole.OWNER,
         "stamp": stamp(shown, mark_of(DESK, event.id), mark_of(BILL, event.public_id)),
-        "status": wanted.value if wanted else None,
-        "filters": _filters(progress),
-        "photos": photos[: desk.PAGE],
-        "next_page": photos[desk.PAGE - 1].id if len(photos) > desk.PAGE else None,
+        "photos": photos,
         "guests": guests,
-        # A page of older photos stands still, so that nothing is swapped under the reader.
-        "trigger": trigger(BUSY if progress.busy else IDLE) if before is None else None,
+        "trouble": trouble,
+        "trigger": trigger(BUSY if progress.busy else IDLE),
     }
 
 
@@ -167,13 +185,21 @@ def _row_id(value: str) -> int:
     return int(value)
 
 
-def _filters(progress: desk.EventProgress) -> list[tuple[str | None, str, int]]:
-    """All, and each state that has photos."""
+def _shown_guests() -> studio_guests.Show:
+    wanted = request.args.get("show", "")
+    return studio_guests.Show(wanted) if wanted in list(studio_guests.Show) else studio_guests.Show.ALL
+
+
+def _guest_filters(event: Event) -> list[tuple[str, str, int]]:
+    """All, and each kind of guest that there is."""
     labels = {
-        PhotoStatus.INDEXED: gettext("Ready"),
-        PhotoStatus.UPLOADED: gettext("Waiting"),
-        PhotoStatus.INDEXING: gettext("In work"),
-        PhotoStatus.FAILED: gettext("Failed"),
+        studio_guests.Show.ALL: gettext("All"),
+        studio_guests.Show.FOUND: gettext("With photos"),
+        studio_guests.Show.NONE_YET: gettext("No photo yet"),
+        studio_guests.Show.CHECKING: gettext("Checking"),
+        studio_guests.Show.REFUSED: gettext("Selfie refused"),
+        studio_guests.Show.FAILED: gettext("Failed"),
+        studio_guests.Show.NO_SELFIE: gettext("No selfie"),
     }
-    some = [(key.value, label, progress.by_status[key]) for key, label in labels.items() if progress.by_status.get(key)]
-    return [(None, gettext("All"), progress.total), *some]
+    counts = studio_guests.counts_of(event)
+    return [(key.value, label, counts[key]) for key, label in labels.items() if counts[key] or key == "all"]

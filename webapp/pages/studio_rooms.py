@@ -6,6 +6,10 @@ from flask import current_app
 from flask_babel import gettext
 from htmx_flask import request
 
+WITHIN = {"studio.guest": "studio.guests"}
+WITHIN_ROOM = {"upload_tokens": "uploading", "cameras": "event_settings"}
+"""Endpoints and blueprints without a tab of their own → the one whose tab they stand under."""
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
@@ -29,8 +33,9 @@ def studio_rooms() -> list[Room]:
         ("event_settings.page", gettext("Settings"), "settings"),
     )
     # The room of a page is its blueprint; the overview and the guests share theirs.
-    here = request.endpoint or ""
+    here = WITHIN.get(request.endpoint or "", request.endpoint or "")
     blueprint = here.partition(".")[0]
+    blueprint = WITHIN_ROOM.get(blueprint, blueprint)
     return [
         Room(
             endpoint,

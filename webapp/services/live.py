@@ -113,6 +113,31 @@ def moved(marks: Iterable[str]) -> None:
         log.warning("live.not_marked", error=type(error).__name__)
 
 
+def recall(mark: str, name: str) -> tuple[str | None, str | None]:
+    """The present word of a mark, and what was remembered while it was the same.
+
+    The word is None when Redis is away, the text when there is none that holds.
+    """
+    if _is_away():
+        return None, None
+    try:
+        word, kept = cast("list[bytes | None]", connection().mget([_place(mark), f"{_place(mark)}:{name}"]))
+    except redis.RedisError:
+        current_app.extensions["live_asks_again_at"] = time.monotonic() + _PAUSE
+        return None, None
+    present = (word or b"").decode()
+    told, _, text = (kept or b"-").decode().partition("|")
+    return present, text if kept is not None and told == present else None
+
+
+def remember(mark: str, name: str, word: str, text: str) -> None:
+    """Keep for LIFE seconds what was found out in a transaction that began after the mark had this word."""
+    try:
+        connection().set(f"{_place(mark)}:{name}", f"{word}|{text}", ex=LIFE)
+    except redis.RedisError as error:
+        log.warning("live.not_kept", error=type(error).__name__)
+
+
 def _kept(shown: str, words: Iterable[str]) -> str:
     return "|".join([shown, *words])
 

@@ -1,10 +1,11 @@
-"""What a photographer sees of an event: photos by status, guests and their selfies, and what goes on."""
+"""What a photographer sees of an event at a glance: what came of its photos and selfies, and how far it is."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, case, exists, func, or_, select
 
+from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import (
     Event,
@@ -18,9 +19,16 @@ from webapp.models import (
     SelfieStatus,
     User,
 )
+from webapp.services import rematches, statistics
 from webapp.services.visibility import is_theirs
 
-PAGE = 60
+LATEST = 12
+"""Photos that the overview shows."""
+
+STALLED_SECONDS = 180
+"""Without any photo coming in or being done, while some wait: then it is said that nothing moves."""
+
+_ON_THEIR_WAY = (PhotoStatus.RECEIVING, PhotoStatus.UPLOADED, PhotoStatus.INDEXING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +36,24 @@ class EventProgress:
     """Counts of an event, all taken from rows."""
 
     by_status: dict[PhotoStatus, int]
+    unpublished: int
+    """Photos that are ready and wait for somebody to publish them."""
     guests: int
     selfies: dict[SelfieStatus, int]
     """By the newest selfie of each guest."""
-    found: int
-    """How many times a guest was found on a photo."""
     guests_without: int
     """Guests who are searched for and have no photo yet."""
     rematching: int
     """People whose matches wait to be computed."""
-    rematch_requested: bool
+    unsearched: int
+    """People of whom the last search gave up."""
     capped: int
     """Guests of whom the face service could not tell all faces."""
+    rematch: rematches.Rematch
+    minutes_left: int | None
+    """Until all photos are looked at, at the present pace; None while that can't be told."""
+    stalled: bool
+    """Photos wait, and nothing has moved for some minutes."""
 
     @property
     def total(self) -> int:
@@ -56,61 +70,52 @@ class EventProgress:
     @property
     def waiting(self) -> int:
         """Photos that are still on their way."""
-        return sum(
-            self.by_status.get(status, 0)
-            for status in (PhotoStatus.RECEIVING, PhotoStatus.UPLOADED, PhotoStatus.INDEXING)
-        )
+        return sum(self.by_status.get(status, 0) for status in _ON_THEIR_WAY)
+
+    @property
+    def checking(self) -> int:
+        """Selfies that are still to be judged."""
+        return self.selfies.get(SelfieStatus.RECEIVED, 0) + self.selfies.get(SelfieStatus.CHECKING, 0)
 
     @property
     def busy(self) -> bool:
         """Something will change soon by itself."""
-        pending = self.selfies.get(SelfieStatus.RECEIVED, 0) + self.selfies.get(SelfieStatus.CHECKING, 0)
-        return bool(self.waiting or self.rematching or self.rematch_requested or pending)
-
-
-@dataclass(frozen=True, slots=True)
-class GuestRow:
-    """One guest in the studio's list."""
-
-    name: str
-    joined_at: datetime
-    selfie_id: str | None
-    selfie_status: SelfieStatus | None
-    selfie_reason: str | None
-    photos: int
-    capped: bool
-    """More faces resemble them than the face service can tell."""
-    failure: str | None
-    """Why the last computation of their matches gave up."""
+        return bool(self.waiting or self.rematching or self.rematch.requested or self.checking)
 
 
 def progress_of_event(event: Event) -> EventProgress:
-    """The event's counts; a constant number of queries, whatever its size."""
-    counted = select(Photo.status, func.count()).where(Photo.event_id == event.id).group_by(Photo.status)
-    guests = _count(select(func.count()).select_from(Membership), Membership.event_id == event.id, _attends())
-    rematching, capped = db.session.execute(
+    """The event's counts; a constant number of queries."""
+    by_status, unpublished = _photo_counts(event)
+    rematching, unsearched, capped = db.session.execute(
         select(
-            func.count(case((and_(Person.match_wanted != Person.match_done, Person.match_failed.is_(False)), 1))),
+            func.count(case((rematches.is_waiting(), 1))),
+            func.count(case((Person.match_failed.is_(True), 1))),
             func.count(case((Person.match_capped.is_(True), 1))),
         ).where(Person.event_id == event.id)
     ).one()
+    waiting = sum(by_status.get(status, 0) for status in _ON_THEIR_WAY)
+    pace = statistics.pace_of(event)
     return EventProgress(
-        by_status=dict(sorted(db.session.execute(counted).all())),
-        guests=guests,
-        selfies=_newest_selfies(event),
-        found=_found(event),
-        guests_without=_without(event),
+        by_status=by_status,
+        unpublished=unpublished,
+        guests=_count(select(func.count()).select_from(Membership), Membership.event_id == event.id, attends()),
+        selfies=newest_selfies(event),
+        guests_without=guests_without(event),
         rematching=rematching,
-        rematch_requested=event.rematch_requested_at is not None,
+        unsearched=unsearched,
         capped=capped,
+        rematch=rematches.of_event(event),
+        minutes_left=pace.minutes_for(waiting),
+        stalled=bool(waiting) and pace.per_second is None and _nothing_moves(event, pace.last),
     )
 
 
 def photos_of(
-    event: Event, *, status: PhotoStatus | None = None, limit: int = PAGE, before: int | None = None
+    event: Event, *, status: PhotoStatus | None = None, limit: int = LATEST, before: int | None = None
 ) -> list[Photo]:
     """The event's photos, the latest handed in first. `before` is the row id of the last photo of the page before."""
-    wanted = select(Photo).where(Photo.event_id == event.id).order_by(Photo.id.desc()).limit(limit)
+    there = (Photo.event_id == event.id) & (Photo.status != PhotoStatus.ERASING)
+    wanted = select(Photo).where(there).order_by(Photo.id.desc()).limit(limit)
     if status is not None:
         wanted = wanted.where(Photo.status == status)
     if before is not None:
@@ -120,44 +125,7 @@ def photos_of(
 
 def shown(photo: Photo) -> tuple[object, ...]:
     """All of a photo that the list shows, in plain values; the placeholder comes with the status."""
-    return (photo.public_id, photo.filename, photo.status, photo.failure_reason, photo.faces_count)
-
-
-def guests_of(event: Event, *, limit: int = 200) -> list[GuestRow]:
-    """The event's guests, the latest first, with what became of their newest selfie."""
-    newest = (
-        select(func.max(Selfie.id))
-        .where(Selfie.person_id == Person.id, Selfie.retired_at.is_(None))
-        .correlate(Person)
-        .scalar_subquery()
-    )
-    photos_found = (
-        select(func.count(func.distinct(Match.photo_id)))
-        .where(Match.person_id == Person.id, is_theirs())
-        .correlate(Person)
-        .scalar_subquery()
-    )
-    rows = db.session.execute(
-        select(Person, Membership, Selfie, photos_found)
-        .join(Membership, Membership.id == Person.membership_id)
-        .outerjoin(Selfie, Selfie.id == newest)
-        .where(Person.event_id == event.id, _attends())
-        .order_by(Person.id.desc())
-        .limit(limit)
-    ).all()
-    return [
-        GuestRow(
-            name=person.name,
-            joined_at=membership.created_at,
-            selfie_id=selfie.public_id if selfie else None,
-            selfie_status=selfie.status if selfie else None,
-            selfie_reason=selfie.reason if selfie else None,
-            photos=photos,
-            capped=person.match_capped,
-            failure=person.match_failure if person.match_failed else None,
-        )
-        for person, membership, selfie, photos in rows
-    ]
+    return (photo.public_id, photo.filename, photo.status, photo.failure_reason, photo.faces_count, photo.version)
 
 
 def visible_selfie(user: User, public_id: str) -> Selfie | None:
@@ -183,28 +151,8 @@ def visible_selfie(user: User, public_id: str) -> Selfie | None:
     return selfie if runs is not None else None
 
 
-def _found(event: Event) -> int:
-    """How many times a guest was found on a photo."""
-    pairs = (
-        select(Match.person_id, Match.photo_id)
-        .join(Person)
-        .where(Person.event_id == event.id, is_theirs())
-        .distinct()
-        .subquery()
-    )
-    return _count(select(func.count()).select_from(pairs))
-
-
-def _without(event: Event) -> int:
-    """Guests who are searched for and have no photo yet."""
-    searched = exists().where(
-        Selfie.person_id == Person.id, Selfie.status == SelfieStatus.ACCEPTED, Selfie.retired_at.is_(None)
-    )
-    has_photos = exists().where(Match.person_id == Person.id, is_theirs())
-    return _count(select(func.count()).select_from(Person), Person.event_id == event.id, searched, ~has_photos)
-
-
-def _newest_selfies(event: Event) -> dict[SelfieStatus, int]:
+def newest_selfies(event: Event) -> dict[SelfieStatus, int]:
+    """How many guests have a newest selfie in each state."""
     newest = (
         select(func.max(Selfie.id))
         .join(Person)
@@ -215,9 +163,47 @@ def _newest_selfies(event: Event) -> dict[SelfieStatus, int]:
     return dict(sorted(rows.all()))
 
 
-def _attends() -> ColumnElement[bool]:
+def guests_without(event: Event) -> int:
+    """Guests who are searched for and have no photo yet."""
+    return _count(select(func.count()).select_from(Person), Person.event_id == event.id, is_searched(), ~has_photos())
+
+
+def is_searched() -> ColumnElement[bool]:
+    """That a person has a selfie to be searched with."""
+    searched_with = (Selfie.status == SelfieStatus.ACCEPTED) & Selfie.retired_at.is_(None)
+    return exists().where(Selfie.person_id == Person.id, searched_with).correlate(Person)
+
+
+def has_photos() -> ColumnElement[bool]:
+    """That a person was found on a photo."""
+    return exists().where(Match.person_id == Person.id, is_theirs()).correlate(Person)
+
+
+def attends() -> ColumnElement[bool]:
+    """That a membership is a guest's."""
     return Membership.role == MembershipRole.ATTENDEE
 
 
+def _photo_counts(event: Event) -> tuple[dict[PhotoStatus, int], int]:
+    """Photos by status, and how many are ready and not published."""
+    counted = (
+        select(Photo.status, func.count(), func.count(Photo.published_at))
+        .where(Photo.event_id == event.id, Photo.status != PhotoStatus.ERASING)
+        .group_by(Photo.status)
+    )
+    rows = sorted((status, count, published) for status, count, published in db.session.execute(counted))
+    ready = [count - published for status, count, published in rows if status is PhotoStatus.INDEXED]
+    return {status: count for status, count, _ in rows}, sum(ready)
+
+
+def _nothing_moves(event: Event, last_done: datetime | None) -> bool:
+    """No photo has come in or been done for some minutes."""
+    newest = db.session.scalar(
+        select(Photo.created_at).where(Photo.event_id == event.id).order_by(Photo.id.desc()).limit(1)
+    )
+    latest = max(moment for moment in (last_done, newest, event.created_at) if moment is not None)
+    return (utcnow() - latest).total_seconds() > STALLED_SECONDS
+
+
 def _count(wanted: Select[int], *conditions: ColumnElement[bool]) -> int:
-    return db.session.scalar(wanted.where(*conditions)) or 0
+    return int(db.session.scalar(wanted.where(*conditions)) or 0)

@@ -1,0 +1,79 @@
+"""Figures of an event for which all its photos or matches have to be read: counted once for each state of the event.
+
+What was counted is remembered in Redis under the word that the event's mark had before (see webapp.services.live), so
+it never outlives a change; without Redis it is counted each time.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import func, select
+
+from webapp.extensions import db
+from webapp.models import Event, Match, Person, Photo, PhotoStatus
+from webapp.services import live, statistics
+from webapp.services.visibility import is_theirs
+
+_NAME = "figures"
+
+Minutes = list[list[int]]
+"""Pairs of a minute since 1970 and how many rows fall into it; lists, as JSON brings them back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was counted."""
+
+    byte_size: int
+    """Of the originals."""
+    found: int
+    """How many times a guest was found on a photo."""
+    photos_without: int
+    """Photos that are ready and on which no guest was found."""
+    arrived: Minutes
+    came: Minutes
+    indexed: Minutes
+
+
+def of_event(event: Event) -> Figures:
+    """The event's figures. Called outside of a unit of work: it may begin the transaction anew."""
+    mark = live.mark_of(live.DESK, event.id)
+    word, text = live.recall(mark, _NAME)
+    if text is not None:
+        return Figures(**json.loads(text))
+    if word is None:
+        return _counted(event)
+    # What is remembered may be no older than the word: a transaction that began before it could be.
+    db.session.rollback()
+    figures = _counted(event)
+    live.remember(mark, _NAME, word, json.dumps(asdict(figures), separators=(",", ":")))
+    return figures
+
+
+def _counted(event: Event) -> Figures:
+    size = db.session.scalar(select(func.sum(Photo.byte_size)).where(Photo.event_id == event.id))
+    return Figures(
+        byte_size=int(size or 0),
+        found=_found(event),
+        photos_without=_photos_without(event),
+        arrived=statistics.arrivals_by_minute(event),
+        came=statistics.photos_by_minute(event),
+        indexed=statistics.indexed_by_minute(event),
+    )
+
+
+def _found(event: Event) -> int:
+    # Person by person, so that the pairs of a person and a photo are never all held at once.
+    of_one = (
+        select(func.count(func.distinct(Match.photo_id)))
+        .where(Match.person_id == Person.id, is_theirs())
+        .correlate(Person)
+        .scalar_subquery()
+    )
+    return int(db.session.scalar(select(func.sum(of_one)).where(Person.event_id == event.id)) or 0)
+
+
+def _photos_without(event: Event) -> int:
+    shows_somebody = select(Match.id).where(Match.photo_id == Photo.id, is_theirs()).exists()
+    ready = (Photo.event_id == event.id) & (Photo.status == PhotoStatus.INDEXED)
+    return db.session.scalar(select(func.count()).select_from(Photo).where(ready, ~shows_somebody)) or 0

@@ -1,0 +1,238 @@
+"""An event's guests as its photographer sees them: a list that can be searched, and one guest with their photos."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+
+from webapp.errors import NotFound
+from webapp.extensions import db
+from webapp.models import Band, Event, Match, Membership, Person, Photo, Selfie, SelfieStatus, Verdict
+from webapp.queueing import MATCH_SELFIE, enqueue_after_commit
+from webapp.services import claims, marking
+from webapp.services.studio import attends, guests_without, has_photos, is_searched, newest_selfies
+from webapp.services.visibility import is_theirs
+
+LATEST = 8
+"""Guests whom the overview shows."""
+
+PAGE = 40
+PHOTOS = 60
+MAX_QUERY = 80
+
+
+class Show(StrEnum):
+    """Which guests of the list are wanted."""
+
+    ALL = "all"
+    FOUND = "found"
+    NONE_YET = "none-yet"
+    CHECKING = "checking"
+    REFUSED = "refused"
+    FAILED = "failed"
+    NO_SELFIE = "no-selfie"
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRow:
+    """One guest in the studio's list."""
+
+    row_id: int
+    public_id: str
+    name: str
+    joined_at: datetime
+    selfie_id: str | None
+    selfie_status: SelfieStatus | None
+    selfie_reason: str | None
+    photos: int
+    capped: bool
+    """More faces resemble them than the face service can tell."""
+    matching: bool
+    """Their matches wait to be computed."""
+    failure: str | None
+    """Why the last computation of their matches gave up."""
+
+    @property
+    def failed(self) -> bool:
+        """Something gave up that can be tried again."""
+        return self.failure is not None or self.selfie_status is SelfieStatus.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class GuestPhoto:
+    """A photo on which a guest was found, or may have been."""
+
+    photo: Photo
+    band: Band
+    verdict: Verdict
+    similarity: float
+
+
+def guests_of(
+    event: Event, *, limit: int = PAGE, before: int | None = None, query: str = "", show: Show = Show.ALL
+) -> list[GuestRow]:
+    """The event's guests, the latest first, with what became of their newest selfie; one query.
+
+    `before` is the row id of the last guest of the page before, `query` a part of the name.
+    """
+    wanted = _rows(event).order_by(Person.id.desc()).limit(limit)
+    if before is not None:
+        wanted = wanted.where(Person.id < before)
+    if query := " ".join(query.split())[:MAX_QUERY]:
+        wanted = wanted.where(Person.name.icontains(query, autoescape=True))
+    condition = _shown_in(show)
+    if condition is not None:
+        wanted = wanted.where(condition)
+    return [_row(*row) for row in db.session.execute(wanted)]
+
+
+def counts_of(event: Event) -> dict[Show, int]:
+    """How many guests each filter shows."""
+    selfies, without = newest_selfies(event), guests_without(event)
+    guests, searched, unsearched = db.session.execute(
+        _of_guests(event, select(func.count(), func.count().filter(is_searched()), func.count().filter(_gave_up())))
+    ).one()
+    return {
+        Show.ALL: guests,
+        Show.FOUND: searched - without,
+        Show.NONE_YET: without,
+        Show.CHECKING: selfies.get(SelfieStatus.RECEIVED, 0) + selfies.get(SelfieStatus.CHECKING, 0),
+        Show.REFUSED: selfies.get(SelfieStatus.REJECTED, 0),
+        Show.FAILED: unsearched,
+        Show.NO_SELFIE: guests - sum(selfies.values()),
+    }
+
+
+def guest_of(event: Event, public_id: str) -> GuestRow:
+    """One guest.
+
+    Raises:
+        NotFound: nobody of this event has this id.
+    """
+    row = db.session.execute(_rows(event).where(Person.public_id == public_id)).one_or_none()
+    if row is None:
+        raise NotFound(code="not_found")
+    return _row(*row)
+
+
+def selfies_of(guest: GuestRow) -> list[Selfie]:
+    """What the guest has handed in and not replaced, the latest first."""
+    return list(
+        db.session.scalars(
+            select(Selfie)
+            .where(Selfie.person_id == guest.row_id, Selfie.retired_at.is_(None))
+            .order_by(Selfie.id.desc())
+        )
+    )
+
+
+def photos_of_guest(guest: GuestRow, *, limit: int = PHOTOS, before: int | None = None) -> list[GuestPhoto]:
+    """The photos that the guest was found on or is asked about, the latest handed in first, each once.
+
+    `before` is the row id of the last photo of the page before.
+    """
+    # Of several faces on one photo, the one that counts most speaks: theirs before a question, then the most alike.
+    rank = func.row_number().over(
+        partition_by=Match.photo_id, order_by=(is_theirs().desc(), Match.similarity.desc(), Match.id)
+    )
+    best = (
+        select(Match.id, rank.label("rank"))
+        .where(Match.person_id == guest.row_id, or_(Match.band != Band.NONE, Match.verdict != Verdict.NONE))
+        .subquery()
+    )
+    wanted = (
+        select(Photo, Match.band, Match.verdict, Match.similarity)
+        .join(Match, Match.photo_id == Photo.id)
+        .join(best, and_(best.c.id == Match.id, best.c.rank == 1))
+        .order_by(Photo.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        wanted = wanted.where(Photo.id < before)
+    return [GuestPhoto(*row) for row in db.session.execute(wanted)]
+
+
+def retry(event: Event, public_id: str | None = None) -> int:
+    """Let selfies and searches that failed be tried again, of everybody or of one guest; returns how many."""
+    wanted = _of_guests(event, select(Person.id))
+    if public_id is not None:
+        wanted = wanted.where(Person.public_id == public_id)
+    event = marking.lock_event(event.id)
+    people = list(db.session.scalars(wanted.order_by(Person.id)))
+    selfies = db.session.scalars(
+        select(Selfie)
+        .where(Selfie.person_id.in_(people), Selfie.status == SelfieStatus.FAILED, Selfie.retired_at.is_(None))
+        .order_by(Selfie.id)
+        .with_for_update(of=Selfie)
+    ).all()
+    for selfie in selfies:
+        selfie.status, selfie.reason, selfie.decided_at = SelfieStatus.RECEIVED, None, None
+        claims.settle(selfie)
+        selfie.retries = 1  # An earlier try may have left its face at a service: the next one looks for it.
+        enqueue_after_commit(MATCH_SELFIE, selfie.public_id)
+    db.session.flush()
+    stopped = db.session.scalars(select(Person.id).where(Person.id.in_(people), Person.match_failed.is_(True))).all()
+    return len(selfies) + marking.mark(stopped)
+
+
+def _rows(event: Event) -> Any:
+    photos_found = (
+        select(func.count(func.distinct(Match.photo_id)))
+        .where(Match.person_id == Person.id, is_theirs())
+        .correlate(Person)
+        .scalar_subquery()
+    )
+    wanted = _of_guests(event, select(Person, Membership, Selfie, photos_found))
+    return wanted.outerjoin(Selfie, Selfie.id == _newest())
+
+
+def _of_guests(event: Event, wanted: Any) -> Any:
+    """Narrow a select to the people of the event who are guests, those in their care among them."""
+    joined = wanted.select_from(Person).join(Membership, Membership.id == Person.membership_id)
+    return joined.where(Person.event_id == event.id, attends())
+
+
+def _newest() -> ColumnElement[int | None]:
+    return (
+        select(func.max(Selfie.id))
+        .where(Selfie.person_id == Person.id, Selfie.retired_at.is_(None))
+        .correlate(Person)
+        .scalar_subquery()
+    )
+
+
+def _gave_up() -> ColumnElement[bool]:
+    """That a person's selfie or search failed for good."""
+    failed = (Selfie.status == SelfieStatus.FAILED) & Selfie.retired_at.is_(None)
+    return or_(Person.match_failed.is_(True), exists().where(Selfie.person_id == Person.id, failed).correlate(Person))
+
+
+def _shown_in(show: Show) -> ColumnElement[bool] | None:
+    """What a filter asks of a guest; `Selfie` is their newest."""
+    conditions: dict[Show, ColumnElement[bool]] = {
+        Show.FOUND: and_(is_searched(), has_photos()),
+        Show.NONE_YET: and_(is_searched(), ~has_photos()),
+        Show.CHECKING: Selfie.status.in_((SelfieStatus.RECEIVED, SelfieStatus.CHECKING)),
+        Show.REFUSED: Selfie.status == SelfieStatus.REJECTED,
+        Show.FAILED: _gave_up(),
+        Show.NO_SELFIE: Selfie.id.is_(None),
+    }
+    return conditions.get(show)
+
+
+def _row(person: Person, membership: Membership, selfie: Selfie | None, photos: int) -> GuestRow:
+    return GuestRow(
+        row_id=person.id,
+        public_id=person.public_id,
+        name=person.name,
+        joined_at=membership.created_at,
+        selfie_id=selfie.public_id if selfie else None,
+        selfie_status=selfie.status if selfie else None,
+        selfie_reason=selfie.reason if selfie else None,
+        photos=photos,
+        capped=person.match_capped,
+        matching=person.match_wanted != person.match_done and not person.match_failed,
+        failure=person.match_failure or "internal" if person.match_failed else None,
+    )
