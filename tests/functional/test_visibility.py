@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
-from tests.browsing import Browser
+from tests.browsing import HTMX, Browser
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import (
@@ -165,7 +165,40 @@ def test_a_photo_that_is_not_finished_is_the_photographers_alone(scene: Scene) -
         scene.change(update(Photo).values(status=status))
         nothing = expected(photo=False, mine=False, to_all=False, asked=False, scene=scene)
         assert scene.ways(scene.guest) == nothing, status
-        assert opens(owner, f"/media/photos/{scene.photo_id}/original")
+        there = status is not PhotoStatus.ERASING
+        assert opens(owner, f"/media/photos/{scene.photo_id}/original") is there, status
+
+
+def test_where_photos_wait_for_approval_guests_know_nothing_of_them(scene: Scene, world: World, api: Api) -> None:
+    """Neither in lists nor as a crop, in a poll, or as a number of what is searched."""
+    scene.change(update(Event).values(approval=True), update(Photo).values(hidden_at=utcnow()))
+    (waiting,) = world.add_photos(scene.event_id, photos_with("grace", 2)[1])
+    live = "/e/PARTY234/photos/live"
+    guest = api.login("guest")
+    for status in (PhotoStatus.UPLOADED, PhotoStatus.INDEXING):
+        scene.change(update(Photo).where(Photo.public_id == waiting).values(status=status))
+        assert guest.get("/rematch-status").json["photos_total"] == 0, "no hint that anything came in"
+    scene.change(update(Photo).where(Photo.public_id == waiting).values(status=PhotoStatus.UPLOADED))
+    world.work()
+    mine = select(Match.public_id).join(Photo, Photo.id == Match.photo_id).where(Photo.public_id == waiting)
+    with scene.app.app_context():
+        match_id = db.session.scalars(mine).one()
+    found = Scene(scene.app, scene.event_id, str(waiting), match_id, scene.guest)
+    for band in ("sure", "maybe"):
+        found.match(band, "none")
+        nothing = expected(photo=False, mine=False, to_all=False, asked=False, scene=found)
+        assert found.ways(scene.guest) == nothing, band
+        page = scene.guest.get("/e/PARTY234/photos").text + scene.guest.get(live, headers=HTMX).text
+        assert str(waiting) not in page and match_id not in page
+        status = guest.get("/rematch-status").json
+        assert (status["photos_total"], status["photos_indexed"], status["matches"]) == (0, 0, 0)
+    owner = Browser(scene.app).sign_in("photographer@example.com", PASSWORD)
+    grid = f"/studio/events/{scene.event_id}/photos"
+    assert str(waiting) in owner.get(f"{grid}?state=unpublished").text
+    owner.submit(f"{grid}/actions", {"action": "publish", "ids": [waiting]}, page=grid)
+    found.match("sure", "none")
+    assert found.ways(scene.guest)["my-photos"] and str(waiting) in scene.guest.get(live, headers=HTMX).text
+    assert guest.get("/rematch-status").json["photos_total"] == 1
 
 
 def test_a_second_face_keeps_a_photo_that_one_face_was_rejected_on(scene: Scene) -> None:

@@ -48,7 +48,7 @@ def join(event: Event, user: User) -> Membership:
     known = membership_of(event, user)
     if known is not None:
         return known
-    events.require_open(event)
+    event = events.hold_open(event.id)
     membership = Membership(event_id=event.id, user_id=user.id)
     membership.persons.append(Person(event_id=event.id, name=user.name))
     try:

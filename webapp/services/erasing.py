@@ -1,5 +1,7 @@
 """Erasing photos and events: the rows at once, and everything outside the database by jobs that do not give up."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 
 from webapp.extensions import db
@@ -13,33 +15,54 @@ from webapp.models import (
     Photo,
     PhotoStatus,
     RemovalKind,
+    Rendition,
+    RenditionKind,
     User,
 )
-from webapp.services import audit, blobs, marking, removals
+from webapp.services import audit, blobs, marking, rematches, removals
 
 
 def erase_photo(photo: Photo, actor: User | None) -> str:
     """Erase a photo with its renditions, faces and matches, and its faces at a service; returns the receipt's id."""
-    event = marking.lock_event(photo.event_id)
-    external_ids = select(FaceVector.external_id).join(Face).where(Face.photo_id == photo.id)
+    return erase_photos(photo.event_id, [photo], actor)[0]
+
+
+def erase_photos(event_id: int, photos: Sequence[Photo], actor: User | None) -> list[str]:
+    """Erase photos of one event together, in as many statements as for one; returns a receipt's id for each."""
+    event = marking.lock_event(event_id)
+    ids = [photo.id for photo in photos]
+    external_ids = select(FaceVector.external_id).join(Face).where(Face.photo_id.in_(ids))
     removals.remove_faces(event, RemovalKind.PHOTO_FACES, db.session.scalars(external_ids))
-    confirmed = select(ConfirmedVector.external_id).join(Face).where(Face.photo_id == photo.id)
+    confirmed = select(ConfirmedVector.external_id).join(Face).where(Face.photo_id.in_(ids))
     removals.remove_faces(event, RemovalKind.GUEST_FACES, db.session.scalars(confirmed))
-    if photo.status is not PhotoStatus.INDEXED:
-        # A try may have got as far as the service and not as far as its rows.
-        removals.remove_leftovers(event.engine, event.public_id, RemovalKind.PHOTO_NAMES, [photo.public_id])
-    removals.remove_blobs_below(event.public_id, blobs.photo_key(event.public_id, photo.public_id, ""))
+    # A try may have got as far as the service and not as far as its rows.
+    begun = [photo.public_id for photo in photos if not _is_indexed(photo)]
+    removals.remove_leftovers(event.engine, event.public_id, RemovalKind.PHOTO_NAMES, begun)
+    prefixes = [blobs.photo_key(event.public_id, photo.public_id, "") for photo in photos]
+    removals.remove_blobs_below(event.public_id, *prefixes)
+    # One that took another one's place has its original where that one's was.
+    originals = select(Rendition.blob_key).where(Rendition.photo_id.in_(ids), Rendition.kind == RenditionKind.ORIGINAL)
+    elsewhere = [key for key in db.session.scalars(originals) if not key.startswith(tuple(prefixes))]
+    removals.remove_blobs(event.public_id, elsewhere)
     # People whose galleries change have to be told so, and a face that somebody confirmed is a template no longer.
-    shown = select(Person).where(Person.id.in_(select(Match.person_id).where(Match.photo_id == photo.id)))
+    shown = select(Person).where(Person.id.in_(select(Match.person_id).where(Match.photo_id.in_(ids))))
     people = list(db.session.scalars(shown.order_by(Person.id).with_for_update()))
-    db.session.delete(photo)
+    for photo in photos:
+        db.session.delete(photo)
     event.removals_revision += 1
     db.session.flush()
     for person in people:
         marking.templates_changed(event, person)
         person.match_revision += 1
     marking.mark([person.id for person in people])
-    return audit.record(actor, "photo.erased", "photo", photo.public_id)
+    return [audit.record(actor, "photo.erased", "photo", photo.public_id) for photo in photos]
+
+
+def _is_indexed(photo: Photo) -> bool:
+    """That no try is left over; of one that is being erased, the moment when it was indexed says so."""
+    if photo.status is PhotoStatus.ERASING:
+        return photo.indexed_at is not None
+    return photo.status is PhotoStatus.INDEXED
 
 
 def erase_event(event: Event, actor: User | None) -> str:
@@ -50,4 +73,5 @@ def erase_event(event: Event, actor: User | None) -> str:
     public_id = event.public_id
     db.session.delete(event)
     db.session.flush()
+    rematches.forget(public_id)
     return audit.record(actor, "event.erased", "event", public_id)

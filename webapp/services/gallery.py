@@ -118,11 +118,13 @@ class PhotoCard:
     similarity: float | None = None
     band: Band | None = None
     row_id: int = 0
+    version: str | None = None
+    """See Photo.version."""
 
     @property
     def shown(self) -> tuple[object, ...]:
         """All of it that a page shows, in plain values; the placeholder comes with the size."""
-        return (self.public_id, self.width, self.height, self.taken_at)
+        return (self.public_id, self.width, self.height, self.taken_at, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,12 @@ class Question:
 
 
 def progress_of(membership: Membership, person: Person) -> Progress:
-    """How this person's search goes; at most four queries."""
+    """How this person's search goes; at most five queries."""
     newest, current = _selfies(person)
+    # After the selfie, whose verdict asks for matches in its own transaction: read before it, as it was loaded with the
+    # membership, the person could look as if nothing were asked for any more, and we would say too soon that nothing
+    # was found.
+    db.session.refresh(person, ["match_wanted", "match_done", "match_failed", "match_failure"])
     total, indexed = photo_progress(membership.event_id)
     found, maybe = _match_counts(person)
     return Progress(
@@ -261,6 +267,7 @@ def card(
         similarity=similarity,
         band=band,
         row_id=photo.id,
+        version=photo.version,
     )
 
 

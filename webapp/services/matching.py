@@ -16,11 +16,11 @@ from webapp.errors import FindMeError, Invalid, NotFound, Transient
 from webapp.extensions import db
 from webapp.models import Band, Event, Face, Match, Membership, Person, Selfie, SelfieStatus, User, Verdict
 from webapp.queueing import REMATCH_EVENT, enqueue_after_commit, unit_of_work
-from webapp.services import audit, claims, marking
+from webapp.services import audit, claims, marking, rematches
 from webapp.services.guest_gallery import ClaimLostError
 from webapp.services.rules import Found, Outcome, thresholds_of
 from webapp.services.searching import search
-from webapp.services.templates import all_templates, from_blobs
+from webapp.services.templates import all_templates, faces_state, from_blobs
 
 
 @dataclass(slots=True)
@@ -31,6 +31,8 @@ class Diff:
     removed: int = 0
     changed: int = 0
     kept: int = 0
+    again: bool = False
+    """Something asks for the matches once more already."""
 
 
 def match_person(public_id: str) -> Diff | None:
@@ -64,6 +66,8 @@ def match_person(public_id: str) -> Diff | None:
         if diff is None:
             return total
         total = _sum(total, diff)
+        if not diff.again:
+            return total
     return total
 
 
@@ -102,7 +106,9 @@ def rematch_event(public_id: str) -> int:
         if event.rematch_requested_at is None:
             return 0
         event.rematch_requested_at = None
-        return marking.mark(_searched_people(event.id))
+        people = marking.mark(_searched_people(event.id))
+        rematches.begin(event, people)
+        return people
 
 
 def give_verdict(user: User, match_public_id: str, verdict: str) -> Match:
@@ -149,7 +155,7 @@ def _store(public_id: str, token: str, answered: int, outcome: Outcome) -> Diff 
         if person is None:
             return None
         if event is not None:
-            _keep_expansion(event, person, outcome.expansion)
+            _keep_expansion(event, person, outcome)
         known = {row.face_id: row for row in db.session.scalars(select(Match).where(Match.person_id == person.id))}
         # A photo may have been deleted since the search: its faces are not written any more.
         there = set(db.session.scalars(select(Face.id).where(Face.id.in_(list(found)))))
@@ -162,20 +168,23 @@ def _store(public_id: str, token: str, answered: int, outcome: Outcome) -> Diff 
             _update(row, found.get(face_id), diff)
         if diff.added or diff.removed or diff.changed:
             person.match_revision += 1
+        rematches.count(person, added=diff.added, removed=diff.removed, changed=diff.changed, kept=diff.kept)
         person.match_capped = outcome.capped
         person.match_done, person.matched_at = answered, utcnow()
+        diff.again = person.match_wanted != person.match_done
         claims.settle(person)
         return diff
 
 
-def _keep_expansion(event: Event, person: Person, expansion: bytes | None) -> None:
+def _keep_expansion(event: Event, person: Person, outcome: Outcome) -> None:
     """Hold new photos against it from now on.
 
-    A photo that came in meanwhile was not held against it: so the person is searched once more. That changes the
+    A photo that came in meanwhile was not held against it: then the person is searched once more. That changes the
     expansion no further, since it follows from faces and templates alone.
     """
-    person.expansion, person.expansion_version = expansion, event.engine_version
-    person.match_wanted += 1
+    person.expansion, person.expansion_version = outcome.expansion, event.engine_version
+    if outcome.faces != faces_state(event):
+        person.match_wanted += 1
     marking.templates_changed(event, person)
 
 

@@ -42,9 +42,6 @@ log = structlog.get_logger()
 SECONDS = 25.0
 """For how long one job hands pictures in again; what is left goes on in the next one."""
 
-SAME_PLACE = 0.5
-"""Overlap (intersection over union) from which two boxes are the same face."""
-
 
 def report_on(event_key: str) -> Report:
     """Say what differs, and change nothing.
@@ -195,15 +192,10 @@ def _paired(
     rows: list[tuple[Face, FaceVector]], faces: list[DetectedFace]
 ) -> Iterator[tuple[tuple[Face, FaceVector], DetectedFace | None]]:
     """Each row with the face that lies where it does; None where nothing does any more."""
-    left = list(faces)
-    for row in rows:
-        box = Box(row[0].box_x, row[0].box_y, row[0].box_width, row[0].box_height)
-        best = max(left, key=lambda face: boxes.overlap(face.box, box), default=None)
-        if best is None or boxes.overlap(best.box, box) < SAME_PLACE:
-            yield row, None
-            continue
-        left.remove(best)
-        yield row, best
+    former = [Box(face.box_x, face.box_y, face.box_width, face.box_height) for face, _ in rows]
+    pairs = boxes.pairs(former, [face.box for face in faces])
+    for place, row in enumerate(rows):
+        yield row, faces[pairs[place]] if place in pairs else None
 
 
 def _selfie_again(event: Event, selfie_id: int) -> None:

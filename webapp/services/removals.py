@@ -25,11 +25,13 @@ from webapp.models import (
     Photo,
     Removal,
     RemovalKind,
+    Rendition,
+    RenditionKind,
     Selfie,
     SelfieVector,
 )
 from webapp.queueing import REMOVE, enqueue_after_commit, unit_of_work
-from webapp.services import alarms, blobs, claims, engines
+from webapp.services import alarms, blobs, claims, engines, resumable
 
 BATCH = 500
 """Targets of one row: what one job removes well within its time."""
@@ -47,9 +49,9 @@ def remove_blobs(event_key: str, keys: Iterable[str]) -> None:
     _write_down(RemovalKind.BLOBS, event_key, list(keys))
 
 
-def remove_blobs_below(event_key: str, prefix: str) -> None:
-    """Let every blob whose key starts with this go once the present unit of work is committed."""
-    _write_down(RemovalKind.BLOB_PREFIXES, event_key, [prefix])
+def remove_blobs_below(event_key: str, *prefixes: str) -> None:
+    """Let every blob whose key starts with one of these go once the present unit of work is committed."""
+    _write_down(RemovalKind.BLOB_PREFIXES, event_key, prefixes)
 
 
 def remove_faces(event: Event, kind: RemovalKind, keys: Iterable[str | None]) -> None:
@@ -103,17 +105,44 @@ def carry_out(public_id: str) -> bool:
 
 
 def _remove(task: _Task) -> None:
-    if task.kind is RemovalKind.BLOBS:
-        for key in task.targets:
-            blobs.store().delete(key)
-        return
-    if task.kind is RemovalKind.BLOB_PREFIXES:
-        for prefix in task.targets:
-            blobs.store().delete_all(prefix)
+    if task.kind in (RemovalKind.BLOBS, RemovalKind.BLOB_PREFIXES):
+        _remove_blobs(task)
         return
     # What somebody deleted by hand is gone, which is what we want.
     with suppress(NotFound):
         _remove_kept(task)
+
+
+def _remove_blobs(task: _Task) -> None:
+    spared = _taken_over(task.event_key)
+    if task.kind is RemovalKind.BLOBS:
+        for key in set(task.targets) - spared:
+            blobs.store().delete(key)
+        return
+    for prefix in task.targets:
+        if any(key.startswith(prefix) for key in spared):
+            for key in set(blobs.store().keys(prefix)) - spared:
+                blobs.store().delete(key)
+        else:
+            blobs.store().delete_all(prefix)
+        resumable.partials().delete_all(prefix)
+
+
+def _taken_over(event_key: str) -> set[str]:
+    """Originals that still lie where they came in as those of another photo, whose file an earlier one took over."""
+    with reading():
+        return set(
+            db.session.scalars(
+                select(Rendition.blob_key)
+                .join(Photo, Photo.id == Rendition.photo_id)
+                .join(Event, Event.id == Photo.event_id)
+                .where(
+                    Event.public_id == event_key,
+                    Rendition.kind == RenditionKind.ORIGINAL,
+                    ~Rendition.blob_key.contains(Photo.public_id),
+                )
+            )
+        )
 
 
 def _remove_kept(task: _Task) -> None:

@@ -2,7 +2,7 @@
 
 | who | sees |
 |---|---|
-| owner, team of the event; admins | every photo, whatever its state |
+| owner, team of the event; admins | every photo, whatever its state, until it is deleted |
 | attendee | photos that are published and not hidden, and either shown to all or theirs |
 
 A photo is an attendee's when one of their persons' matches is confirmed, or sure without a verdict. A `maybe` is never
@@ -48,7 +48,8 @@ def photos_for(membership: Membership, wanted: Select[Any]) -> Select[Any]:
 
 def visible_photo(user: User, public_id: str) -> Photo | None:
     """The photo, if this user may see it; None for what is not theirs and for what is not there alike."""
-    photo = db.session.scalar(select(Photo).where(Photo.public_id == public_id))
+    there = select(Photo).where(Photo.public_id == public_id, Photo.status != PhotoStatus.ERASING)
+    photo = db.session.scalar(there)
     if photo is None or user.is_admin:
         return photo
     membership = db.session.scalar(

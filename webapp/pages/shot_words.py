@@ -1,0 +1,184 @@
+"""The words of the photographer's grid: names of states and actions, questions before, and reports after."""
+
+from dataclasses import dataclass
+
+from flask_babel import gettext, ngettext
+
+from webapp.models import Event
+from webapp.services.photo_actions import Action, Done
+from webapp.services.photo_desk import Counts
+from webapp.services.photo_filter import PhotoFilter, State
+from webapp.services.same_shot import Decided, Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A state to choose, with the filter that it leads to and its count."""
+
+    label: str
+    count: int
+    words: dict[str, str]
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """An action to press."""
+
+    action: Action
+    label: str
+    icon: str
+    main: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked before something is done."""
+
+    title: str
+    text: str
+    button: str
+
+
+_ICONS = {
+    Action.PUBLISH: "send",
+    Action.UNPUBLISH: "inbox",
+    Action.SHARE: "users",
+    Action.UNSHARE: "lock",
+    Action.HIDE: "eye-off",
+    Action.UNHIDE: "eye",
+    Action.DELETE: "trash-2",
+    Action.RETRY: "rotate-cw",
+}
+
+_MAIN = {
+    State.FAILED: (Action.RETRY, Action.DELETE),
+    State.UNPUBLISHED: (Action.PUBLISH, Action.HIDE, Action.DELETE),
+    State.SHARED: (Action.UNSHARE, Action.HIDE, Action.DELETE),
+    State.HIDDEN: (Action.UNHIDE, Action.DELETE),
+}
+"""What somebody most likely wants with the photos of a state; the rest stands behind one more tap."""
+
+
+def states(counts: Counts, wanted: PhotoFilter, event: Event) -> list[Chip]:
+    """All photos, and each state that has some or is chosen."""
+    labels = {
+        State.READY: gettext("Ready"),
+        State.WORKING: gettext("On their way"),
+        State.FAILED: gettext("Failed"),
+        State.UNPUBLISHED: gettext("Waiting for approval") if event.approval else gettext("Not published"),
+        State.SHARED: gettext("Shown to all"),
+        State.HIDDEN: gettext("Hidden"),
+        State.SAME_SHOT: gettext("Same shot twice"),
+    }
+    rest = {name: word for name, word in wanted.words.items() if name != "state"}
+    some = [
+        Chip(label, counts.of(state), {**rest, "state": state.value}, current=state is wanted.state)
+        for state, label in labels.items()
+        if counts.of(state) or state is wanted.state
+    ]
+    return [Chip(gettext("All"), counts.total, rest, current=wanted.state is None), *some]
+
+
+def buttons(wanted: PhotoFilter, event: Event) -> list[Button]:
+    """Every action, those first that are likely here."""
+    usual = (Action.PUBLISH,) if event.approval else ()
+    main = _MAIN.get(wanted.state) if wanted.state else None
+    main = main or (*usual, Action.SHARE, Action.HIDE, Action.DELETE)
+    labels = {
+        Action.PUBLISH: gettext("Publish"),
+        Action.UNPUBLISH: gettext("Take back"),
+        Action.SHARE: gettext("Show to all"),
+        Action.UNSHARE: gettext("Stop showing to all"),
+        Action.HIDE: gettext("Hide"),
+        Action.UNHIDE: gettext("Show again"),
+        Action.RETRY: gettext("Try again"),
+        Action.DELETE: gettext("Delete"),
+    }
+    order = [*main, *(action for action in labels if action not in main)]
+    return [Button(action, labels[action], _ICONS[action], main=action in main) for action in order]
+
+
+def question(action: Action, count: int) -> Question:
+    """What is asked before many photos are changed, or any is deleted."""
+    if action is Action.DELETE:
+        return Question(
+            ngettext("Delete %(num)s photo for good?", "Delete %(num)s photos for good?", count),
+            gettext(
+                "The originals, the faces on them and what guests said about them are deleted. This can't be undone."
+            ),
+            ngettext("Delete %(num)s photo", "Delete %(num)s photos", count),
+        )
+    titles: dict[Action, str] = {
+        Action.PUBLISH: ngettext("Publish %(num)s photo?", "Publish %(num)s photos?", count),
+        Action.UNPUBLISH: ngettext("Take %(num)s photo back?", "Take %(num)s photos back?", count),
+        Action.SHARE: ngettext("Show %(num)s photo to all guests?", "Show %(num)s photos to all guests?", count),
+        Action.UNSHARE: ngettext("Stop showing %(num)s photo to all?", "Stop showing %(num)s photos to all?", count),
+        Action.HIDE: ngettext("Hide %(num)s photo?", "Hide %(num)s photos?", count),
+        Action.UNHIDE: ngettext("Show %(num)s photo again?", "Show %(num)s photos again?", count),
+        Action.RETRY: ngettext("Try %(num)s photo again?", "Try %(num)s photos again?", count),
+    }
+    text = gettext("This means every photo of this view, also those that are not on the screen yet.")
+    return Question(titles[action], text, gettext("Yes, all of them"))
+
+
+def report(done: Done) -> str:
+    """What was done, in numbers that are true."""
+    if not done.count:
+        return str(gettext("Nothing had to change: all chosen photos were so already."))
+    n = done.count
+    words: dict[Action, str] = {
+        Action.PUBLISH: ngettext("Published %(num)s photo.", "Published %(num)s photos.", n),
+        Action.UNPUBLISH: ngettext(
+            "Took %(num)s photo back. Guests no longer see it.",
+            "Took %(num)s photos back. Guests no longer see them.",
+            n,
+        ),
+        Action.SHARE: ngettext("Every guest sees %(num)s more photo.", "Every guest sees %(num)s more photos.", n),
+        Action.UNSHARE: ngettext(
+            "%(num)s photo is now seen only by those who are on it.",
+            "%(num)s photos are now seen only by those who are on them.",
+            n,
+        ),
+        Action.HIDE: ngettext("Hid %(num)s photo from all guests.", "Hid %(num)s photos from all guests.", n),
+        Action.UNHIDE: ngettext("%(num)s photo is there again.", "%(num)s photos are there again.", n),
+        Action.RETRY: ngettext("Trying %(num)s photo again.", "Trying %(num)s photos again.", n),
+        Action.DELETE: ngettext("Deleted %(num)s photo.", "Deleted %(num)s photos.", n),
+    }
+    return words[done.action]
+
+
+def same_shot_question(decision: Decision, count: int) -> Question:
+    """What is asked before all shots of a view that were handed in twice are decided about alike."""
+    if decision is Decision.BOTH:
+        return Question(
+            ngettext("Keep %(num)s shot twice?", "Keep %(num)s shots twice?", count),
+            gettext("The old and the new photos both stay, and nobody is asked about them again."),
+            gettext("Keep both of all"),
+        )
+    return Question(
+        ngettext("Replace %(num)s photo?", "Replace %(num)s photos?", count),
+        gettext(
+            "The new files take the place of the old ones, which are deleted for good. Links to the photos and what "
+            "guests said about them stay."
+        ),
+        ngettext("Replace %(num)s photo", "Replace %(num)s photos", count),
+    )
+
+
+def decided(decision: Decision, outcome: Decided) -> str:
+    """What was decided, and what is still to be."""
+    n = outcome.done
+    if not n and not outcome.left:
+        return str(gettext("There is nothing to decide any more."))
+    if decision is Decision.BOTH:
+        words = ngettext("Kept both photos of %(num)s shot.", "Kept both photos of %(num)s shots.", n)
+    else:
+        words = ngettext("Replaced %(num)s photo.", "Replaced %(num)s photos.", n)
+    if outcome.left:
+        words += " " + ngettext(
+            "%(num)s is left: decide about it in a moment.",
+            "%(num)s are left: decide about them in a moment.",
+            outcome.left,
+        )
+    return str(words)
