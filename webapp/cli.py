@@ -15,6 +15,7 @@ from webapp.models import Event, User, UserRole
 from webapp.queueing import unit_of_work
 from webapp.reasons import explain
 from webapp.services import accounts, erasing, events, installation_check, load_data, reconciling, recovery
+from webapp.watching.command import watch
 
 findme = AppGroup("findme", help="Look after a FindMe installation.")
 
@@ -22,6 +23,9 @@ findme = AppGroup("findme", help="Look after a FindMe installation.")
 def init_app(app: Flask) -> None:
     """Register the commands."""
     app.cli.add_command(findme)
+    # The short name is the one that photographers' notes carry; beside the other commands it is found as well.
+    app.cli.add_command(watch)
+    findme.add_command(watch)
 
 
 @findme.command("create-admin")

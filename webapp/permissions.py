@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from flask import Flask, current_app, request
 from sqlalchemy import select
 
-from webapp.errors import FindMeError, NotFound, Unauthenticated
+from webapp.errors import FindMeError, Forbidden, NotFound, Unauthenticated
 from webapp.extensions import csrf, db
 from webapp.models import Event, User
-from webapp.services import enrolment, events
-from webapp.sessions import by_bearer, signed_in
+from webapp.services import enrolment, events, upload_tokens
+from webapp.sessions import bearer_token, by_bearer, signed_in
 from webapp.settings import Settings
 
 MEGABYTE = 1024 * 1024
@@ -28,6 +28,8 @@ class Who(StrEnum):
     SIGNED_IN = "signed in"
     MEMBER = "member of the event"
     RUNNER = "owner or team of the event"
+    UPLOADER = "owner or team of the event, or a token that may upload to it"
+    UPLOAD_TOKEN = "token that may upload to one event"  # noqa: S105 - a name, not a secret
     PHOTOGRAPHER = "photographer"
     ADMIN = "admin"
     ADMIN_OF_EVENT = "admin, for any event"
@@ -66,10 +68,14 @@ def _authorise() -> None:
     if who is None:
         raise NotFound(code="not_found")
     if who is not Who.ANYONE:
-        user = signed_in()
-        if user is None:
-            raise Unauthenticated(code="sign_in_required")
-        _check(who, user)
+        token = bearer_token(request)
+        if token is not None and upload_tokens.is_one(token):
+            _check_upload_token(who, token)
+        else:
+            user = signed_in()
+            if user is None:
+                raise Unauthenticated(code="sign_in_required")
+            _check(who, user)
     if request.method not in _READING:
         # The body has not been read yet, and over a weak network it takes its time: no transaction waits for it.
         db.session.rollback()
@@ -81,8 +87,31 @@ def _check(who: Who, user: User) -> None:
         who in (Who.ADMIN, Who.ADMIN_OF_EVENT) and not user.is_admin
     ):
         raise NotFound(code="not_found")
-    if who in (Who.MEMBER, Who.RUNNER, Who.ADMIN_OF_EVENT):
+    if who is Who.UPLOAD_TOKEN:
+        raise Forbidden(code="upload_token_needed")
+    if who in (Who.MEMBER, Who.RUNNER, Who.UPLOADER, Who.ADMIN_OF_EVENT):
         _load_event(who, user)
+
+
+def _check_upload_token(who: Who, token: str) -> None:
+    """Such a token opens what is meant for it, in its own event; to everything else it is no way to sign in."""
+    if who not in (Who.UPLOADER, Who.UPLOAD_TOKEN):
+        raise Unauthenticated(code="sign_in_required")
+    found = upload_tokens.authenticate(token)
+    if found is None:
+        raise Unauthenticated(code="upload_token_invalid")
+    row, membership = found
+    arguments = request.view_args or {}
+    if who is Who.UPLOADER:
+        event = _event_of(arguments)
+        if event.id != row.event_id:
+            raise NotFound(code="not_found")
+        arguments |= {"event": event, "membership": membership}
+    else:
+        arguments |= {"token": row, "event": membership.event}
+    if not upload_tokens.is_use_noted(row):
+        upload_tokens.note_use(row.id)
+    request.view_args = arguments
 
 
 def _load_event(who: Who, user: User) -> None:
@@ -92,7 +121,7 @@ def _load_event(who: Who, user: User) -> None:
     membership = enrolment.membership_of(event, user)
     if who is Who.ADMIN_OF_EVENT:
         arguments["event"] = event
-    elif membership is None or (who is Who.RUNNER and not membership.runs_event):
+    elif membership is None or (who in (Who.RUNNER, Who.UPLOADER) and not membership.runs_event):
         raise NotFound(code="not_found")
     else:
         arguments |= {"event": event, "membership": membership}

@@ -7,7 +7,7 @@ from flask_login import current_user, login_user, logout_user
 
 from webapp.extensions import login_manager
 from webapp.models import User
-from webapp.services import accounts
+from webapp.services import accounts, upload_tokens
 
 _KEPT = ("language",)
 """What stays when a session rotates."""
@@ -46,6 +46,11 @@ def signed_in() -> User | None:
 def by_bearer() -> bool:
     """Whether this request came with a bearer token, so that no other site can have made a browser send it."""
     return bearer_token(request) is not None
+
+
+def by_upload_token() -> bool:
+    """Whether this request came with a token that may only upload; whether the token is valid, is asked elsewhere."""
+    return upload_tokens.is_one(bearer_token(request))
 
 
 def sign_in(user: User) -> None:

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     timeout: int = Field(120, ge=1, description="seconds after which a silent web worker is replaced")
     graceful_timeout: int = Field(30, ge=1, description="seconds that processes get to finish when they are stopped")
     matching_processes: int = Field(2, ge=1, description="RQ worker processes that `make run` starts")
-    matching_nice: int = Field(5, ge=0, le=19, description="how far they stand back behind pages; 0: not at all")
+    matching_nice: int = Field(0, ge=0, le=19, description="how far they stand back behind pages; 0: not at all")
 
     database_url: str = ""
     db_pool_size: int = Field(20, ge=1)
@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     max_photo_mb: int = Field(60, ge=1)
     max_selfie_mb: int = Field(15, ge=1)
     max_megapixels: int = Field(80, ge=1)
+    upload_keep_hours: int = Field(48, ge=1, description="how long an unfinished upload waits to be gone on with")
 
     session_days: int = Field(30, ge=1, description="how long a browser or an API token stays signed in")
     sweep_interval: int = Field(15, ge=1, le=60, description="seconds between two looks for rows that wait")
@@ -138,6 +139,11 @@ class Settings(BaseSettings):
     @property
     def blobs_dir(self) -> Path:
         return self.data_dir / "blobs"
+
+    @property
+    def partials_dir(self) -> Path:
+        """Where files lie that have not arrived completely."""
+        return self.data_dir / "uploads"
 
     @property
     def models_dir(self) -> Path:

@@ -5,12 +5,12 @@ from typing import Any
 from flask import Flask
 from flask_smorest import Api
 
-from webapp.api import accounts, admin, guests, health, media, studio
+from webapp.api import accounts, admin, guests, health, media, studio, upload_token
 from webapp.api.answers import ErrorSchema
 from webapp.api.documenting import INFO, Completing
 from webapp.permissions import BODY_LIMITS, PERMISSIONS, Who
 
-ROOMS = (accounts, guests, media, studio, admin, health)
+ROOMS = (accounts, guests, media, studio, upload_token, admin, health)
 
 
 class JsonApi(Api):

@@ -214,6 +214,16 @@ class StudioEvent(EventSummary):
     join_url = ma.fields.String()
 
 
+class TokenFacts(Answer):
+    """What an upload token is good for."""
+
+    name = ma.fields.String(metadata={"description": "what its maker calls it"})
+    expires_at = ma.fields.DateTime()
+    event = ma.fields.Nested(EventSummary)
+    code = ma.fields.String(metadata={"description": "the event's code"})
+    open = ma.fields.Boolean(metadata={"description": "whether the event takes photos now"})
+
+
 class UploadedFile(Answer):
     """What became of one file."""
 

@@ -26,7 +26,8 @@ INFO = {
 
 **Signing in.** `Authorization: Bearer TOKEN`, with a token from `/api/login` or from signing up. A signed-in browser's
 session cookie serves as well; its writes then carry the page's CSRF token in `X-CSRFToken`. A token ends when it
-expires, at `/api/logout`, or when its owner is disabled.
+expires, at `/api/logout`, or when its owner is disabled. Whoever runs an event can make upload tokens for it, for
+programs: these open nothing but `/api/upload-token` and the upload to that one event.
 
 **Errors** have one form: a sentence for people in `detail` (English or French, by `Accept-Language`), a word for
 programs in `code`, and in `fields` a sentence for each input that is wrong. What is not yours answers 404, as what is
@@ -42,6 +43,11 @@ Ids are opaque strings. Times are ISO 8601. Fields that a call does not know are
 
 SECURITY_SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "description": "An opaque token from `/api/login`."},
+    "upload_token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token from an event's page in the studio, with the one right to upload to that event.",
+    },
     "session": {
         "type": "apiKey",
         "in": "cookie",
@@ -51,6 +57,18 @@ SECURITY_SCHEMES = {
 }
 
 _SIGNED_IN: list[dict[str, list[str]]] = [{"token": []}, {"session": []}]
+_TOKEN: list[dict[str, list[str]]] = [{"upload_token": []}]
+_SECURITY: dict[Who, list[dict[str, list[str]]]] = {
+    Who.ANYONE: [],
+    Who.UPLOADER: [*_SIGNED_IN, *_TOKEN],
+    Who.UPLOAD_TOKEN: _TOKEN,
+}
+_TOKEN_REFUSALS = {"sign_in_required": 401, "upload_token_invalid": 401}
+_REFUSALS: dict[Who, dict[str, int]] = {
+    Who.ANYONE: {},
+    Who.UPLOADER: _TOKEN_REFUSALS,
+    Who.UPLOAD_TOKEN: _TOKEN_REFUSALS | {"upload_token_needed": 403},
+}
 _READING = ("get", "head", "options")
 _ALWAYS_THERE = ("api_health.", "api-docs.")
 """Endpoints that answer whatever is away."""
@@ -79,7 +97,7 @@ class Completing(BasePlugin):
         for method, operation in (operations or {}).items():
             own = operation.pop(OWN_ERRORS, [])
             operation["operationId"] = rule.endpoint.removeprefix("api_").replace("-", "_").replace(".", "_")
-            operation.setdefault("security", _SIGNED_IN if PERMISSIONS[rule.endpoint] is not Who.ANYONE else [])
+            operation.setdefault("security", _SECURITY.get(PERMISSIONS[rule.endpoint], _SIGNED_IN))
             refusals: defaultdict[int, list[str]] = defaultdict(list)
             for code, status in [*_usual(method, operation, rule, view).items(), *own]:
                 if code not in refusals[status]:
@@ -93,9 +111,8 @@ def _usual(method: str, operation: dict[str, Any], rule: Rule, view: Callable[..
     """What calls of this kind can answer: code → status."""
     who, takes = PERMISSIONS[rule.endpoint], operation.get("requestBody", {}).get("content", {})
     usual = {} if rule.endpoint.startswith(_ALWAYS_THERE) else {"transient": 503}
-    if who is not Who.ANYONE:
-        usual["sign_in_required"] = 401
-    if who not in (Who.ANYONE, Who.SIGNED_IN) or rule.arguments:
+    usual |= _REFUSALS.get(who, {"sign_in_required": 401})
+    if who not in (Who.ANYONE, Who.SIGNED_IN, Who.UPLOAD_TOKEN) or rule.arguments:
         usual["not_found"] = 404
     if method not in _READING:
         usual["csrf"] = 400

@@ -8,18 +8,19 @@ from webapp.api import answers, schemas
 from webapp.api.common import LINK, Blueprint, caller, event_costs_answer, event_summary, next_link, row_cursor
 from webapp.errors import Invalid
 from webapp.links import join_url
-from webapp.models import Event, Membership, Photo, PhotoStatus
+from webapp.models import Event, Membership, Photo, PhotoStatus, UploadWay
 from webapp.permissions import PHOTOS_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import sentence
 from webapp.services import costs, events, matching, studio, uploads
+from webapp.sessions import by_upload_token
 
 blueprint = Blueprint("api_studio", __name__, url_prefix="/api/photographer", description="Events and uploads")
 
 WHO = {
     "list_events": Who.PHOTOGRAPHER,
     "create_event": Who.PHOTOGRAPHER,
-    "upload_photos": Who.RUNNER,
+    "upload_photos": Who.UPLOADER,
     "list_photos": Who.RUNNER,
     "rematch": Who.RUNNER,
     "event_costs": Who.RUNNER,
@@ -71,8 +72,8 @@ def upload_photos(event: Event, membership: Membership) -> Response:
     files = request.files.getlist("files")
     if not files:
         raise Invalid(code="no_files", fields={"files": "no_files"})
-    user = membership.user
-    results = [uploads.receive_photo(event, user, file.filename or "", file.stream) for file in files]
+    user, way = membership.user, UploadWay.WATCH if by_upload_token() else UploadWay.API
+    results = [uploads.receive_photo(event, user, file.filename or "", file.stream, way=way) for file in files]
     rows = [
         {
             "filename": result.filename,

@@ -3,18 +3,53 @@
 from flask import Flask
 
 from webapp import templating
-from webapp.pages import admin, auth, dev, guest, home, media, studio
+from webapp.pages import (
+    admin,
+    auth,
+    cameras,
+    dev,
+    event_settings,
+    guest,
+    home,
+    invitations,
+    media,
+    people,
+    sharing,
+    shots,
+    studio,
+    team,
+    upload_tokens,
+    uploading,
+)
 from webapp.pages.studio_rooms import studio_rooms
 from webapp.permissions import BODY_LIMITS, PERMISSIONS
 from webapp.settings import Settings
 
-ROOMS = (home, guest, auth, studio, admin, media)
+ROOMS = (
+    home,
+    guest,
+    auth,
+    studio,
+    admin,
+    media,
+    upload_tokens,
+    uploading,
+    shots,
+    sharing,
+    event_settings,
+    team,
+    people,
+    invitations,
+    cameras,
+)
 
 
 def init_app(app: Flask) -> None:
     """Register every blueprint with who may call it and how much it may be sent."""
     templating.init_app(app)
     app.jinja_env.globals["studio_rooms"] = studio_rooms
+    # Rooms link to others where there are such.
+    app.jinja_env.globals["endpoints"] = app.view_functions
     settings: Settings = app.extensions["settings"]
     rooms = (*ROOMS, dev) if settings.environment == "development" else ROOMS
     for room in rooms:
