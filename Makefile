@@ -12,7 +12,7 @@ FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11 python
 	echo "FindMe needs Python 3.11 or newer, and there is none on the PATH. Install one, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1; fi
 
-.PHONY: help run dev install install-dev test lint format bench load lock clean
+.PHONY: help run dev install install-dev test lint format bench chaos load lock clean
 
 help: ## this list
 	@echo "FindMe: guests find their photos of an event with a selfie."
@@ -51,6 +51,9 @@ format: install-dev ## let ruff lay the code out and mend what it can
 bench: install-dev ## measure speed; writes a CSV, fails where a goal is missed
 	@$(VENV)/python -m tests.bench $(ARGS)
 
+chaos: install-dev ## kill workers and empty Redis in the middle of 500 photos (--photos, --kills in ARGS)
+	@$(VENV)/python -m tests.chaos $(ARGS)
+
 load: install-dev ## measure under load, beside two stand-ins (LOAD_DATABASE=postgresql); writes load-results/
 	@$(VENV)/python -m tests.load $(ARGS)
 
@@ -60,6 +63,7 @@ lock: install-dev ## write the lock files anew
 	@$(COMPILE) pyproject.toml -o requirements.txt
 	@$(COMPILE) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 	@$(COMPILE) --group demo --no-deps -o requirements-demo.txt
+	@$(COMPILE) --group heic --no-deps -o requirements-heic.txt
 	@$(COMPILE) --group node --no-deps -o requirements-node.txt
 	@npm install --package-lock-only --ignore-scripts
 

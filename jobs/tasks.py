@@ -15,7 +15,18 @@ from structlog.contextvars import bound_contextvars
 
 from jobs.runtime import get_app
 from webapp import mail, queueing
-from webapp.services import engines, indexing, matching, precheck, reconciling, recovery, removals, selfies, tidying
+from webapp.services import (
+    engines,
+    indexing,
+    mass_erasing,
+    matching,
+    precheck,
+    reconciling,
+    recovery,
+    removals,
+    selfies,
+    tidying,
+)
 from webapp.services.matching import Diff
 
 P = ParamSpec("P")
@@ -116,6 +127,12 @@ def reconcile_event(public_id: str) -> None:
 def remove(public_id: str) -> None:
     """Remove what lies outside the database."""
     removals.carry_out(public_id)
+
+
+@job
+def erase_photos(key: str) -> None:
+    """Erase some of the photos that were deleted together. `key` is the event's public id and a number of the piece."""
+    mass_erasing.erase_piece(key.partition("-")[0])
 
 
 @job

@@ -32,12 +32,13 @@ from jobs.horse import HorseGoneError, Message
 from jobs.rider import Rider
 from jobs.stable import Stable
 from jobs.upkeep import enqueue_due, put_back_lost
+from webapp.settings import Settings
 
 _AWAY = (RedisConnectionError, RedisTimeoutError)
 _OUR_DEFAULTS = {
     # name: (RQ's default, ours)
     "worker_ttl": (DEFAULT_WORKER_TTL, 30),
-    "maintenance_interval": (DEFAULT_MAINTENANCE_TASK_INTERVAL, 15),
+    "maintenance_interval": (DEFAULT_MAINTENANCE_TASK_INTERVAL, None),
     "job_monitoring_interval": (DEFAULT_JOB_MONITORING_INTERVAL, 5),
 }
 
@@ -63,6 +64,9 @@ class Worker(Stable, Rider, rq.worker.Worker):
         for option, (theirs, ours) in _OUR_DEFAULTS.items():
             if options.get(option) in (None, theirs):
                 options[option] = ours
+        if options["maintenance_interval"] is None:
+            # The sweep for rows that wait is part of the upkeep, so the one comes as often as the other is wished for.
+            options["maintenance_interval"] = Settings.from_env().sweep_interval
         options.pop("default_worker_ttl", None)
         super().__init__(queues, name=name or f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}", **options)
         for queue in self.queues:

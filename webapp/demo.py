@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from webapp import demo_pictures
 from webapp.extensions import db
-from webapp.models import Event, Membership, User, UserRole
+from webapp.models import Event, Membership, Photo, User, UserRole
 from webapp.queueing import unit_of_work
 from webapp.services import accounts, enrolment, events, selfies, uploads
 from webapp.settings import Settings
@@ -93,7 +93,11 @@ def _event(owner_email: str) -> Event:
 
 def _photos(event: Event, owner_email: str, photos: list[tuple[str, bytes, set[str]]]) -> None:
     owner = _user(owner_email)
+    # Those of an earlier start would be counted as handed in twice.
+    known = set(db.session.scalars(select(Photo.filename).where(Photo.event_id == event.id)))
     for filename, content, _people in photos:
+        if filename in known:
+            continue
         uploads.receive_photo(event, owner, filename, io.BytesIO(content))
 
 

@@ -64,10 +64,7 @@ def is_api() -> bool:
 
 def answer(error: FindMeError) -> ResponseReturnValue:
     """The answer to one of our own errors."""
-    with suppress(SQLAlchemyError):  # with the connection gone, so is what there was to roll back
-        db.session.rollback()
-    if isinstance(error, MissingRights):
-        alarms.raise_alarm(error.code, error.detail)
+    after_error(error)
     if is_api():
         payload: dict[str, Any] = {"detail": explain(error), "code": error.code, "fields": field_sentences(error)}
         return jsonify(payload), error.status
@@ -77,6 +74,14 @@ def answer(error: FindMeError) -> ResponseReturnValue:
         return _page(error), error.status
     except SQLAlchemyError as fault:  # the page's frame asks who is signed in
         return _for_nobody(Transient() if is_passing(fault) else error)
+
+
+def after_error(error: FindMeError) -> None:
+    """What an error leaves to be done, whoever answers it: nothing of the request stays, and ops are told."""
+    with suppress(SQLAlchemyError):  # with the connection gone, so is what there was to roll back
+        db.session.rollback()
+    if isinstance(error, MissingRights):
+        alarms.raise_alarm(error.code, error.detail)
 
 
 def _page(error: FindMeError) -> str:
@@ -149,8 +154,9 @@ def _database(error: SQLAlchemyError) -> ResponseReturnValue:
 
 
 def _for_nobody(error: FindMeError) -> ResponseReturnValue:
-    """Answer without asking the database who is signed in."""
+    """Answer without asking the database who is signed in, or which language the event speaks."""
     g._login_user = AnonymousUserMixin()  # noqa: SLF001 - where flask-login keeps whom it has found
+    g.event_language = ""
     return answer(error)
 
 

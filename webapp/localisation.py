@@ -2,17 +2,34 @@
 
 from flask import g, has_request_context, request, session
 
-LANGUAGES = ("en", "fr")
+from webapp.services import events
+
+LANGUAGES = events.LANGUAGES
+GUESTS_PAGES = "guest."
 
 
 def choose_language() -> str:
-    """The language that was chosen by hand, else the browser's best; English without a request."""
+    """The language that was chosen by hand; on a guest's page the event's; else the browser's best.
+
+    English without a request.
+    """
     if not has_request_context():
         return "en"
     chosen = session.get("language")
     if chosen in LANGUAGES:
         return str(chosen)
-    return request.accept_languages.best_match(LANGUAGES) or "en"
+    return _events_own() or request.accept_languages.best_match(LANGUAGES) or "en"
+
+
+def _events_own() -> str | None:
+    """In which the event that this page is about meets its guests; None where it leaves that to their browsers."""
+    if not (request.endpoint or "").startswith(GUESTS_PAGES):
+        return None
+    if "event_language" not in g:
+        arguments = request.view_args or {}
+        event = arguments.get("event")
+        g.event_language = event.language if event is not None else events.language_of(arguments.get("code", ""))
+    return str(g.event_language) or None
 
 
 def choose_timezone() -> str:

@@ -24,7 +24,10 @@ TRIGGERS = {
     "guest.verdict": "verdict",
     "guest.search_again": "search_again",
     "api_studio.upload_photos": "photo",
-    "studio.upload": "photo",
+    "uploading.form": "photo",
+    "uploading.tus_create": "photo",
+    "uploading.tus_patch": "photo",
+    "uploading.s3_finish": "photo",
     "studio.retry": "photo",
 }
 """What an endpoint is called in the log where it makes somebody be matched; all others are `other`."""

@@ -49,12 +49,22 @@ _SELFIE = {
 _PICTURE = {
     "empty": lazy_gettext("The file is empty. Please choose it again, or another one."),
     "not_a_picture": lazy_gettext(
-        "This file is not a picture that we can open. Please choose a JPEG, PNG or WebP picture."
+        "This file is not a picture that we can open. Please choose a JPEG, PNG, WebP, HEIC or AVIF picture."
     ),
     "heic": lazy_gettext("This is a HEIC picture, which we can't open here. Please save it as JPEG and send that."),
     "truncated": lazy_gettext("The picture is damaged or did not arrive completely. Please send it again."),
     "too_many_pixels": lazy_gettext("The picture has too many pixels. Please export it smaller and send that."),
     "photo_too_large": lazy_gettext("The file is larger than we take. Please export it smaller and send that."),
+    "photo_unknown": lazy_gettext("This photo is not there, or it was deleted. All other photos are where they were."),
+    "action_unknown": lazy_gettext(
+        "This can't be done with photos. Nothing has changed: go back, load the page again and choose anew."
+    ),
+    "too_many_chosen": lazy_gettext(
+        "These are too many photos to name one by one. Nothing has changed: choose a filter and take all of its photos."
+    ),
+    "clock_offset_invalid": lazy_gettext(
+        "A clock can be off by up to ten years: whole hours, and minutes and seconds from 0 to 59. Please check them."
+    ),
     "no_files": lazy_gettext("No photo was chosen. Pick one or more photos and send them again."),
 }
 
@@ -72,6 +82,23 @@ _WORK = {
         "There is no room left for pictures just now. Nothing else is lost; we are told, please try again later."
     ),
     "blob_missing": lazy_gettext("The file of this picture is missing. Please send it again."),
+    "upload_offset": lazy_gettext(
+        "This file is already being sent from somewhere else. Nothing is lost: it goes on where the other one stops."
+    ),
+    "upload_too_long": lazy_gettext(
+        "More arrived than was announced for this file. Nothing else is lost: please send it again."
+    ),
+    "upload_header_invalid": lazy_gettext(
+        "The program that sends this file says things that we don't understand. Nothing was lost: reload the page and "
+        "send the file again."
+    ),
+    "upload_protocol": lazy_gettext("This is for programs that send files by the tus protocol, version 1.0.0."),
+    "upload_incomplete": lazy_gettext("Not all of this file has arrived. Nothing is lost: please send it again."),
+    "photo_going": lazy_gettext("This photo is just being deleted here. Please send it again in a minute."),
+    "not_same_shot": lazy_gettext(
+        "There is nothing to decide about this photo any more: somebody has already decided, or one of the two is gone."
+    ),
+    "shot_busy": lazy_gettext("One of the two photos is still being worked on. Please decide in a moment."),
     "upload_missing": lazy_gettext("This upload was interrupted for too long. Please send the picture again."),
     "error": lazy_gettext("Something went wrong on our side. Nothing is lost: please try again."),
     "internal": lazy_gettext("Something went wrong on our side. Nothing is lost: please try again."),
@@ -164,6 +191,50 @@ _EVENTS = {
     "event_name_invalid": lazy_gettext("Please give the event a name, in at most 120 characters."),
     "event_place_invalid": lazy_gettext("Please shorten the place to 120 characters."),
     "event_date_invalid": lazy_gettext("Please choose the day of the event."),
+    "upload_token_invalid": lazy_gettext(
+        "This upload token is not valid any more: it was revoked, or its time has run out. What it sent is kept. "
+        "Make a new one on the event's page."
+    ),
+    "upload_token_needed": lazy_gettext(
+        "This is only for programs that come with an upload token. You can make one on the event's page."
+    ),
+    "upload_token_name_invalid": lazy_gettext("Please say what the token is for, in at most 80 characters."),
+    "upload_token_days_invalid": lazy_gettext("Please choose one of the times that are offered."),
+    "upload_tokens_too_many": lazy_gettext(
+        "This event has as many upload tokens as it can have. Revoke one that you don't need, then make the new one."
+    ),
+    "event_timezone_invalid": lazy_gettext("Please choose a timezone from the list."),
+    "event_language_invalid": lazy_gettext("Please choose one of these languages."),
+    "event_accent_invalid": lazy_gettext("Please choose a colour, for example #145f5c."),
+    "event_name_differs": lazy_gettext(
+        "This is not the event's name, so nothing was deleted. Type it as it stands above."
+    ),
+    "owner_only": lazy_gettext("Only the owner of this event can do that. Nothing was changed: please ask them."),
+    "owner_stays": lazy_gettext(
+        "The owner can't leave the team. Nothing was changed: hand the event over to somebody else first."
+    ),
+    "member_unknown": lazy_gettext("This person is not in the team any more. Reload the page to see who is."),
+    "in_team_already": lazy_gettext("This photographer is in the team already."),
+    "photographer_already": lazy_gettext("This address belongs to a photographer here already."),
+    "mails_enough": lazy_gettext(
+        "This address got several mails from us within the hour. Nothing is lost: please try again later."
+    ),
+    "invitation_unknown": lazy_gettext(
+        "We don't know this invitation. If you got several, use the newest mail; else ask for a new one."
+    ),
+    "invitation_used": lazy_gettext("This invitation was accepted already. Sign in with the account that you made."),
+    "invitation_expired": lazy_gettext("This invitation has run out. Ask whoever invited you to send it again."),
+    "invitation_revoked": lazy_gettext("This invitation was taken back. Ask whoever invited you for a new one."),
+    "sign_in_to_accept": lazy_gettext(
+        "This address has an account already. Nothing was changed: sign in to it, and accept then."
+    ),
+    "cover_missing": lazy_gettext("No picture was chosen. Pick a file or one of the event's photos."),
+    "cover_too_large": lazy_gettext("This file is too large for a cover. Please choose one of at most 30 MB."),
+    "photo_unknown": lazy_gettext("This photo is no longer among the published ones. Please choose another."),
+    "watermark_invalid": lazy_gettext("Please shorten the watermark to 60 characters."),
+    "waiting_unsaid": lazy_gettext(
+        "Photos wait for approval. Please say what becomes of them; nothing was changed yet."
+    ),
     "match_unknown": lazy_gettext("This photo is no longer here. Perhaps the photographer removed it."),
     "verdict_invalid": lazy_gettext("We didn't understand this answer. Please tap yes or not me."),
 }
@@ -186,7 +257,7 @@ _GENERAL = {
     "conflict": lazy_gettext("This isn't possible just now. Reload the page to see how things stand."),
     "too_large": lazy_gettext("What you sent is too large. Nothing was lost: please send something smaller."),
     "unsupported_type": lazy_gettext(
-        "This file is not a picture that we can open. Please choose a JPEG, PNG or WebP picture."
+        "This file is not a picture that we can open. Please choose a JPEG, PNG, WebP, HEIC or AVIF picture."
     ),
     "too_many_requests": lazy_gettext("That was a lot at once. Nothing is lost: wait a minute, then try again."),
     "csrf": lazy_gettext("This page has been open for too long. Nothing was lost: reload it and send the form again."),

@@ -5,21 +5,24 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
-from zlib import crc32
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Flask, Response, current_app, request, url_for
 from flask_babel import format_currency, format_date, format_decimal, format_time, get_locale, gettext
 from markupsafe import Markup
 
+from webapp import accents
 from webapp.models import Event
 from webapp.reasons import sentence
 from webapp.settings import ROOT
 
 LANGUAGES = {"en": "English", "fr": "Français"}
-ACCENTS = ("petrol", "ocean", "forest", "plum", "gold", "indigo")
+ACCENTS = tuple(accents.PALETTE)
 STATIC = ROOT / "static"
 ICONS = STATIC / "vendor" / "icons"
+MOST_COLOURS = 60
+"""In one style sheet; an event beyond that is shown in ours."""
+
 WEEK, YEAR = 7 * 24 * 3600, 365 * 24 * 3600
 
 
@@ -36,6 +39,8 @@ def init_app(app: Flask) -> None:
         "merged": merged,
     }
     app.jinja_env.globals |= {"asset": asset, "icon": icon, "accent_of": accent_of, "ratio_class": ratio_class}
+    app.jinja_env.globals |= {"accent_sheet": accent_sheet, "cover_url": cover_url}
+    app.jinja_env.globals["accent_name"] = accents.name_of
     app.context_processor(_page_values)
     app.after_request(_keep_assets)
 
@@ -78,10 +83,25 @@ def icon(name: str) -> Markup:
 
 
 def accent_of(event: Event | None) -> str:
-    """The event's accent: one of ACCENTS, steady for each event until photographers can choose it."""
+    """The event's accent: the photographer's colour, else one of ACCENTS that is steady for each event."""
     if event is None:
         return ACCENTS[0]
-    return ACCENTS[crc32(event.public_id.encode()) % len(ACCENTS)]
+    return accents.name_of(accents.given(event.accent, event.public_id))
+
+
+def accent_sheet(*events: Event | None) -> str | None:
+    """The address of the style sheet for those of the events' colours that are not in tokens.css; None without any."""
+    names = {accent_of(event) for event in events if event is not None}
+    colours = sorted(name.removeprefix("c-") for name in names if accents.is_own(name))[:MOST_COLOURS]
+    return url_for("sharing.accent", colours="-".join(colours)) if colours else None
+
+
+def cover_url(event: Event) -> str | None:
+    """Where browsers find the event's cover; the address changes with the picture. None where it has none."""
+    if event.cover_key is None:
+        return None
+    version = event.cover_key.rpartition("/")[2].removesuffix(".jpg")[:8]
+    return url_for("sharing.cover", code=event.code, v=version)
 
 
 def ratio_class(width: int | None, height: int | None) -> str:

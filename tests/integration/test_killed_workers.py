@@ -34,6 +34,9 @@ FACTS = {
                   JOIN photo p ON p.id = m.photo_id ORDER BY 1, 2, 3""",
     "selfies": """SELECT e.name, s.status, s.reason FROM selfie s JOIN person e ON e.id = s.person_id ORDER BY 1""",
 }
+QUICK = {"SWEEP_INTERVAL": "2"}
+"""What was lost with a worker is looked for more often than in an installation, so that nobody waits for it here."""
+
 Outcome = dict[str, list[tuple[object, ...]]]
 DONE = "SELECT count(*) FROM photo WHERE status = 'indexed'"
 WAITING = "SELECT count(*) FROM person WHERE match_wanted <> match_done"
@@ -53,10 +56,10 @@ def on(postgres_server: Postgres, tmp_path: Path) -> Callable[[str], AbstractCon
 
     def start(kind: str) -> AbstractContextManager[Product]:
         if kind == "sqlite":
-            return running(tmp_path / "data")
+            return running(tmp_path / "data", **QUICK)
         name = f"findme_{secrets.token_hex(4)}"
         postgres_server.connect().execute(f"CREATE DATABASE {name}".encode()).connection.close()
-        return running(tmp_path / "data", DATABASE_URL=f"{postgres_server.url}/{name}")
+        return running(tmp_path / "data", DATABASE_URL=f"{postgres_server.url}/{name}", **QUICK)
 
     return start
 
