@@ -1,14 +1,20 @@
-"""`make bench`: every measurement of speed, as a table and as a CSV file; fails where a goal is missed."""
+"""`make bench`: every measurement of speed and memory, as a table and as a CSV file; fails where a goal is missed."""
 
 import argparse
 import sys
 from collections.abc import Iterator
 
-from tests.bench import first_match, photo_cost
+from tests.bench import first_match, indexing_speed, page_speed, photo_cost, web_memory
 from tests.bench.cache import cache_folder
 from tests.bench.report import Figure, report
 
-MEASUREMENTS = {"photo_cost": photo_cost.measure, "first_match": first_match.measure}
+MEASUREMENTS = {
+    "photo_cost": photo_cost.measure,
+    "first_match": first_match.measure,
+    "indexing": indexing_speed.measure,
+    "web_memory": web_memory.measure,
+    "pages": page_speed.measure,
+}
 """By name; each takes the cache folder and yields figures."""
 
 
