@@ -4,7 +4,10 @@ Each test gets a migrated database of its own (a copy of one that is migrated on
 uses a database runs twice, on SQLite and on PostgreSQL (see tests.databases).
 """
 
+import gc
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
+from jinja2 import FileSystemBytecodeCache
 from pydantic import SecretStr
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
@@ -31,9 +35,32 @@ from webapp.settings import Settings
 SECRET = "tests-only-" + "s" * 40
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slowest first, so that parallel runs end together."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder that all processes of this run share, unless this is one of the processes."""
+    config.addinivalue_line("markers", "one_database: nothing in it depends on the kind of database")
+    gc.set_threshold(
+        50_000, 20, 20
+    )  # apps come and go by the hundred: looking for their rings at each step costs a tenth
+    if faces.SCRATCH not in os.environ:
+        folder = tempfile.mkdtemp(prefix="findme-faces-")
+        (Path(folder) / "templates").mkdir()
+        os.environ[faces.SCRATCH] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The slowest first, so that parallel runs end together; of what is marked `one_database`, one kind."""
+    doubled = [item for item in items if _is_doubled(item)]
+    if doubled:
+        config.hook.pytest_deselected(items=doubled)
+        items[:] = [item for item in items if not _is_doubled(item)]
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def _is_doubled(item: pytest.Item) -> bool:
+    """PostgreSQL is the one that stays, since it is the stricter."""
+    kind = getattr(item, "callspec", None) and item.callspec.params.get("database_kind")  # type: ignore[attr-defined]
+    return bool(kind) and item.get_closest_marker("one_database") is not None and kind != databases.wanted()[-1]
 
 
 class OneProductAtATime(LoadScopeScheduling):
@@ -133,9 +160,10 @@ def settings(tmp_path: Path, migrated: databases.Template, redis_url: str) -> It
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
-    """An app whose jobs find the models loaded already."""
+    """An app whose jobs find the models loaded, and whose templates are compiled already."""
     app = create_app(settings)
-    app.extensions["face_engines"] = {"local": Engine(faces.analyzer(), LocalFaceIndex())}
+    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(faces.scratch() / "templates"))
+    app.extensions["face_engines"] = {"local": Engine(faces.remembering(), LocalFaceIndex())}
     yield app
     with app.app_context():
         from webapp.extensions import db

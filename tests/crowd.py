@@ -99,7 +99,7 @@ def add_photo(event: Event, number: int, people: list[Person]) -> Photo:
         faces_count=len(people) * 3,
         renditions=[
             Rendition(kind=kind, blob_key=f"{number}/{kind.value}", content_type="image/jpeg", byte_size=1)
-            for kind in RenditionKind
+            for kind in (RenditionKind.ORIGINAL, RenditionKind.PREVIEW, RenditionKind.THUMBNAIL)
         ],
     )
     db.session.add(photo)

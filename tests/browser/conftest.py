@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from tests.actors import selfie
-from tests.cloud.installation import cloud
+from tests.cloud.installation import BUCKET, cloud
 from tests.product import ROOT, Product, demo_facts, running
 
 QUIET = [
@@ -51,10 +51,13 @@ ON_BOTH = pytest.mark.parametrize("product", ["laptop", "cloud"], indirect=True)
 def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The product with its demo event: with its defaults, or with everything in the cloud by settings alone."""
     with ExitStack() as servers:
-        settings = {"DEMO": "1"}
+        settings, made = {"DEMO": "1"}, None
         if getattr(request, "param", "laptop") == "cloud":
-            settings |= servers.enter_context(cloud(tmp_path_factory.mktemp("models"))).settings
+            made = servers.enter_context(cloud(tmp_path_factory.mktemp("models")))
+            settings |= made.settings
         product = servers.enter_context(running(tmp_path_factory.mktemp("product"), **settings))
+        if made is not None:
+            made.store.let_browsers_upload(BUCKET, product.url)
         demo_facts(product)
         product.wait("SELECT count(*) FROM photo WHERE status <> 'indexed'", 0)
         yield product

@@ -13,10 +13,11 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import DESKTOP, PHONE, QUIET
+from tests.browser.studio import INVITED, invitation_link, walk, walk_administration
 from tests.product import ROOT, Product, demo_facts, running
 
 README_PICTURES = ROOT / "docs" / "images"
-IN_README = ("join-390-light", "my-photos-390-light", "event-1280-light")
+IN_README = ("join-390-light", "my-photos-390-light", "event-1280-light", "photos-1280-light")
 GRID = "#grid > li[id^='photo-']"
 
 
@@ -80,13 +81,14 @@ def _screens(browser: Browser, product: Product, folder: Path, viewport: dict[st
     page.goto("/e/DEMO2026/selfie")
     keep(page, "selfie")
     studio = open_("/studio/", "photographer")
-    keep(studio, "events")
-    studio.get_by_role("link", name="Garden Party").first.click()
-    keep(studio, "event")
-    studio.goto("/studio/events/new")
-    keep(studio, "new-event")
-    keep(open_("/admin/", "admin"), "admin")
-    keep(open_("/admin/queues/", "admin"), "queues")
+    for name in walk(studio):
+        keep(studio, name)
+    admin = open_("/admin/", "admin")
+    for name in walk_administration(admin):
+        keep(admin, name)
+    admin.goto("/admin/queues/")
+    keep(admin, "queues")
+    keep(open_(invitation_link(admin, INVITED)), "accept-invitation")
     keep(open_("/nothing"), "missing")
     keep(open_("/sign-in"), "sign-in")
 

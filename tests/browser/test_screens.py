@@ -7,6 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import DESKTOP, ON_LAPTOP, PHONE, OpenPage
+from tests.browser.studio import INVITED, invitation_link, walk, walk_administration
 from tests.browser.test_journey import SHOWN, sign_in
 from tests.product import Product, demo_facts
 
@@ -38,16 +39,18 @@ def studio_screens(open_page: OpenPage, product: Product, **options: object) -> 
     page = open_page("/sign-in", **options)
     sign_in(page, demo_facts(product)["photographer"])
     page.wait_for_url("**/studio/")
-    yield page
-    page.get_by_role("link", name="Garden Party").first.click()
-    expect(page.locator("#tiles > li").first).to_be_visible()
-    yield page
-    page.goto("/studio/events/new")
-    yield page
+    for _ in walk(page):
+        yield page
     admin = open_page("/sign-in", **options)
     sign_in(admin, demo_facts(product)["admin"])
-    admin.goto("/admin/")
-    yield admin
+    admin.wait_for_url(lambda address: "sign-in" not in address)
+    for _ in walk_administration(admin):
+        yield admin
+    newcomer = open_page(invitation_link(admin, INVITED), **options)
+    expect(newcomer.get_by_role("button", name="Accept the invitation")).to_be_visible()
+    yield newcomer
+    newcomer.goto("/invitations/nobody-ever-made-this-one")
+    yield newcomer
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from tests import faces
 from tests.actors import PASSWORD, Api, World, selfie
+from webapp import imaging
 from webapp.extensions import db
 from webapp.models import Selfie, User, UserRole, UserSession
 from webapp.reasons import SENTENCES
@@ -265,7 +266,8 @@ def test_files_that_are_no_selfie_are_refused_at_once_and_leave_nothing(api: Api
         "text": (b"I am a text file.", 415, "not_a_picture"),
         "empty": (b"", 415, "empty"),
         "30 MB": (jpeg + b"\0" * 30_000_000, 413, "selfie_too_large"),
-        "heic": (b"\0\0\0\x18ftypheic" + b"\0" * 100, 415, "heic"),
+        # Where the library for it is installed, this is one that breaks off.
+        "heic": (b"\0\0\0\x18ftypheic" + b"\0" * 100, 415, "truncated" if imaging.HEIC else "heic"),
         "head only": (jpeg[:30], 415, "truncated"),
     }
     assert {name: refusal(guest.upload_selfie(content)) for name, (content, *_) in files.items()} == {

@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from tests.actors import Api, World, photos_with, photos_without, selfie
 from tests.cloud.rekognition import RekognitionServer, collection_operations
-from tests.functional.test_kept_faces import (
+from tests.functional.test_races import meanwhile
+from tests.kept_faces import (
     a_guest,
     app,
     cloud,
@@ -24,7 +25,6 @@ from tests.functional.test_kept_faces import (
     service,
     settings,
 )
-from tests.functional.test_races import meanwhile
 from webapp import crops
 from webapp.database import reading
 from webapp.extensions import db

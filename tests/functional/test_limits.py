@@ -14,6 +14,8 @@ from webapp.extensions import db, limiter
 from webapp.reasons import SENTENCES
 from webapp.settings import Settings
 
+pytestmark = pytest.mark.one_database
+
 GUESSES = 30
 
 

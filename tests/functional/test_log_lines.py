@@ -20,6 +20,8 @@ from webapp.queueing import connection, workers_alive
 from webapp.services import recovery
 from webapp.settings import ROOT, Settings
 
+pytestmark = pytest.mark.one_database
+
 RQ = Path(sys.executable).with_name("rq")
 OWNER, ADMIN = "photographer@example.com", "admin@example.com"
 

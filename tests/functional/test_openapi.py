@@ -10,6 +10,8 @@ from openapi_spec_validator import validate
 from webapp.permissions import PERMISSIONS, Who
 from webapp.reasons import SENTENCES
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def document(app: Flask) -> dict[str, Any]:
@@ -59,9 +61,10 @@ def test_it_says_who_may_call_what(app: Flask, document: dict[str, Any]) -> None
         if who is Who.ANYONE:
             assert operation["security"] == [] or {} in operation["security"], place
         else:
-            assert names == {"token", "session"} and {} not in operation["security"], place
+            tokens = {Who.UPLOADER: {"token", "session", "upload_token"}, Who.UPLOAD_TOKEN: {"upload_token"}}
+            assert names == tokens.get(who, {"token", "session"}) and {} not in operation["security"], place
             assert "401" in operation["responses"], place
-        if who not in (Who.ANYONE, Who.SIGNED_IN):
+        if who not in (Who.ANYONE, Who.SIGNED_IN, Who.UPLOAD_TOKEN):
             assert "404" in operation["responses"], place
 
 

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from tests import faces
 from tests.actors import PASSWORD, Api, World, selfie
 from tests.browsing import HTMX, Browser, error_at, text, value_of
+from webapp import imaging
 from webapp.extensions import db
 from webapp.models import Event, EventStatus, Photo, Selfie, User
 from webapp.reasons import SENTENCES
@@ -121,10 +122,11 @@ def test_files_that_are_no_selfie_are_refused_and_the_form_is_kept(browser: Brow
         "not_a_picture": b"I am a text file.",
         "empty": b"",
         "selfie_too_large": jpeg() + b"\0" * 30_000_000,
-        "heic": b"\0\0\0\x18ftypheic" + b"\0" * 100,
         "truncated": jpeg()[:30],
     }
-    for code, content in files.items():
+    # Where the library for HEIC is installed, this is one that breaks off.
+    heic = ("truncated" if imaging.HEIC else "heic", b"\0\0\0\x18ftypheic" + b"\0" * 100)
+    for code, content in (*files.items(), heic):
         answer = browser.submit(JOIN, joining(file=file(content)), htmx=htmx)
         assert_refused(answer, htmx, file=code)
         assert error_at(answer, "name") == error_at(answer, "form") == ""

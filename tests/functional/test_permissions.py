@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import HTMX, Browser
 from webapp import queueing
 from webapp.extensions import db
-from webapp.models import Event, Match, Photo, Selfie, UserRole
+from webapp.models import Event, Match, Person, Photo, Selfie, UserRole
+from webapp.observability import TRIGGERS
 from webapp.permissions import PERMISSIONS, Who
+from webapp.services import upload_tokens
 
 ROLES = ("anonymous", "stranger", "guest", "rival", "owner", "admin")
 """Nobody; a guest of another event; a guest of this one; a photographer of another event; this one's; an admin."""
@@ -53,6 +56,7 @@ MEMBERS = ("guest", "owner")
 PHOTOGRAPHERS = ("rival", "owner", "admin")
 QUEUES = "/admin/queues"
 NO_LIMIT = {"limit": -1}
+REPLACE = {"decision": "replace"}
 
 CALLS = [
     # What is open to everybody.
@@ -91,6 +95,7 @@ CALLS = [
     Call("api_guests.give_verdict", "POST", "/api/matches/{match}", only(200, "guest"), {"verdict": "none"}),
     Call("api_media.photo", "GET", "/api/photo/{photo}", only(200, "guest", "owner", "admin")),
     Call("media.photo", "GET", "/media/photos/{photo}/preview", only(200, "guest", "owner", "admin")),
+    Call("media.download", "GET", "/photos/{photo}/download", only(200, "guest", "owner", "admin")),
     Call("media.crop", "GET", "/media/crops/{match}", only(200, "guest")),
     Call("media.selfie", "GET", "/media/selfies/{selfie}", only(200, "guest", "owner", "admin")),
     # An event's pages, to its members.
@@ -107,20 +112,75 @@ CALLS = [
     Call("studio.new", "POST", "/studio/events/new", only(422, *PHOTOGRAPHERS)),
     Call("studio.event", "GET", "/studio/events/{event}", only(200, *RUNNERS)),
     Call("studio.live", "GET", "/studio/events/{event}/live", only(302, *RUNNERS)),
-    Call("studio.upload", "POST", "/studio/events/{event}/photos", only(422, *RUNNERS)),
+    Call("uploading.page", "GET", "/studio/events/{event}/upload", only(200, *RUNNERS)),
+    Call("uploading.form", "POST", "/studio/events/{event}/photos", only(422, *RUNNERS)),
+    Call("uploading.state", "GET", "/studio/events/{event}/upload/state", only(200, *RUNNERS, anonymous=401)),
+    Call("uploading.tus_create", "POST", "/studio/events/{event}/files", only(412, *RUNNERS, anonymous=401)),
+    Call("uploading.tus_create", "OPTIONS", "/studio/events/{event}/files", only(204, *RUNNERS, anonymous=401)),
+    Call("uploading.tus_head", "HEAD", "/studio/events/{event}/files/x", only(412, *RUNNERS, anonymous=401)),
+    Call("uploading.tus_patch", "PATCH", "/studio/events/{event}/files/x", only(412, *RUNNERS, anonymous=401)),
+    Call("uploading.s3_begin", "POST", "/studio/events/{event}/s3", only(400, *RUNNERS, anonymous=401)),
+    Call("uploading.s3_outcomes", "GET", "/studio/events/{event}/s3?ids=x", only(200, *RUNNERS, anonymous=401)),
+    Call("uploading.s3_echo", "POST", "/studio/events/{event}/s3/x", only(400, *RUNNERS, anonymous=401)),
+    Call("uploading.s3_part", "GET", "/studio/events/{event}/s3/x/parts/1", only(404, *RUNNERS, anonymous=401)),
+    Call("uploading.s3_parts", "GET", "/studio/events/{event}/s3/x", only(404, *RUNNERS, anonymous=401)),
+    Call("uploading.s3_finish", "POST", "/studio/events/{event}/s3/x/complete", only(404, *RUNNERS, anonymous=401)),
+    Call("uploading.s3_cancel", "DELETE", "/studio/events/{event}/s3/x", only(404, *RUNNERS, anonymous=401)),
+    Call("uploading.tus_cancel", "DELETE", "/studio/events/{event}/files/x", only(412, *RUNNERS, anonymous=401)),
+    Call("shots.grid", "GET", "/studio/events/{event}/photos", only(200, *RUNNERS)),
+    Call("shots.live", "GET", "/studio/events/{event}/photos/live", only(302, *RUNNERS)),
+    Call("shots.tiles", "GET", "/studio/events/{event}/photos/tiles?ids={photo}", only(200, *RUNNERS)),
+    Call("shots.filters", "GET", "/studio/events/{event}/photos/filters", only(302, *RUNNERS)),
+    Call("shots.photo", "GET", "/studio/events/{event}/photos/{photo}", only(200, *RUNNERS)),
+    Call("shots.act", "POST", "/studio/events/{event}/photos/actions", only(422, *RUNNERS), {"action": "nothing"}),
+    Call("shots.decide", "POST", "/studio/events/{event}/photos/{photo}/same-shot", only(409, *RUNNERS), REPLACE),
+    Call("shots.decide_all", "POST", "/studio/events/{event}/photos/same-shot", only(303, *RUNNERS), REPLACE),
     Call("studio.rematch", "POST", "/studio/events/{event}/rematch", only(303, *RUNNERS)),
     Call("studio.retry", "POST", "/studio/events/{event}/retry", only(303, *RUNNERS)),
+    Call("studio.guests", "GET", "/studio/events/{event}/guests", only(200, *RUNNERS)),
+    Call("studio.guest", "GET", "/studio/events/{event}/guests/{person}", only(200, *RUNNERS)),
+    Call("studio.retry_guests", "POST", "/studio/events/{event}/guests/retry", only(303, *RUNNERS)),
     Call("studio.limit", "GET", "/studio/events/{event}/limit", only(200, *RUNNERS)),
     Call("studio.limit", "POST", "/studio/events/{event}/limit", only(422, *RUNNERS), {"limit": "many"}),
-    Call("studio.qr", "GET", "/studio/events/{event}/qr.svg", only(200, *RUNNERS)),
     Call("api_studio.list_events", "GET", "/api/photographer/events", only(200, *PHOTOGRAPHERS)),
     Call("api_studio.create_event", "POST", "/api/photographer/events", only(422, *PHOTOGRAPHERS)),
     Call("api_studio.list_photos", "GET", "/api/photographer/events/{event}/photos", only(200, *RUNNERS)),
     Call("api_studio.upload_photos", "POST", "/api/photographer/events/{event}/upload-photos", only(422, *RUNNERS)),
+    Call("cameras.page", "GET", "/studio/events/{event}/cameras", only(200, *RUNNERS)),
+    Call("cameras.set_clock", "POST", "/studio/events/{event}/cameras/nothing", only(422, *RUNNERS)),
+    Call("upload_tokens.page", "GET", "/studio/events/{event}/upload-tokens", only(200, *RUNNERS)),
+    Call("upload_tokens.make", "POST", "/studio/events/{event}/upload-tokens", only(422, *RUNNERS)),
+    Call("upload_tokens.revoke", "POST", "/studio/events/{event}/upload-tokens/{token}/revoke", only(303, *RUNNERS)),
+    Call("api_upload_token.facts", "GET", "/api/upload-token", signed_in(403)),
     Call("api_studio.rematch", "POST", "/api/photographer/events/{event}/rematch", only(202, *RUNNERS)),
     Call("api_studio.event_costs", "GET", "/api/photographer/events/{event}/costs", only(200, *RUNNERS)),
     Call("api_studio.set_limit", "PUT", "/api/photographer/events/{event}/call-limit", only(422, *RUNNERS), NO_LIMIT),
+    # The event's look, to everybody who knows its code; there is no cover here.
+    Call("sharing.cover", "GET", "/e/{code}/cover.jpg", everybody(404)),
+    Call("sharing.accent", "GET", "/accents/1f5f8a.css", everybody(200)),
+    Call("sharing.page", "GET", "/studio/events/{event}/share", only(200, *RUNNERS)),
+    Call("sharing.qr", "GET", "/studio/events/{event}/qr.svg", only(200, *RUNNERS)),
+    Call("sharing.poster", "GET", "/studio/events/{event}/poster.pdf", only(200, *RUNNERS)),
+    Call("event_settings.page", "GET", "/studio/events/{event}/settings", only(200, *RUNNERS)),
+    Call("event_settings.save", "POST", "/studio/events/{event}/settings", only(422, *RUNNERS)),
+    Call("event_settings.cover", "POST", "/studio/events/{event}/settings/cover", only(422, *RUNNERS)),
+    Call("event_settings.publishing", "POST", "/studio/events/{event}/settings/publishing", only(303, *RUNNERS)),
+    Call("event_settings.close", "POST", "/studio/events/{event}/settings/close", only(303, *RUNNERS)),
+    Call("event_settings.reopen", "POST", "/studio/events/{event}/settings/reopen", only(303, *RUNNERS)),
+    Call("event_settings.delete", "POST", "/studio/events/{event}/settings/delete", only(422, *RUNNERS)),
+    Call("team.page", "GET", "/studio/events/{event}/team", only(200, *RUNNERS)),
+    Call("team.add", "POST", "/studio/events/{event}/team", only(422, *RUNNERS)),
+    Call("team.remove", "POST", "/studio/events/{event}/team/members/nobody/remove", {}),
+    Call("team.hand_over", "POST", "/studio/events/{event}/team/members/nobody/owner", {}),
+    Call("team.resend", "POST", "/studio/events/{event}/team/invitations/none/resend", {}),
+    Call("team.revoke", "POST", "/studio/events/{event}/team/invitations/none/revoke", {}),
+    Call("invitations.accept", "GET", "/invitations/nothing", everybody(404)),
+    Call("invitations.accept", "POST", "/invitations/nothing", everybody(404)),
     # Admins.
+    Call("people.page", "GET", "/admin/people", only(200, "admin")),
+    Call("people.invite", "POST", "/admin/people", only(422, "admin")),
+    Call("people.resend", "POST", "/admin/people/invitations/none/resend", {}),
+    Call("people.revoke", "POST", "/admin/people/invitations/none/revoke", {}),
     Call("admin.index", "GET", "/admin/", only(200, "admin")),
     Call("admin.rematch", "POST", "/admin/events/{event}/rematch", only(303, "admin")),
     Call("admin.limit", "GET", "/admin/events/{event}/limit", only(200, "admin")),
@@ -202,21 +262,35 @@ def names(app: Flask, callers: dict[str, Caller]) -> dict[str, str]:
             "photo": db.session.scalars(select(Photo.public_id)).one(),
             "match": db.session.scalars(select(Match.public_id)).one(),
             "selfie": db.session.scalars(select(Selfie.public_id).where(Selfie.person.has(event_id=event.id))).one(),
+            "person": db.session.scalars(
+                select(Person.public_id).join(Selfie, Selfie.person_id == Person.id).where(Person.event_id == event.id)
+            ).one(),
             "job": queueing.SEND_MAIL.job_id("nothing"),
+            "token": _upload_token(event),
         }
+
+
+def _upload_token(event: Event) -> str:
+    with queueing.unit_of_work():
+        return upload_tokens.create(event, event.memberships[0].user, "Laptop")[0].public_id
 
 
 def test_every_endpoint_has_a_row_in_the_table_of_permissions(app: Flask) -> None:
     endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
     assert endpoints - set(PERMISSIONS) == set(), "these endpoints say nowhere who may call them"
     assert {endpoint for endpoint in PERMISSIONS if endpoint not in endpoints} <= {"dev.mail"}, "these are gone"
+    assert set(TRIGGERS) - endpoints == set(), "the log names endpoints that are gone"
 
 
 def test_every_endpoint_and_method_is_tried_here(app: Flask) -> None:
-    there = {
-        (rule.endpoint, method) for rule in app.url_map.iter_rules() for method in rule.methods - {"HEAD", "OPTIONS"}
-    }
+    there = {(rule.endpoint, method) for rule in app.url_map.iter_rules() for method in _own_methods(rule)}
     assert there == {(call.endpoint, call.method) for call in CALLS}
+
+
+def _own_methods(rule: Rule) -> set[str]:
+    """Methods that a view of ours answers; where there is a GET, HEAD is Flask's, and so is OPTIONS by default."""
+    usual = {"HEAD"} if "GET" in rule.methods else set()
+    return rule.methods - usual - ({"OPTIONS"} if rule.provide_automatic_options else set())
 
 
 def test_everybody_gets_what_is_theirs_and_nothing_else(callers: dict[str, Caller], names: dict[str, str]) -> None:
@@ -293,4 +367,5 @@ def test_the_rows_for_admins_are_these(app: Flask) -> None:
     admins = {endpoint for endpoint, who in PERMISSIONS.items() if who in (Who.ADMIN, Who.ADMIN_OF_EVENT)}
     queue_pages = {endpoint for endpoint in app.view_functions if endpoint.startswith("rq_dashboard.")}
     pages = {"admin.index", "admin.rematch", "admin.limit"}
+    pages |= {"people.page", "people.invite", "people.resend", "people.revoke"}
     assert admins == pages | {"api_admin.rematch", "api_admin.all_costs", "api_admin.set_limit"} | queue_pages

@@ -35,14 +35,29 @@ PAGES = {
     "/media/photos/photo-0/thumbnail": GUEST,
     "/studio/": OWNER,
     "/studio/events/{event}": OWNER,
-    "/studio/events/{event}?status=indexed": OWNER,
     "/studio/events/{event}/live": OWNER,
+    "/studio/events/{event}/photos": OWNER,
+    "/studio/events/{event}/photos?state=ready&guests=yes&order=arrival": OWNER,
+    "/studio/events/{event}/photos/filters": OWNER,
+    "/studio/events/{event}/photos/live": OWNER,
+    "/studio/events/{event}/photos/photo-0": OWNER,
+    "/studio/events/{event}/guests": OWNER,
+    "/studio/events/{event}/upload": OWNER,
+    "/studio/events/{event}/share": OWNER,
+    "/studio/events/{event}/team": OWNER,
+    "/studio/events/{event}/settings": OWNER,
+    "/studio/events/{event}/cameras": OWNER,
     "/api/photographer/events": OWNER,
     "/api/photographer/events/{event}/photos": OWNER,
     "/api/photographer/events/{event}/photos?status=indexed": OWNER,
     "/admin/": ADMIN,
 }
 """Hot pages and lists, and who looks at them."""
+
+MOST = {"/studio/events/{event}": 28}
+"""Statements that a page may take where it may take more than 20. The overview counts a dozen figures of the event for
+its charts; they are remembered until something changes, and here it has.
+"""
 
 LARGE = re.compile(r"^SCAN (photo|face|match|selfie|person)(_\d+)?\b")
 """A step of SQLite's plan that reads a large table, or one of its indices, from end to end."""
@@ -66,8 +81,8 @@ class Hall:
                 add_photo(event, number, [me, other])
 
     def get(self, page: str) -> Any:
-        """The page, as whoever it is meant for; a poll as htmx sends it."""
-        headers = HTMX if page.endswith("/live") else {}
+        """The page, as whoever it is meant for; a poll and a part of a page as htmx asks for them."""
+        headers = HTMX if page.endswith(("/live", "/filters")) else {}
         return self.browsers[PAGES[page]].get(page.format(event=self.event_id), headers=headers)
 
 
@@ -98,7 +113,7 @@ def test_a_page_asks_as_often_for_two_hundred_as_for_one(hall: Hall) -> None:
     hall.fill(1, MANY)
     many = count()
     assert many == few
-    assert max(many.values()) <= 20, many
+    assert {page: asked for page, asked in many.items() if asked > MOST.get(page, 20)} == {}
     shown = hall.get(f"/e/{CODE}/photos")
     assert shown.text.count('<li id="photo-') == MANY, "what was counted shows them all"
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Barrier
 from typing import Any, TypeVar
 
@@ -12,10 +13,23 @@ from sqlalchemy import func, select
 
 from tests.actors import PASSWORD, Api, World, demo_photos, photos_with, selfie
 from webapp.database import reading
+from webapp.errors import Conflict
 from webapp.extensions import db
-from webapp.models import Consent, Event, Match, Membership, Person, Photo, Selfie, SelfieStatus, User
+from webapp.models import (
+    AuditEntry,
+    Consent,
+    Event,
+    Match,
+    Membership,
+    Person,
+    Photo,
+    Selfie,
+    SelfieStatus,
+    Upload,
+    User,
+)
 from webapp.queueing import unit_of_work
-from webapp.services import claims, enrolment, matching, searching, selfies, uploads
+from webapp.services import claims, closing, enrolment, gallery, matching, searching, selfies, uploads
 
 T = TypeVar("T")
 
@@ -103,6 +117,88 @@ def test_many_guests_who_join_at_once_are_all_taken_in(app: Flask, api: Api, wor
 
 def guest_with_selfie_named(api: Api, world: World, name: str) -> Any:
     return api.register(world.code, name).upload_selfie(selfie("grace"))
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_nobody_slips_in_behind_the_closing(app: Flask, world: World) -> None:
+    """Where many write at once: a join has read an open event, which is closed before it writes."""
+    event_id = world.event()
+    world.person("late@example.com")
+    with app.app_context(), unit_of_work():
+        event = db.session.scalars(select(Event).where(Event.public_id == event_id)).one()
+        late = db.session.scalars(select(User).where(User.email == "late@example.com")).one()
+        meanwhile(inside(app, lambda: close(event_id)))
+        with pytest.raises(Conflict) as refused:
+            enrolment.join(event, late)
+    assert refused.value.code == "event_closed"
+    assert count(app, Membership) == 1
+
+
+def test_joins_and_the_closing_at_once_are_one_after_the_other(app: Flask, world: World) -> None:
+    event_id = world.event()
+    guests = [world.person(f"guest{number}@example.com") for number in range(8)]
+
+    def join(email: str) -> None:
+        with suppress(Conflict), unit_of_work():
+            event = db.session.scalars(select(Event).where(Event.public_id == event_id)).one()
+            enrolment.join(event, db.session.scalars(select(User).where(User.email == email)).one())
+
+    at_once(
+        *[inside(app, lambda email=email: join(email)) for email in guests[:4]],
+        inside(app, lambda: close(event_id)),
+        *[inside(app, lambda email=email: join(email)) for email in guests[4:]],
+    )
+    with app.app_context():
+        actions = list(db.session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
+    joined = [action for action in actions if action in ("event.joined", "event.closed")]
+    assert joined[-1] == "event.closed" and len(joined) - 1 == count(app, Membership) - 1
+
+
+def test_a_photo_that_comes_while_the_event_is_closed_is_refused_with_a_row(app: Flask, world: World) -> None:
+    event_id = world.event()
+    ((name, content),) = demo_photos(1)
+
+    class Slow(io.BytesIO):
+        """A file whose first bytes have just come when somebody closes the event."""
+
+        closed_event = False
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            if not self.closed_event:
+                self.closed_event = True
+                meanwhile(inside(app, lambda: close(event_id)))
+            return super().read(size)
+
+    with app.app_context():
+        event = db.session.scalars(select(Event).where(Event.public_id == event_id)).one()
+        result = uploads.receive_photo(event, event.memberships[0].user, name, Slow(content))
+        assert (result.status, result.reason) == ("rejected", "event_closed")
+        assert db.session.scalars(select(Upload)).one().reason == "event_closed"
+    assert count(app, Photo) == 0
+    assert list(app.extensions["blobs"].keys("events/")) == []
+
+
+def close(event_id: str) -> None:
+    with unit_of_work():
+        event = db.session.scalars(select(Event).where(Event.public_id == event_id)).one()
+        closing.close(event, event.memberships[0].user)
+
+
+# --- what is told while a worker is at it ---
+
+
+def test_nothing_found_is_never_said_before_the_search(app: Flask, api: Api, world: World) -> None:
+    world.add_photos(world.event(), *photos_with("grace", 1))
+    world.work()
+    guest_with_selfie(api, world)
+    with app.app_context():
+        person = db.session.scalars(select(Person).join(Selfie)).one()
+        membership, public_id = person.membership, db.session.scalars(select(Selfie.public_id)).one()
+        # The selfie is accepted after the person was read, and before the selfie is.
+        meanwhile(inside(app, lambda: selfies.check_selfie(public_id)))
+        told = gallery.progress_of(membership, person)
+    assert told.status != "done"
+    assert told.found == 0
 
 
 # --- somebody changes their mind while a worker is at it ---

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 
@@ -94,6 +95,7 @@ print(json.dumps({"seen": seen, "loaded": sorted(sys.modules)}))
 """
 
 
+@pytest.mark.one_database
 def test_a_day_of_pages_and_calls_loads_no_engine(app: Flask, api: Api, world: World, settings: Settings) -> None:
     event_id = world.event()
     world.add_photos(event_id, *photos_with("grace", 2))
