@@ -60,8 +60,7 @@ class Photo(Claimable, Model):
         Index("ix_photo_status_lease", "status", "lease_expires_at"),
         Index("ix_photo_event_shot", "event_id", "shot_key"),
         Index("ix_photo_event_indexed", "event_id", "indexed_at"),
-        Index("ix_photo_event_created", "event_id", "created_at"),
-        Index("ix_photo_event_bytes", "event_id", "byte_size"),
+        Index("ix_photo_event_created", "event_id", "created_at", "byte_size"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

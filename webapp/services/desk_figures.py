@@ -51,13 +51,13 @@ def of_event(event: Event) -> Figures:
 
 
 def _counted(event: Event) -> Figures:
-    size = db.session.scalar(select(func.sum(Photo.byte_size)).where(Photo.event_id == event.id))
+    came, byte_size = statistics.photos_by_minute(event)
     return Figures(
-        byte_size=int(size or 0),
+        byte_size=byte_size,
         found=_found(event),
         photos_without=_photos_without(event),
         arrived=statistics.arrivals_by_minute(event),
-        came=statistics.photos_by_minute(event),
+        came=came,
         indexed=statistics.indexed_by_minute(event),
     )
 
