@@ -5,7 +5,7 @@ it never outlives a change; without Redis it is counted each time.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 from sqlalchemy import func, select
 
@@ -46,8 +46,13 @@ def of_event(event: Event) -> Figures:
     # What is remembered may be no older than the word: a transaction that began before it could be.
     db.session.rollback()
     figures = _counted(event)
-    live.remember(mark, _NAME, word, json.dumps(asdict(figures), separators=(",", ":")))
+    live.remember(mark, _NAME, word, json.dumps(_plain(figures), separators=(",", ":")))
     return figures
+
+
+def _plain(figures: Figures) -> dict[str, int | Minutes]:
+    # `asdict` would copy every pair, which takes as long as counting them.
+    return {field.name: getattr(figures, field.name) for field in fields(figures)}
 
 
 def _counted(event: Event) -> Figures:
