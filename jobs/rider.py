@@ -1,5 +1,6 @@
 """What the horse of `jobs.worker.Worker` does: wait for orders, run jobs and calls, report, and leave in time."""
 
+import contextlib
 import faulthandler
 import importlib
 import logging
@@ -54,8 +55,9 @@ class Rider(_Base):
             else:
                 ok = self._call_function(order["call"], order["arguments"], order["seconds"])
                 report = {"call": order["call"], "ok": ok}
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):  # a disk that has no room for the log ends no horse
+                sys.stdout.flush()
+                sys.stderr.flush()
             line.send(report)
 
     def _run_job(self, order: Message) -> None:

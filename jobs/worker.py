@@ -15,6 +15,7 @@ from typing import Any
 
 import rq.worker
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError as RedisResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue, worker_registration
 from rq.defaults import DEFAULT_JOB_MONITORING_INTERVAL, DEFAULT_MAINTENANCE_TASK_INTERVAL, DEFAULT_WORKER_TTL
@@ -34,7 +35,8 @@ from jobs.stable import Stable
 from jobs.upkeep import enqueue_due, put_back_lost
 from webapp.settings import Settings
 
-_AWAY = (RedisConnectionError, RedisTimeoutError)
+# A Redis that is there and takes nothing is away as well: its disk or its memory is full, or another one leads now.
+_AWAY = (RedisConnectionError, RedisTimeoutError, RedisResponseError)
 _OUR_DEFAULTS = {
     # name: (RQ's default, ours)
     "worker_ttl": (DEFAULT_WORKER_TTL, 30),

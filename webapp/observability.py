@@ -3,6 +3,8 @@
 import logging
 import secrets
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 from flask import Flask, Response, g, request
@@ -33,6 +35,23 @@ TRIGGERS = {
 """What an endpoint is called in the log where it makes somebody be matched; all others are `other`."""
 
 
+class _Unfailing:
+    """A stream for the log. That it can't be written, on a disk that is full, is no reason to fail a request or a job;
+    what waits in the stream's own buffer is written when there is room again.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure_logging(settings: Settings) -> None:
     """One line an event: plain in development, JSON in production. Call it once per process."""
     renderer: structlog.types.Processor = (
@@ -49,7 +68,7 @@ def configure_logging(settings: Settings) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing(sys.stderr))),
         cache_logger_on_first_use=False,
     )
 

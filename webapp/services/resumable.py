@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
 
+import structlog
 from flask import current_app
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.clock import utcnow
-from webapp.database import reading
+from webapp.database import is_passing, reading
 from webapp.errors import Conflict, Forbidden, NotFound, TooLarge
 from webapp.extensions import db
 from webapp.models import Event, EventStatus, Photo, Upload, UploadStatus, UploadWay, User
@@ -21,6 +23,8 @@ from webapp.queueing import unit_of_work
 from webapp.services import blobs, upload_ledger, uploads
 from webapp.storage import open_partials
 from webapp.storage.partials import PartialFiles
+
+log = structlog.get_logger()
 
 PIECE = 256 * 1024
 """Bytes that are held in memory of a file that is coming in."""
@@ -177,10 +181,18 @@ def _pieces(source: IO[bytes]) -> Iterator[bytes]:
 
 
 def _note(row_id: int, received: int) -> None:
-    with unit_of_work():
-        row = upload_ledger.locked(row_id)
-        if row is not None and row.status is UploadStatus.RECEIVING:
-            row.received, row.expires_at = received, utcnow() + upload_ledger.keeping()
+    """Write down how far a file is, for who watches. Where that can't be done now, the file itself still says it: that
+    the database has no room either must not hide what became of the bytes.
+    """
+    try:
+        with unit_of_work():
+            row = upload_ledger.locked(row_id)
+            if row is not None and row.status is UploadStatus.RECEIVING:
+                row.received, row.expires_at = received, utcnow() + upload_ledger.keeping()
+    except SQLAlchemyError as error:
+        if not is_passing(error):
+            raise
+        log.warning("upload.not_noted", error=type(getattr(error, "orig", None) or error).__name__)
 
 
 def _finish(event_key: str, upload_id: str) -> Progress:
