@@ -1,6 +1,6 @@
-"""Where errors become answers: JSON for the API, pages for people."""
+"""Where errors become answers: JSON for the API, what programs expect for programs, pages for people."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -46,6 +46,9 @@ _CODES = {
     429: "too_many_requests",
 }
 
+TELLS: dict[str, Callable[[FindMeError], ResponseReturnValue]] = {}
+"""Endpoints outside of the API whose callers are programs, and how each of them is told of an error, whatever it is."""
+
 
 def init_app(app: Flask) -> None:
     """Map every error, our own, Flask's and the unexpected, to an answer."""
@@ -68,6 +71,8 @@ def answer(error: FindMeError) -> ResponseReturnValue:
     if is_api():
         payload: dict[str, Any] = {"detail": explain(error), "code": error.code, "fields": field_sentences(error)}
         return jsonify(payload), error.status
+    if tell := TELLS.get(request.endpoint or ""):
+        return tell(error)
     if isinstance(error, Unauthenticated) and request.endpoint is not None:
         return _to_sign_in()
     try:

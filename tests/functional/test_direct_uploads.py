@@ -228,6 +228,10 @@ def test_too_large_and_empty_files_are_refused_before_anything_is_sent(sender: S
     assert sender.ledger() == [("big.jpg", "rejected", "photo_too_large"), ("none.jpg", "rejected", "empty")]
     for nonsense in (-1, "many", 10**16, None, True):
         assert sender.post(filename="a.jpg", size=nonsense).status_code == 400
+    deep = sender.browser.client.post(
+        sender.base, data="[" * 50_000, content_type="application/json", headers=sender.csrf
+    )
+    assert deep.status_code == 400
     assert sender.under_way() == 0
 
 

@@ -297,6 +297,7 @@ def test_the_answer_brings_changed_tiles_and_takes_those_away_that_fit_no_more(d
         ({"action": "hide", "ids": ["'; DROP TABLE photo"]}, 303),
         ({"action": "unhide", "at": "9" * 30}, 303),
         ({"action": "unhide", "at": "-1", "up_to": "9999999999999"}, 303),
+        ({"action": "unhide", "at": "-" + "9" * 30}, 303),
     ],
 )
 def test_what_no_form_of_ours_sends_is_refused_or_changes_nothing(

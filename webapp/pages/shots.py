@@ -205,4 +205,7 @@ def _row_id(value: str) -> int:
 
 def _moment(value: str) -> datetime:
     """A moment that a form of ours carries, in microseconds since 1970."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=min(int(value), 2**52))
+    micros = int(value)
+    if not 0 <= micros <= 2**52:
+        raise ValueError(value)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)

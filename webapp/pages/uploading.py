@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from flask import Blueprint, Response, current_app, jsonify, render_template
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import CSRFError, generate_csrf
+from flask_wtf.csrf import generate_csrf
 from htmx_flask import request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.http import http_date
@@ -125,7 +125,10 @@ def tus_cancel(event: Event, membership: Membership, upload_id: str) -> Response
 @blueprint.post("/s3")
 def s3_begin(event: Event, membership: Membership) -> ResponseReturnValue:
     """Announce a file whose bytes go straight to the store. JSON: filename, size."""
-    body = request.get_json(silent=True)
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:  # lists within lists, without end
+        body = None
     size = body.get("size") if isinstance(body, dict) else None
     if not isinstance(body, dict) or type(size) is not int or not 0 <= size < 10**15:
         raise FindMeError(code="upload_header_invalid")
@@ -188,25 +191,17 @@ def s3_cancel(event: Event, membership: Membership, upload_id: str) -> Response:
     return Response(status=204)
 
 
-@blueprint.errorhandler(FindMeError)
-def _refused(error: FindMeError) -> ResponseReturnValue:
-    return refusal(error) if _is_program() else edge.answer(error)
-
-
-@blueprint.errorhandler(CSRFError)
-def _without_token(_: CSRFError) -> ResponseReturnValue:
-    return _refused(FindMeError(code="csrf"))
-
-
 def refusal(error: FindMeError) -> ResponseReturnValue:
     """An error for a program: status, code and sentence. The edge does the rest: rolling back, raising alarms."""
-    edge.after_error(error)
     answer = jsonify(code=error.code, detail=explain(error))
     answer.headers.update({"FindMe-Reason": error.code, "FindMe-Detail": quote(explain(error))})
     answer.headers["Tus-Resumable"] = VERSION
     if error.code == "upload_protocol":
         answer.headers["Tus-Version"] = VERSION
     return answer, error.status
+
+
+edge.TELLS.update({f"{blueprint.name}.{name}": refusal for name in PROGRAMS})
 
 
 def outcome(result: uploads.UploadResult) -> dict[str, str]:
@@ -284,10 +279,6 @@ def _body() -> IO[bytes]:
 def _xml(root: str, inner: str) -> Response:
     text = f'<?xml version="1.0" encoding="UTF-8"?><{root}>{inner}</{root}>'
     return Response(text, mimetype="application/xml", headers={"Cache-Control": "no-store"})
-
-
-def _is_program() -> bool:
-    return (request.endpoint or "").rpartition(".")[2] in PROGRAMS
 
 
 def _counts(event: Event) -> dict[str, int]:
