@@ -2,6 +2,7 @@
 
 import io
 import logging
+from typing import IO
 
 import cv2
 import numpy as np
@@ -17,7 +18,8 @@ from webapp import accents
 from webapp.extensions import db
 from webapp.models import AuditEntry, Event, EventStatus, Face, FaceVector, Photo, PhotoStatus, UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import events
+from webapp.services import erasing, events
+from webapp.storage.blobs import BlobInfo
 
 OWNER = "photographer@example.com"
 DETAILS = {"name": "Gala", "date": "2026-07-01", "timezone": "Europe/Paris", "language": "", "accent": ""}
@@ -185,6 +187,48 @@ def test_one_of_the_photos_becomes_the_cover_and_no_hidden_one(app: Flask, world
         db.session.execute(update(Photo).values(published_at=Photo.created_at))
     assert browser.submit(f"{page}/cover", {"photo": photo_id}, page=page).status_code == 303
     assert Browser(app).get(f"/e/{world.code}/cover.jpg").status_code == 200
+
+
+def test_a_cover_goes_with_the_photo_that_it_is_a_copy_of(app: Flask, world: World) -> None:
+    event_id = world.event()
+    shown, other = world.add_photos(event_id, *photos_with("grace", 2))
+    world.work()
+    browser, page, guest = owner(app), settings_of(event_id), Browser(app)
+    assert browser.submit(f"{page}/cover", {"photo": shown}, page=page).status_code == 303
+
+    def delete(photo_id: str | None) -> None:
+        with app.app_context(), unit_of_work():
+            erasing.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == photo_id)).one(), None)
+        world.work()
+
+    delete(other)
+    assert guest.get(f"/e/{world.code}/cover.jpg").status_code == 200
+    delete(shown)
+    assert guest.get(f"/e/{world.code}/cover.jpg").status_code == 404
+    assert list(app.extensions["settings"].data_dir.rglob("cover/*.jpg")) == []
+
+
+def test_a_photo_that_is_deleted_while_it_becomes_the_cover_does_not(
+    app: Flask, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event_id = world.event()
+    (photo_id,) = world.add_photos(event_id, *photos_with("grace", 1))
+    world.work()
+    browser, page = owner(app), settings_of(event_id)
+    store = app.extensions["blobs"]
+    put = store.put
+
+    def put_late(key: str, source: IO[bytes]) -> BlobInfo:
+        """Somebody deletes the photo between its being read and the cover's being written down."""
+        stored: BlobInfo = put(key, source)
+        with app.app_context(), unit_of_work():
+            erasing.erase_photo(db.session.scalars(select(Photo)).one(), None)
+        return stored
+
+    monkeypatch.setattr(store, "put", put_late)
+    assert browser.submit(f"{page}/cover", {"photo": photo_id}, page=page).status_code == 422
+    assert event(app).cover_key is None
+    assert list(app.extensions["settings"].data_dir.rglob("cover/*.jpg")) == []
 
 
 # --- publishing ---

@@ -1,6 +1,7 @@
 """The cover picture of an event: what everybody who knows its code sees of it, also before they join."""
 
 import io
+from collections.abc import Collection
 from typing import IO
 
 from flask import current_app
@@ -82,12 +83,19 @@ def set_photo(event: Event, photo_public_id: str, actor: User) -> None:
         raise NotFound(code="photo_unknown", fields={"photo": "photo_unknown"})
     with blobs.store().open(key) as stream:
         content = _rendered(stream)
-    _keep(event, content, actor)
+    _keep(event, content, actor, photo_public_id)
 
 
 def remove(event: Event, actor: User) -> None:
     """Go back to a cover without a picture. Call it outside a unit of work."""
     _exchange(event.id, None, actor)
+
+
+def forget_photos(event: Event, photo_public_ids: Collection[str]) -> None:
+    """Let the cover go with the photo that it is a copy of, if that is one of these. The event is locked."""
+    if event.cover_key is not None and _photo_of(event.cover_key) in photo_public_ids:
+        removals.remove_blobs(event.public_id, [event.cover_key])
+        event.cover_key = None
 
 
 def _rendered(stream: IO[bytes]) -> bytes:
@@ -104,10 +112,12 @@ def _rendered(stream: IO[bytes]) -> bytes:
     return made.getvalue()
 
 
-def _keep(event: Event, content: bytes, actor: User) -> None:
+def _keep(event: Event, content: bytes, actor: User, photo_public_id: str = "") -> None:
     event_id, event_key = event.id, event.public_id
     db.session.rollback()
-    key = f"events/{event_key}/cover/{new_public_id()}.jpg"
+    # The name says of which photo it is a copy, so that it goes with that one.
+    name = "-".join(filter(None, (new_public_id(), photo_public_id)))
+    key = f"events/{event_key}/cover/{name}.jpg"
     blobs.store().put(key, io.BytesIO(content))
     try:
         _exchange(event_id, key, actor)
@@ -116,9 +126,22 @@ def _keep(event: Event, content: bytes, actor: User) -> None:
         raise
 
 
+def _require_photo(public_id: str) -> None:
+    """Raises NotFound when the photo of a cover has been deleted while the cover was made. The event is locked."""
+    there = select(Photo.id).where(Photo.public_id == public_id, Photo.status != PhotoStatus.ERASING)
+    if public_id and db.session.scalar(there) is None:
+        raise NotFound(code="photo_unknown", fields={"photo": "photo_unknown"})
+
+
+def _photo_of(key: str) -> str:
+    """The public id of the photo that a cover is a copy of; empty for a picture that somebody handed in."""
+    return key.rpartition("/")[2].removesuffix(".jpg").partition("-")[2]
+
+
 def _exchange(event_id: int, key: str | None, actor: User) -> None:
     with unit_of_work():
         event = marking.lock_event(event_id)
+        _require_photo(_photo_of(key or ""))
         before, event.cover_key = event.cover_key, key
         if before is not None:
             removals.remove_blobs(event.public_id, [before])

@@ -19,7 +19,7 @@ from webapp.models import (
     RenditionKind,
     User,
 )
-from webapp.services import audit, blobs, marking, rematches, removals
+from webapp.services import audit, blobs, covers, marking, rematches, removals
 
 
 def erase_photo(photo: Photo, actor: User | None) -> str:
@@ -40,6 +40,7 @@ def erase_photos(event_id: int, photos: Sequence[Photo], actor: User | None) -> 
     removals.remove_leftovers(event.engine, event.public_id, RemovalKind.PHOTO_NAMES, begun)
     prefixes = [blobs.photo_key(event.public_id, photo.public_id, "") for photo in photos]
     removals.remove_blobs_below(event.public_id, *prefixes)
+    covers.forget_photos(event, {photo.public_id for photo in photos})
     # One that took another one's place has its original where that one's was.
     originals = select(Rendition.blob_key).where(Rendition.photo_id.in_(ids), Rendition.kind == RenditionKind.ORIGINAL)
     elsewhere = [key for key in db.session.scalars(originals) if not key.startswith(tuple(prefixes))]
