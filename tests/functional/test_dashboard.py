@@ -12,9 +12,9 @@ from tests.browsing import HTMX, Browser, text
 from tests.crowd import add_guest, add_photo, event_of, user_of
 from webapp.clock import utcnow
 from webapp.extensions import db
-from webapp.models import Match, Photo, PhotoStatus, Selfie, SelfieStatus, Upload, UploadStatus, UploadWay
+from webapp.models import Match, Photo, PhotoStatus, Selfie, SelfieStatus, Upload, UploadStatus, UploadWay, UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import matching, rematches, statistics, studio_guests
+from webapp.services import matching, rematches, statistics, studio_guests, studio_trouble, upload_ledger
 from webapp.services.statistics import HOUR, MINUTE
 
 OWNER = "photographer@example.com"
@@ -130,6 +130,41 @@ def test_a_file_that_came_in_later_is_no_trouble_any_more(app: Flask, owner: Bro
     ledger("a.jpg", UploadStatus.ACCEPTED)
     trouble = part(page(owner, event_id), "trouble")
     assert "a.jpg" not in trouble and "b.jpg" in trouble
+
+
+def test_a_lost_file_is_told_of_whatever_else_was_mended(app: Flask, world: World, event_id: str) -> None:
+    other = world.person("second@example.com", UserRole.PHOTOGRAPHER)
+
+    def ledger(filename: str, status: UploadStatus, *, by: str = OWNER, size: int = 9) -> None:
+        with app.app_context(), unit_of_work():
+            row = Upload(event_id=event_of(event_id).id, filename=filename, way=UploadWay.TUS, status=status)
+            row.user_id, row.byte_size = user_of(by).id, size
+            db.session.add(row)
+
+    def told() -> list[str]:
+        with app.app_context():
+            event = event_of(event_id)
+            names = [row.filename for row in upload_ledger.trouble(event)]
+            assert [name for name, _, _ in studio_trouble.trouble_of(event).uploads] == names
+            return names
+
+    ledger("lost.jpg", UploadStatus.INTERRUPTED)
+    for status in (UploadStatus.INTERRUPTED, UploadStatus.ACCEPTED):
+        for number in range(studio_trouble.MOST + 1):
+            ledger(f"{number}.jpg", status)
+    assert told() == ["lost.jpg"]
+    # Cameras number alike: neither somebody else's file of this name is it, nor another card's.
+    ledger("lost.jpg", UploadStatus.ACCEPTED, by=other)
+    ledger("lost.jpg", UploadStatus.ACCEPTED, size=10)
+    assert told() == ["lost.jpg"]
+    ledger("lost.jpg", UploadStatus.DUPLICATE)
+    assert told() == []
+    # What could not be used is mended by another file of its name.
+    ledger("bad.jpg", UploadStatus.REJECTED, size=3)
+    ledger("bad.jpg", UploadStatus.ACCEPTED, by=other)
+    assert told() == ["bad.jpg"]
+    ledger("bad.jpg", UploadStatus.ACCEPTED)
+    assert told() == []
 
 
 def test_photos_that_wait_for_approval_are_counted(app: Flask, owner: Browser, event_id: str) -> None:

@@ -1,12 +1,12 @@
 """What went wrong in an event and is not mended: photos, files that never came in, and guests."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import and_, func, or_, select
 
 from webapp.extensions import db
-from webapp.models import Event, Person, Photo, PhotoStatus, Selfie, SelfieStatus, Upload, UploadStatus
+from webapp.models import Event, Person, Photo, PhotoStatus, Selfie, SelfieStatus
+from webapp.services import upload_ledger
 
 MOST = 10
 """Rows that each list shows at most."""
@@ -45,33 +45,7 @@ def trouble_of(event: Event) -> Trouble:
     )
     return Trouble(
         photos=[(key, filename, reason) for key, filename, reason in photos],
-        uploads=_lost_uploads(event),
+        uploads=[(row.filename, row.status.value, row.reason) for row in upload_ledger.trouble(event, limit=MOST)],
         # Somebody may have handed in several selfies that failed.
         guests=list({key: (key, name, reason) for key, name, reason in guests}.values()),
     )
-
-
-def _lost_uploads(event: Event) -> list[tuple[str, str, str | None]]:
-    """Files that were begun or sent and did not become photos, but for those that came in later under the same name."""
-    rows = db.session.execute(
-        select(Upload.id, Upload.filename, Upload.status, Upload.reason)
-        .where(Upload.event_id == event.id, Upload.status.in_((UploadStatus.REJECTED, UploadStatus.INTERRUPTED)))
-        .order_by(Upload.id.desc())
-        .limit(MOST)
-    ).all()
-    mended = _came_in_later(event, {row.filename for row in rows})
-    return [(row.filename, row.status.value, row.reason) for row in rows if mended.get(row.filename, 0) < row.id]
-
-
-def _came_in_later(event: Event, filenames: Iterable[str]) -> dict[str, int]:
-    """File name → the latest row of the ledger that says that such a file is in."""
-    rows = db.session.execute(
-        select(Upload.filename, func.max(Upload.id))
-        .where(
-            Upload.event_id == event.id,
-            Upload.status.in_((UploadStatus.ACCEPTED, UploadStatus.DUPLICATE)),
-            Upload.filename.in_(list(filenames)),
-        )
-        .group_by(Upload.filename)
-    )
-    return {filename: row_id for filename, row_id in rows}  # noqa: C416 - rows are no pairs for the types

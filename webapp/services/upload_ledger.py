@@ -91,17 +91,27 @@ def page(
 
 
 def trouble(event: Event, *, limit: int = PAGE) -> list[Upload]:
-    """The latest files that were rejected or never came to their end, unless the same name was taken in afterwards."""
+    """The latest files that were rejected or never came to their end, unless they were taken in afterwards.
+
+    Cameras number alike, so a name alone tells no file: somebody else's is another one, and so is one of another size,
+    but for a file that could not be used, which whoever sent it has mended.
+    """
+    lost = (Upload.event_id == event.id) & Upload.status.in_(TROUBLE)
+    # Most often there is none, and then nothing else is read.
+    if db.session.scalar(select(Upload.id).where(lost).limit(1)) is None:
+        return []
     later = (
-        select(Upload.filename, func.max(Upload.id).label("last"))
+        select(Upload.filename, Upload.user_id, Upload.byte_size, func.max(Upload.id).label("last"))
         .where(Upload.event_id == event.id, Upload.status.in_((UploadStatus.ACCEPTED, UploadStatus.DUPLICATE)))
-        .group_by(Upload.filename)
+        .where(Upload.filename.in_(select(Upload.filename).where(lost)))
+        .group_by(Upload.filename, Upload.user_id, Upload.byte_size)
         .subquery()
     )
-    wanted = (
-        select(Upload)
-        .outerjoin(later, later.c.filename == Upload.filename)
-        .where(Upload.event_id == event.id, Upload.status.in_(TROUBLE))
-        .where(later.c.last.is_(None) | (later.c.last < Upload.id))
+    mended = (
+        (later.c.filename == Upload.filename)
+        & later.c.user_id.is_not_distinct_from(Upload.user_id)
+        & ((later.c.byte_size == Upload.byte_size) | (Upload.status == UploadStatus.REJECTED))
+        & (later.c.last > Upload.id)
     )
+    wanted = select(Upload).outerjoin(later, mended).where(lost, later.c.last.is_(None))
     return list(db.session.scalars(wanted.order_by(Upload.id.desc()).limit(limit)))
