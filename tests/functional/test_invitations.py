@@ -114,6 +114,8 @@ def test_expired_and_revoked_links_say_so(postbox: Flask, world: World) -> None:
     assert gone.status_code == 410 and "run out" in text(gone)
     at = f"/admin/people/invitations/{public_id}"
     assert browser.submit(f"{at}/resend", page="/admin/people").status_code == 303
+    # At once, as the page says, and not only when the new mail is on its way.
+    assert Browser(postbox).get(link).status_code == 404
     world.work()
     newest = links(postbox)[-1]
     assert Browser(postbox).get(link).status_code == 404, "the mail before leads nowhere"

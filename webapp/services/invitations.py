@@ -109,7 +109,8 @@ def resend(public_id: str, event: Event | None, actor: User, language: str) -> I
         TooMany: its address was written to often enough lately.
     """
     invitation = _of(public_id, event)
-    invitation.expires_at = utcnow() + LIFETIME
+    # From now on, and not only when a worker has rendered the new mail: an old link would live on with the new time.
+    invitation.token_hash, invitation.expires_at = _unknown_hash(), utcnow() + LIFETIME
     _send(invitation, language)
     audit.record(actor, "invitation.resent", "invitation", public_id)
     return invitation
@@ -222,15 +223,19 @@ def _welcome(invitation: Invitation, user: User) -> User:
 def _invite(email: str, event: Event | None, actor: User, language: str) -> Invitation:
     invitation = next((row for row in listed(event) if row.email == email), None)
     if invitation is None:
-        # Until its mail is rendered nobody knows a token for it.
-        unknown = accounts.token_hash(secrets.token_urlsafe(24))
-        invitation = Invitation(email=email, event_id=event.id if event is not None else None, token_hash=unknown)
+        invitation = Invitation(email=email, event_id=event.id if event is not None else None)
+    invitation.token_hash = _unknown_hash()
     invitation.invited_by_id, invitation.expires_at = actor.id, utcnow() + LIFETIME
     db.session.add(invitation)
     db.session.flush()
     _send(invitation, language)
     audit.record(actor, "invitation.sent", "invitation", invitation.public_id)
     return invitation
+
+
+def _unknown_hash() -> str:
+    """Of a token that nobody knows: until its mail is rendered, an invitation has no link."""
+    return accounts.token_hash(secrets.token_urlsafe(24))
 
 
 def _tell(user: User, event: Event, actor: User, language: str) -> None:
