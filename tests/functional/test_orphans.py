@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from tests.actors import Api, World, photos_with, selfie
 from tests.cloud.s3_servers import S3Server, open_bucket
+from webapp.clock import utcnow
 from webapp.extensions import db
-from webapp.models import Event, Photo, Upload, UploadWay
+from webapp.models import Event, Photo, Upload, UploadWay, User
 from webapp.queueing import unit_of_work
 from webapp.services import orphans, watermarks
 from webapp.storage.blobs import BlobStore
@@ -90,6 +91,20 @@ def test_what_is_younger_than_a_day_stays(store: BlobStore, party: str, context:
     store.put(LOST.format(event=party), io.BytesIO(b"its row is being written"))
     assert orphans.sweep().removed == 0
     assert LOST.format(event=party) in set(store.keys("events/"))
+
+
+def test_what_is_older_than_the_installation_stays(store: BlobStore, party: str, context: None, long_ago: None) -> None:
+    """A new database beside the store of another one, by a wrong DATABASE_URL: no photo of that one may go."""
+    store.put("events/of-another/photos/old/original.jpg", io.BytesIO(b"all that there is of it"))
+    before = set(store.keys("events/"))
+    with unit_of_work():
+        db.session.execute(update(User).values(created_at=utcnow() + timedelta(hours=1)))
+    assert orphans.sweep().removed == 0
+    with unit_of_work():
+        db.session.execute(delete(Event))
+        db.session.execute(delete(User))
+    assert orphans.sweep().removed == 0
+    assert set(store.keys("events/")) == before
 
 
 def test_a_round_is_bounded_and_the_next_one_goes_on(

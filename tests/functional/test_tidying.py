@@ -32,8 +32,9 @@ def test_one_process_has_its_turn_until_the_next_round(context: None) -> None:
 
 
 def test_each_round_looks_after_blobs_that_no_row_knows(
-    app: Flask, context: None, monkeypatch: pytest.MonkeyPatch
+    app: Flask, world: World, context: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    world.person("photographer@example.com")
     monkeypatch.setattr(orphans, "AGE", timedelta(days=-1))
     store, lost = app.extensions["blobs"], "events/gone/photos/nobody/original.jpg"
     store.put(lost, io.BytesIO(b"lost"))

@@ -2,12 +2,15 @@
 
 A blob is stored before the row that names it is committed, so that no row ever names a blob that is not there. A
 process that is killed in between leaves a blob that nobody will ever ask for.
+
+What is older than the installation's first account stays: it is another's, whose database was exchanged or whose store
+somebody shares by mistake, and may be all that there is of its photos.
 """
 
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 import structlog
@@ -16,7 +19,7 @@ from sqlalchemy import select
 from webapp.clock import utcnow
 from webapp.database import reading
 from webapp.extensions import db
-from webapp.models import Event, InstallationFact, Rendition, Selfie, Upload
+from webapp.models import Event, InstallationFact, Rendition, Selfie, Upload, User
 from webapp.queueing import unit_of_work
 from webapp.services import blobs, duties, selfies
 
@@ -68,11 +71,13 @@ def sweep() -> Swept:
     limit, store, deadline = utcnow() - AGE, blobs.store(), time.monotonic() + MOST_SECONDS
     drafts = store.forget_drafts(limit)
     looked_at = removed = 0
-    after = _place()
+    after, begun = _place(), _begun()
     found = islice(store.dated_keys(PREFIX, after), MOST_LOOKED_AT)
     while batch := list(islice(found, BATCH)):
         looked_at += len(batch)
-        removed += _remove_orphans([key for key, stored_at in batch if stored_at < limit])
+        removed += _remove_orphans(
+            [key for key, stored_at in batch if begun is not None and begun <= stored_at < limit]
+        )
         after = batch[-1][0]
         if removed >= MOST_REMOVED or time.monotonic() > deadline:
             break
@@ -105,6 +110,13 @@ def known(keys: Collection[str]) -> set[str]:
         pictures = set(db.session.scalars(select(Selfie.blob_key).where(Selfie.public_id.in_(owners))))
     named |= pictures | {selfies.preview_key(key) for key in pictures}
     return {key for key in keys if key in named}
+
+
+def _begun() -> datetime | None:
+    """When this installation got its first account, to the second, as stores reckon; None before that."""
+    with reading():
+        first = db.session.scalar(select(User.created_at).order_by(User.id).limit(1))
+    return first.replace(microsecond=0) if first is not None else None
 
 
 def _place() -> str:
