@@ -99,6 +99,7 @@ _WORK = {
         "There is nothing to decide about this photo any more: somebody has already decided, or one of the two is gone."
     ),
     "shot_busy": lazy_gettext("One of the two photos is still being worked on. Please decide in a moment."),
+    "shot_failed": lazy_gettext("The new photo has failed, so the old one stays. Try the new one again first."),
     "upload_missing": lazy_gettext("This upload was interrupted for too long. Please send the picture again."),
     "error": lazy_gettext("Something went wrong on our side. Nothing is lost: please try again."),
     "internal": lazy_gettext("Something went wrong on our side. Nothing is lost: please try again."),

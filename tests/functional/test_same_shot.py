@@ -253,6 +253,18 @@ def test_what_a_worker_has_is_left_alone(shots: Shots) -> None:
     assert shots.decide("nothing", "replace").status_code == 404
 
 
+def test_no_good_photo_goes_for_one_that_has_failed(shots: Shots) -> None:
+    earlier, later = shots.add(*exports())
+    with shots.app.app_context(), unit_of_work():
+        gone = db.session.scalars(select(Photo).where(Photo.public_id == later)).one()
+        gone.status, gone.failure_reason = PhotoStatus.FAILED, "blob_missing"
+    answer = shots.decide(later, "replace")
+    assert answer.status_code == 409 and "the old one stays" in text(answer)
+    assert shots.names() == {earlier: "old1.jpg", later: "new1.jpg"} and shots.undecided() == [later]
+    assert shots.original(earlier) == exports()[0][1]
+    assert shots.decide(later, "both").status_code == 303
+
+
 def test_of_many_who_decide_at_once_one_does(shots: Shots) -> None:
     earlier, later = shots.add(*exports())
 

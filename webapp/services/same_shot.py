@@ -65,7 +65,8 @@ def decide(photo: Photo, decision: Decision, actor: User) -> Photo:
     """Let a photo take the place of the earlier one of the same shot, or keep both; returns the one that stays.
 
     Raises:
-        Conflict: `not_same_shot`: there is nothing to decide; `shot_busy`: a worker has one of the two.
+        Conflict: `not_same_shot`: there is nothing to decide; `shot_busy`: a worker has one of the two; `shot_failed`:
+            the later one's file can't be used, so that the earlier one must not go for it.
     """
     event = marking.lock_event(photo.event_id)
     earlier, later = _pair(photo.id)
@@ -75,6 +76,8 @@ def decide(photo: Photo, decision: Decision, actor: User) -> Photo:
         return later
     if earlier.status not in _SETTLED or later.status not in _SETTLED:
         raise Conflict(code="shot_busy")
+    if later.status is PhotoStatus.FAILED:
+        raise Conflict(code="shot_failed")
     _replace(event, earlier, later, actor)
     return earlier
 
