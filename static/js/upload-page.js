@@ -7,7 +7,7 @@ import { Journal } from "./upload-journal.js";
 import { Session } from "./upload-session.js";
 import { Aside, kindOf, stemOf } from "./upload-sorting.js";
 import { View } from "./upload-view.js";
-import { sendByTus, verdictOf } from "./upload-ways.js";
+import { AT_ONCE, isReadable, sendByTus, verdictOf } from "./upload-ways.js";
 import { Words } from "./upload-words.js";
 
 const STALLED = 60_000;
@@ -40,7 +40,11 @@ class Sender {
       onBeforeFileAdded: (file, files) => this.isWanted(file, files),
       logger: { debug() {}, warn() {}, error() {} },
     });
-    const heard = (ok) => { this.state.away = !ok; this.view.draw(); };
+    const heard = (ok) => {
+      this.state.away = !ok;
+      if (!ok) this.searching ??= this.search().finally(() => { this.searching = null; });
+      this.view.draw();
+    };
     const common = { session: this.session, heard };
     if (this.facts.way === "s3") {
       const told = { noted: (id) => this.note(id), decided: (found) => this.decided(found) };
@@ -105,7 +109,8 @@ class Sender {
       return false;
     }
     this.stems.add(stemOf(file.name));
-    if (Object.hasOwn(files, file.id) || this.batch.items.has(file.id)) return false;
+    const before = this.batch.items.get(file.id);
+    if (Object.hasOwn(files, file.id) || (before && before.state !== "failed")) return false;
     const entry = this.known.get(file.id);
     if (entry && OUTCOMES.has(entry.state)) {
       this.batch.add(file.id, path, file.size, entry.state, entry.detail);
@@ -119,7 +124,7 @@ class Sender {
   start(files) {
     for (const file of files) {
       const path = file.meta.relativePath || file.name;
-      this.batch.add(file.id, path, file.size);
+      if (!this.batch.move(file.id, "waiting")) this.batch.add(file.id, path, file.size);
       this.note(file.id);
     }
     this.view.recall([]);
@@ -176,6 +181,27 @@ class Sender {
     this.settle(file.id, refused ? "rejected" : "failed", said.detail || error?.detail || "");
   }
 
+  /** What broke off may be no fault of the line: that a card was pulled out shows only when its files are read. */
+  async search() {
+    const open = [...this.batch.inState("sending"), ...this.batch.inState("waiting")];
+    let lost = 0;
+    for (const [index, item] of open.entries()) {
+      if (index >= 2 * AT_ONCE && !lost) return;
+      const file = this.uppy.getFile(item.id);
+      if (!file || await isReadable(file.data)) continue;
+      lost += 1;
+      this.state.away = false;
+      this.lose(item, file);
+    }
+  }
+
+  /** A file that can't be read any more: it is set aside, to be sent when it is back. */
+  lose(item, { source, name, type, data, meta }) {
+    this.uppy.removeFile(item.id);
+    this.settle(item.id, "failed", this.words.say("gone"));
+    item.gone = { source, name, type, data, meta: { relativePath: meta.relativePath } };
+  }
+
   settle(id, state, detail) {
     if (!this.batch.move(id, state, detail)) return;
     this.note(id);
@@ -202,6 +228,9 @@ class Sender {
       this.uppy.setFileState(item.id, { tus: { uploadUrl: null }, progress: { uploadStarted: null, bytesUploaded: 0, bytesTotal: item.size, percentage: 0, uploadComplete: false } });
     }
     for (const item of items) if (this.uppy.getFile(item.id)) this.uppy.retryUpload(item.id).catch(() => {});
+    this.state.away = false;
+    const gone = items.filter((item) => item.gone && !this.uppy.getFile(item.id)).map((item) => item.gone);
+    if (gone.length) this.uppy.addFiles(gone);
     this.stayAwake();
     this.view.draw();
   }

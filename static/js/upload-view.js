@@ -164,8 +164,10 @@ export class View {
     }
     this.part("refused").hidden = !reasons.size;
     this.part("refused-list").replaceChildren(...[...reasons].flatMap(([reason, names]) => this.names(reason, names)));
+    const failed = batch.inState("failed");
     this.part("failed").hidden = !counts.failed;
-    this.write("failed-names", batch.inState("failed").map((item) => item.name).join(", "));
+    this.part("failed-gone").hidden = !failed.some((item) => item.gone);
+    this.write("failed-names", failed.map((item) => item.name).join(", "));
     if (!counts.checking) this.write("announce", [this.part("result").textContent, ...parts].join(" "));
     this.now();
   }

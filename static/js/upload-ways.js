@@ -14,6 +14,9 @@ export const RETRIES = [...PAUSES, ...Array.from({ length: 600 }, () => 60 * SEC
 export const pause = (tried) => new Promise((resolve) => { setTimeout(resolve, RETRIES[Math.min(tried, RETRIES.length - 1)]); });
 export const passing = (status) => !status || status >= 500 || [408, 409, 423, 425, 429].includes(status);
 
+/** Whether a chosen file is still there: its bytes stay on the card or drive until they are sent. */
+export const isReadable = (data) => data.slice(0, 1).arrayBuffer().then(() => true, () => false);
+
 /** What an answer says of its file: {status, detail}; the headers are the server's. */
 export function verdictOf(request) {
   const header = (name) => request?.getResponseHeader?.(name) || "";

@@ -26,8 +26,9 @@ QUIET = [
 ]
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
-# Chromium and htmx write every answer of 400 and above to the console; refusals are answers, not faults.
-REFUSAL = re.compile(r"the server responded with a status of 4|Response Status Error Code 4")
+# Chromium and htmx write every answer of 400 and above to the console; refusals are answers, not faults. Chromium also
+# writes there that a file is gone by the time it is sent.
+REFUSAL = re.compile(r"the server responded with a status of 4|Response Status Error Code 4|net::ERR_FILE_NOT_FOUND")
 OpenPage = Callable[..., Page]
 
 

@@ -125,6 +125,23 @@ def test_a_reload_goes_on_with_what_is_missing(open_page: OpenPage, product: Pro
     assert in_event(product, page, "upload", "status = 'duplicate'") == 0
 
 
+@ON_BOTH
+def test_a_card_that_is_pulled_out_is_no_lost_connection(open_page: OpenPage, product: Product, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "card", 20)
+    page = upload_page(open_page, product)
+    throttled(page.context, page)
+    page.locator("#folder").set_input_files(folder)
+    expect(page.locator('[data-part="sums"]')).to_contain_text(SOME, timeout=60_000)
+    folder.rename(tmp_path / "pulled")
+    expect(page.locator('[data-part="failed-gone"]')).to_be_visible(timeout=30_000)
+    expect(page.locator('[data-part="offline"]')).to_be_hidden()
+    expect(page.locator('[data-part="failed-names"]')).to_contain_text(re.compile(r"IMG_00\d\d\.jpg"))
+    (tmp_path / "pulled").rename(folder)
+    page.locator('[data-part="retry-failed"]').click()
+    expect(page.locator(SUMS)).to_have_text("20 in", timeout=90_000)
+    assert in_event(product, page) == 20
+
+
 @ON_LAPTOP
 def test_a_lost_sign_in_is_said_and_goes_on(open_page: OpenPage, product: Product, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "card", 3)
