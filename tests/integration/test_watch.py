@@ -11,6 +11,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ from tests.actors import World
 from tests.product import ROOT
 from tests.servers import free_port
 from webapp.extensions import db
-from webapp.models import Event, EventStatus, Photo, UploadToken
+from webapp.models import Event, EventStatus, Photo, UploadToken, User
 from webapp.queueing import unit_of_work
-from webapp.services import upload_tokens
+from webapp.services import erasing, events, upload_tokens
 from webapp.watching import watch as watching
 from webapp.watching.folder import kind_of
 from webapp.watching.manifest import InUseError, Manifest
@@ -300,6 +301,55 @@ def test_a_folder_that_is_gone_for_a_while_is_waited_for(place: Place) -> None:
         away.rename(place.folder)
         until(lambda: place.photos() == ["a.jpg", "b.jpg"])
     assert place.door.uploads == 2
+
+
+def test_another_event_with_the_same_code_gets_every_picture(place: Place) -> None:
+    """Somebody tries it out, deletes the event, and makes the real one with the code that is printed already."""
+    (place.folder / "a.jpg").write_bytes(picture(1))
+    with serving(place.door, place.port):
+        assert place.once() == 0
+        with place.app.app_context():
+            with unit_of_work():
+                event = db.session.scalars(select(Event)).one()
+                owner, code = event.memberships[0].user.id, event.code
+                erasing.erase_event(event, None)
+            with unit_of_work():
+                user = db.session.get_one(User, owner)
+                event = events.create_event(user, name="The real one", date=date(2026, 7, 1), code=code)
+                _, token = upload_tokens.create(event, user, "Laptop")
+        assert place.photos() == []
+        for _ in range(2):
+            assert place.once(token=token) == 0
+            assert place.photos() == ["a.jpg"] and place.door.uploads == 2
+
+
+def test_names_that_are_no_text_or_would_move_the_cursor(place: Place) -> None:
+    folder = os.fsencode(place.folder)
+    Path(os.fsdecode(folder + b"/f\xe9te")).mkdir()
+    for name, content in (
+        (b"f\xe9te/\xff.jpg", picture(1)),
+        (b"\x1b[2Jy\n.jpg", b"none"),
+        (b'"; x="y.jpg', picture(2)),
+    ):
+        Path(os.fsdecode(folder + b"/" + name)).write_bytes(content)
+    with serving(place.door, place.port):
+        for _ in range(2):
+            assert place.once() == 1  # one is no picture
+            assert place.photos() == ['"; x="y.jpg', "?.jpg"] and place.door.uploads == 3
+    said = place.said.getvalue()
+    assert "\x1b" not in said and "2 sent, 1 not taken" in said.splitlines()[-1]
+
+
+def test_once_tries_the_last_picture_again_when_the_server_falters(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.watching.patience.FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(watching, "FIRST_HOLD", 0.02)
+    (place.folder / "a.jpg").write_bytes(picture(1))
+    place.door.instead = [("502 Bad Gateway", "text/html", b"")] * 6
+    with serving(place.door, place.port):
+        assert place.once(patience=20) == 0
+    assert place.photos() == ["a.jpg"] and place.door.uploads == 7
 
 
 def test_one_program_at_a_time_has_a_manifest(place: Place) -> None:

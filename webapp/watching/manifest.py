@@ -5,6 +5,7 @@ Every answer is on the disk before the next picture is begun, so whatever ends t
 
 import fcntl
 import hashlib
+import os
 import sqlite3
 import threading
 from collections import Counter
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS picture (
     at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 );
 CREATE INDEX IF NOT EXISTS picture_digest ON picture (digest);
+CREATE TABLE IF NOT EXISTS event (id TEXT NOT NULL);
 """
 
 
@@ -78,7 +80,20 @@ class Manifest:
         """Every picture that has an answer, by its path."""
         with self._turn:
             rows = self._rows.execute("SELECT path, size, mtime_ns, digest, status, photo_id, reason FROM picture")
-            return {path: Entry(Stamp(size, mtime), *rest) for path, size, mtime, *rest in rows}
+            return {os.fsdecode(path): Entry(Stamp(size, mtime), *rest) for path, size, mtime, *rest in rows}
+
+    def meet(self, event_id: str) -> None:
+        """Say which event the list is of. What another one of the same code was sent, this one does not have."""
+        with self._turn:
+            known = self._rows.execute("SELECT id FROM event").fetchone()
+            if known == (event_id,):
+                return
+            self._rows.execute("BEGIN IMMEDIATE")
+            with self._rows:
+                if known is not None:
+                    self._rows.execute("DELETE FROM picture")
+                    self._rows.execute("DELETE FROM event")
+                self._rows.execute("INSERT INTO event (id) VALUES (?)", (event_id,))
 
     def sent_before(self, digest: str) -> Entry | None:
         """The same bytes under another name, as after a rename: they need not be sent again."""
@@ -97,7 +112,7 @@ class Manifest:
             self._rows.execute(
                 "INSERT OR REPLACE INTO picture (path, size, mtime_ns, digest, status, photo_id, reason) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (path, stamp.size, stamp.mtime_ns, entry.digest, entry.status, entry.photo_id, entry.reason),
+                (_storable(path), stamp.size, stamp.mtime_ns, entry.digest, entry.status, entry.photo_id, entry.reason),
             )
 
     def counts(self) -> Counter[str]:
@@ -114,3 +129,12 @@ class Manifest:
         with self._turn:
             self._rows.close()
         self._held.close()
+
+
+def _storable(path: str) -> str | bytes:
+    """A path as SQLite takes it: names from old cards and drives are not always text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path

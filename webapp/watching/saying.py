@@ -38,6 +38,7 @@ class Voice:
 
     def status(self, text: str, *, final: bool = False) -> None:
         """The present state of things; `final` is the last word."""
+        text = _printable(text)
         if self._is_terminal:
             width = shutil.get_terminal_size().columns - 1
             short = text if len(text) <= width or final else text[: width - 1] + "…"
@@ -49,5 +50,11 @@ class Voice:
 
     def line(self, text: str) -> None:
         """Something that stays to be read."""
+        text = _printable(text)
         self._stream.write(f"\r\x1b[K{text}\n" if self._is_terminal else f"{text}\n")
         self._stream.flush()
+
+
+def _printable(text: str) -> str:
+    """Without what would move a terminal's cursor, or worse: names of files and events are anybody's."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

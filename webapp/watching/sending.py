@@ -90,6 +90,7 @@ class Senders:
                 f"This token is for the event “{token.event_name}” with the code {token.code}, not for {self._code}. "
                 "Nothing was sent."
             )
+        self._manifest.meet(token.event_id)
         if not token.open:
             raise ClosedError
         return token

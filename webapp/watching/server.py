@@ -94,7 +94,8 @@ class Server:
             said = self._call(
                 "POST",
                 f"/api/photographer/events/{event_id}/upload-photos",
-                files={"files": (name, _Pieces(picture, self.stopped))},
+                # Names from old cards and drives are not always text.
+                files={"files": (name.encode(errors="replace").decode(), _Pieces(picture, self.stopped))},
             )
         except _TooLargeError as error:
             return Answer("rejected", None, str(error))

@@ -64,7 +64,7 @@ class Watch:
         self._senders = Senders(folder, code, server, manifest, self._wake)
         self._settling = Settling(options.settle)
         self._patience = Patience()
-        self._known = manifest.known()
+        self._manifest, self._known = manifest, manifest.known()
         self._under_way: set[str] = set()
         self._holds: dict[str, _Hold] = {}
         self._seen = Seen()
@@ -83,8 +83,9 @@ class Watch:
         try:
             while not self._stopped.is_set():
                 self._wake.clear()
-                self._look()
+                # Reports first: what failed just now counts as due again, before it is asked whether all is done.
                 self._take_in()
+                self._look()
                 if self._is_over():
                     break
                 self._hand_out()
@@ -160,6 +161,9 @@ class Watch:
         for report in self._senders.reports():
             self._under_way.discard(report.order.path)
             if report.token is not None:
+                if not self._greeted:
+                    # What was known may have been of another event, and is forgotten then.
+                    self._known = self._manifest.known()
                 self._event_name, self._greeted = report.token.event_name, True
             if report.error is not None:
                 self._take_fault(report.order.path, report.error)
@@ -203,8 +207,8 @@ class Watch:
             return bool(self._refused)
         if self._closed or self._folder_fault:
             return True
-        # A picture may fail by itself for ever, as one that can't be read.
-        stuck = all(self._hold(path).tries > 3 for path in self._due)
+        # A picture may fail by itself for ever, as one that can't be read. While the server is away, none does.
+        stuck = not self._patience.is_tried and all(self._hold(path).tries > 3 for path in self._due)
         idle = not self._under_way and not self._unsettled and self._greeted
         return (idle and stuck) or self._patience.away_for() > self._options.patience
 
