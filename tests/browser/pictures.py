@@ -14,10 +14,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import DESKTOP, PHONE, QUIET
 from tests.browser.studio import INVITED, invitation_link, walk, walk_administration
+from tests.browser.test_upload import SOME, folder_of, throttled
 from tests.product import ROOT, Product, demo_facts, running
 
 README_PICTURES = ROOT / "docs" / "images"
-IN_README = ("join-390-light", "my-photos-390-light", "event-1280-light", "photos-1280-light")
+IN_README = ("join-390-light", "my-photos-390-light", "event-1280-light", "photos-1280-light", "upload-1280-light")
 GRID = "#grid > li[id^='photo-']"
 
 
@@ -37,11 +38,14 @@ def main() -> None:
         )
         for viewport in (PHONE, DESKTOP):
             for theme in ("light", "dark") if everything else ("light",):
-                _screens(browser, product, folder, viewport, theme)
+                _screens(browser, product, (folder, Path(data)), viewport, theme)
         browser.close()
 
 
-def _screens(browser: Browser, product: Product, folder: Path, viewport: dict[str, int], theme: str) -> None:
+def _screens(
+    browser: Browser, product: Product, folders: tuple[Path, Path], viewport: dict[str, int], theme: str
+) -> None:
+    folder, cards = folders
     facts = demo_facts(product)
     label = f"{viewport['width']}-{theme}"
 
@@ -65,11 +69,12 @@ def _screens(browser: Browser, product: Product, folder: Path, viewport: dict[st
     def keep(page: Page, name: str) -> None:
         if folder == README_PICTURES and f"{name}-{label}" not in IN_README:
             return
-        page.wait_for_load_state("networkidle")
+        if name != "upload":
+            page.wait_for_load_state("networkidle")
         page.wait_for_timeout(300)
         picture = Image.open(io.BytesIO(page.screenshot()))
         half = picture.resize((picture.width * 3 // 4, picture.height * 3 // 4), Image.Resampling.LANCZOS)
-        half.save(folder / f"{name}-{label}.webp", quality=82)
+        half.save(folder / f"{name}-{label}.webp", quality=72)
 
     keep(open_("/"), "home")
     keep(open_("/e/DEMO2026"), "join")
@@ -82,6 +87,8 @@ def _screens(browser: Browser, product: Product, folder: Path, viewport: dict[st
     keep(page, "selfie")
     studio = open_("/studio/", "photographer")
     for name in walk(studio):
+        if name == "upload":
+            _send_some(studio, cards / label / "card")
         keep(studio, name)
     admin = open_("/admin/", "admin")
     for name in walk_administration(admin):
@@ -91,6 +98,16 @@ def _screens(browser: Browser, product: Product, folder: Path, viewport: dict[st
     keep(open_(invitation_link(admin, INVITED)), "accept-invitation")
     keep(open_("/nothing"), "missing")
     keep(open_("/sign-in"), "sign-in")
+
+
+def _send_some(page: Page, card: Path) -> None:
+    """A folder under way over a line as slow as a venue's, so that the picture shows speed and time left."""
+    page.locator("[data-sender][data-ready]").wait_for()
+    throttled(page.context, page)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.locator("#folder").set_input_files(folder_of(card, 24, weight=250_000))
+    page.locator('[data-part="sums"]', has_text=SOME).wait_for(timeout=60_000)
+    page.wait_for_timeout(3000)
 
 
 if __name__ == "__main__":
