@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+import structlog
+from flask import Flask
 from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -23,6 +25,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from webapp.extensions import db
 from webapp.settings import Settings
+
+log = structlog.get_logger()
 
 BUSY_MILLISECONDS = 30_000
 CONNECT_SECONDS = 5
@@ -90,6 +94,24 @@ def _program() -> str:
     """How we are called in PostgreSQL's list of sessions: findme-web, findme-worker, findme-flask."""
     name = Path(sys.argv[0]).name
     return "findme-" + {"gunicorn": "web", "rq": "worker"}.get(name, name)
+
+
+def init_app(app: Flask) -> None:
+    """End each request's transaction so that a server that goes away just then spoils no answer. Call it after
+    `db.init_app`, whose own ending finds nothing left to do.
+    """
+    app.teardown_appcontext(_end_session)
+
+
+def _end_session(_error: BaseException | None) -> None:
+    try:
+        db.session.remove()
+    except SQLAlchemyError as error:
+        if not is_passing(error):
+            raise
+        # What was to be kept is committed; the rollback of what was only read is done by the server itself.
+        db.session.registry.clear()
+        log.warning("database.away_at_the_end", error=type(getattr(error, "orig", None) or error).__name__)
 
 
 def prepare(engine: Engine) -> None:

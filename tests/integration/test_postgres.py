@@ -5,7 +5,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from sqlalchemy import text
 
 from tests.actors import PASSWORD, Api, World
@@ -134,6 +134,23 @@ def test_nobody_notices_a_restart_between_two_requests(
     for _ in range(2):
         postgres_server.restart(how)
         assert browser.get("/studio/").status_code == 200
+
+
+def test_an_answer_that_is_made_is_given_though_the_server_goes_away(
+    make_app: MakeApp, postgres_server: Postgres
+) -> None:
+    app = make_app()
+    World(app, lambda: 0).event()
+
+    @app.after_request
+    def goes_away(response: Response) -> Response:
+        postgres_server.stop()
+        return response
+
+    try:
+        assert Browser(app).get("/e/PARTY234").status_code == 200
+    finally:
+        postgres_server.start()
 
 
 def test_a_fault_of_ours_stays_one(make_app: MakeApp, postgres_server: Postgres) -> None:
