@@ -8,7 +8,6 @@ from flask import Flask, current_app
 from flask.cli import AppGroup
 from sqlalchemy import or_, select
 
-from webapp import demo
 from webapp.errors import FindMeError, NotFound
 from webapp.extensions import db
 from webapp.models import Event, User, UserRole
@@ -49,6 +48,8 @@ def create_photographer(email: str, name: str, password: str) -> None:
 @findme.command("demo")
 def make_demo() -> None:
     """Make the demo event, if it is not there, and write DATA_DIR/demo.json."""
+    from webapp import demo
+
     click.echo(demo.describe(demo.ensure(current_app.extensions["settings"])))
 
 

@@ -64,5 +64,5 @@ class Event(Model):
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
     memberships: Mapped[list[Membership]] = relationship(
-        back_populates="event", cascade="all, delete-orphan", passive_deletes=True
+        back_populates="event", cascade="all, delete-orphan", passive_deletes=True, order_by="Membership.id"
     )

@@ -47,7 +47,7 @@ class Membership(Model):
     event: Mapped["Event"] = relationship(back_populates="memberships")
     user: Mapped[User] = relationship()
     persons: Mapped[list["Person"]] = relationship(
-        back_populates="membership", cascade="all, delete-orphan", passive_deletes=True
+        back_populates="membership", cascade="all, delete-orphan", passive_deletes=True, order_by="Person.id"
     )
 
     @property
