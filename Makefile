@@ -12,12 +12,12 @@ FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11 python
 	echo "FindMe needs Python 3.11 or newer, and there is none on the PATH. Install one, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1; fi
 
-.PHONY: help run dev install install-dev test lint format bench chaos load lock clean
+.PHONY: help run dev install install-dev test test-all mutants lint format bench chaos load lock clean
 
 help: ## this list
 	@echo "FindMe: guests find their photos of an event with a selfie."
 	@echo
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo
 	@echo "PORT and DATA_DIR are honoured, as is every other setting of .env.example."
 
@@ -33,10 +33,17 @@ install: ## packages, assets and translations for running
 install-dev:
 	@found=; $(FIND_PYTHON); exec "$$found" -I webapp/install.py dev
 
-# So many test processes, each with servers of its own; PROCESSES=0 for one, as a debugger needs it.
-PROCESSES = 2
-test: lint ## every check and every test (ARGS="-k word" for some)
-	@$(VENV)/python -m pytest -n $(PROCESSES) $(ARGS)
+# So many test processes; PROCESSES=0 for one, as a debugger needs it.
+PROCESSES = 3
+PYTEST = $(VENV)/python -m pytest -n $(PROCESSES)
+test: lint ## every check and every test, on PostgreSQL and, where it matters, SQLite (ARGS="-k word" for some)
+	@$(PYTEST) $(ARGS)
+
+test-all: lint ## the same, with every test on both databases
+	@TEST_DATABASES="sqlite postgresql" $(PYTEST) $(ARGS)
+
+mutants: install-dev ## put ten deliberate faults into copies of the code: the tests have to find each
+	@$(VENV)/python -m tests.mutants $(ARGS)
 
 lint: install-dev ## style, types and who may import whom
 	@$(VENV)/ruff check .

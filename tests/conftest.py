@@ -1,7 +1,7 @@
 """What all tests stand on: a real database, a real Redis, real models, and a real RQ worker.
 
-Each test gets a migrated database of its own (a copy of one that is migrated once), an emptied Redis, and an app. What
-uses a database runs twice, on SQLite and on PostgreSQL (see tests.databases).
+Each test gets an empty database at the newest migration, an emptied Redis, and the process's app, as it was when it was
+new. Which database a test runs on, and how often, tests.databases says.
 """
 
 import gc
@@ -15,93 +15,66 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
-from jinja2 import FileSystemBytecodeCache
-from pydantic import SecretStr
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 from jobs import tasks
-from tests import databases, faces
+from tests import databases, faces, shared_servers, summary
 from tests.actors import Api, World
 from tests.cloud.s3_fixtures import moto_server, seaweedfs_server  # noqa: F401
+from tests.process_app import ProcessApps
+from tests.schedule import OneProductAtATime, order_of
 from tests.servers import Valkey, valkey
+from tests.settings import make_settings
 from webapp import create_app, queueing
-from webapp.faces import Engine
-from webapp.faces.local.index import LocalFaceIndex
 from webapp.settings import Settings
-
-SECRET = "tests-only-" + "s" * 40
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder that all processes of this run share, unless this is one of the processes."""
-    config.addinivalue_line("markers", "one_database: nothing in it depends on the kind of database")
-    gc.set_threshold(
-        50_000, 20, 20
-    )  # apps come and go by the hundred: looking for their rings at each step costs a tenth
-    if faces.SCRATCH not in os.environ:
-        folder = tempfile.mkdtemp(prefix="findme-faces-")
-        (Path(folder) / "templates").mkdir()
-        os.environ[faces.SCRATCH] = folder
-        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    """Make what all processes of this run share, unless this is one of the processes."""
+    gc.set_threshold(50_000, 20, 20)  # looking for rings of dead objects at each step would cost a tenth
+    if faces.SCRATCH in os.environ:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="findme-tests-"))
+    (folder / "templates").mkdir()
+    servers = shared_servers.SharedServers(folder)
+    os.environ |= {faces.SCRATCH: str(folder), shared_servers.ADDRESS: servers.address}
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    config.add_cleanup(servers.close)
+    config.pluginmanager.register(summary)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The slowest first, so that parallel runs end together; of what is marked `one_database`, one kind."""
-    doubled = [item for item in items if _is_doubled(item)]
-    if doubled:
-        config.hook.pytest_deselected(items=doubled)
-        items[:] = [item for item in items if not _is_doubled(item)]
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses a database on each kind that it is meant for."""
+    named = any("database_kind" in str(mark.args[:1]) for mark in metafunc.definition.iter_markers("parametrize"))
+    if "database_kind" in metafunc.fixturenames and not named:
+        both = metafunc.definition.get_closest_marker("both_databases") is not None
+        metafunc.parametrize("database_kind", databases.wanted(both=both), indirect=True)
 
 
-def _is_doubled(item: pytest.Item) -> bool:
-    """PostgreSQL is the one that stays, since it is the stricter."""
-    kind = getattr(item, "callspec", None) and item.callspec.params.get("database_kind")  # type: ignore[attr-defined]
-    return bool(kind) and item.get_closest_marker("one_database") is not None and kind != databases.wanted()[-1]
-
-
-class OneProductAtATime(LoadScopeScheduling):
-    """How xdist deals tests out to processes: what shares a started product or server stays in one of them.
-
-    xdist's own groups by mark have no effect with pytest 9.2, which keeps the id that they would be written into.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        module = nodeid.partition("::")[0]
-        room = module.split("/")[1]
-        return room if room == "browser" else module if room in ("integration", "contract") else nodeid
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put them in the order in which they are dealt out."""
+    items.sort(key=order_of)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProductAtATime:
     """For `pytest -n`."""
+    config.option.loadscopereorder = False  # by the number of tests: ours take from milliseconds to a minute
     return OneProductAtATime(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Where the labelled faces are, everything can run: then a skipped test is a failure in CI."""
+    """Where the labelled faces are, everything can run that needs no other account: then a skip is a failure in CI."""
     report = yield
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") and faces.find_faces_dir():
+        if "only root may" in str(report.longrepr):
+            return report
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, and CI has all it needs: {report.longrepr}"
     return report
-
-
-def make_settings(data_dir: Path, redis_url: str, **changes: object) -> Settings:
-    """Settings of a test: nothing comes from the environment but what is named here."""
-    values = {
-        "environment": "testing",
-        "data_dir": data_dir,
-        "secret_key": SecretStr(SECRET),
-        "redis_url": redis_url,
-        "database_url": f"sqlite:///{data_dir / databases.SQLITE_FILE}",
-        "public_url": "http://localhost",
-    }
-    return Settings(_env_file=None, **(values | changes))
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +86,7 @@ def redis_server() -> Iterator[Valkey]:
 
 @pytest.fixture(scope="session")
 def all_databases(tmp_path_factory: pytest.TempPathFactory, redis_server: Valkey) -> Iterator[databases.Databases]:
-    """SQLite and PostgreSQL, started and migrated once for the run of this process."""
+    """SQLite and PostgreSQL, each migrated once for the run of this process."""
     folder = tmp_path_factory.mktemp("migrated")
 
     def migrate(url: str) -> None:
@@ -124,21 +97,26 @@ def all_databases(tmp_path_factory: pytest.TempPathFactory, redis_server: Valkey
             upgrade()
             db.engine.dispose()
 
-    here = databases.Databases(migrate, folder)
+    def server() -> str:
+        named = os.environ.get("TEST_DATABASE_URL", "")
+        named = named.rpartition("/")[0] if named.count("/") > 2 else named
+        return named or str(shared_servers.ask("postgresql"))
+
+    here = databases.Databases(migrate, folder, server)
     yield here
     here.close()
 
 
-@pytest.fixture(params=databases.wanted())
+@pytest.fixture
 def database_kind(request: pytest.FixtureRequest) -> str:
-    """`sqlite`, then `postgresql`: whatever asks for it, by itself or through `settings`, runs on both."""
+    """`sqlite` or `postgresql`; whatever asks for it, by itself or through `settings`, runs on what is wanted."""
     return str(request.param)
 
 
 @pytest.fixture
 def migrated(all_databases: databases.Databases, database_kind: str) -> databases.Template:
     """A database at the newest migration, to be copied."""
-    return all_databases.migrated(database_kind)
+    return all_databases.template(database_kind)
 
 
 @pytest.fixture
@@ -149,27 +127,26 @@ def redis_url(redis_server: Valkey) -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, migrated: databases.Template, redis_url: str) -> Iterator[Settings]:
-    """Settings with a database and a folder of the test's own."""
+def settings(tmp_path: Path, all_databases: databases.Databases, database_kind: str, redis_url: str) -> Settings:
+    """Settings with the process's emptied database, and a folder of the test's own."""
     data_dir = tmp_path / "data"
     data_dir.mkdir()
-    database_url = migrated.copy(data_dir)
-    yield make_settings(data_dir, redis_url, database_url=database_url)
-    migrated.discard(database_url)
+    return make_settings(data_dir, redis_url, database_url=all_databases.cleared(database_kind))
+
+
+@pytest.fixture(scope="session")
+def process_apps(all_databases: databases.Databases) -> Iterator[ProcessApps]:
+    """The apps of this process; they end before its databases do."""
+    apps = ProcessApps()
+    yield apps
+    apps.close()
 
 
 @pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
-    """An app whose jobs find the models loaded, and whose templates are compiled already."""
-    app = create_app(settings)
-    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(faces.scratch() / "templates"))
-    app.extensions["face_engines"] = {"local": Engine(faces.remembering(), LocalFaceIndex())}
-    yield app
-    with app.app_context():
-        from webapp.extensions import db
-
-        db.session.remove()
-        db.engine.dispose()
+def app(settings: Settings, process_apps: ProcessApps) -> Iterator[Flask]:
+    """The process's app for these settings."""
+    with process_apps.lent(settings) as app:
+        yield app
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 import requests
-from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy import Engine, NullPool, create_engine, text
 
 from tests import faces
 from tests.servers import free_port
@@ -24,6 +25,8 @@ from webapp.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery"
+QUICK = {"SWEEP_INTERVAL": "2", "JOB_TIMEOUT": "14", "LEASE_SECONDS": "15"}
+"""Settings with which work that was lost with its worker comes back in seconds instead of a minute."""
 
 
 @dataclass
@@ -54,8 +57,7 @@ class Product:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What the database says, read beside the running product."""
-        engine = create_engine(self._database_url(), poolclass=NullPool)
-        with engine.connect() as connection:
+        with _engine(self._database_url()).connect() as connection:
             return [tuple(row) for row in connection.execute(text(query))]
 
     def wait(self, query: str, wanted: int, seconds: float = 120) -> None:
@@ -64,7 +66,7 @@ class Product:
         while (count := self.rows(query)[0][0]) != wanted:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{query}: {count} instead of {wanted} after {seconds:.0f} s")
-            time.sleep(0.1)
+            time.sleep(0.2)
 
     def _database_url(self) -> str:
         named = self.env.get("DATABASE_URL")
@@ -77,6 +79,12 @@ class Product:
             return psutil.Process(self.process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
+
+
+@cache
+def _engine(url: str) -> Engine:
+    """Kept, since tests ask several times a second; its connections are not, so that a database may be stopped."""
+    return create_engine(url, poolclass=NullPool)
 
 
 @dataclass
@@ -161,10 +169,10 @@ def _hand_over(data_dir: Path, *, demo: bool) -> None:
     if faces.SCRATCH not in os.environ:
         return
     faces.analyzer()
-    made = {data_dir / "models": faces.scratch() / "models"}
+    made = {data_dir / "models": faces.prepared() / "models"}
     if demo:
         faces.demo_set()
-        made[data_dir / "demo" / "photos"] = faces.scratch() / "demo"
+        made[data_dir / "demo" / "photos"] = faces.prepared() / "demo"
     for target, source in made.items():
         if not target.exists():
             shutil.copytree(source, target)

@@ -13,9 +13,9 @@ from PIL import Image
 
 from tests import faces
 from tests.cloud.rekognition import RekognitionServer
-from tests.conftest import make_settings
 from tests.scenes import selfie
 from tests.servers import Valkey
+from tests.settings import make_settings
 from webapp.errors import LimitReached
 from webapp.faces.protocols import Box, Frame, Gallery, Keep, Probe
 from webapp.faces.rekognition.analyzer import RekognitionAnalyzer

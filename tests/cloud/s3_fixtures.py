@@ -1,27 +1,24 @@
-"""The S3 servers as fixtures, which conftest knows: each is started once a run, by the first test that asks for it."""
+"""The S3 servers as fixtures, which conftest knows: all processes of a run share one of each (tests.shared_servers)."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests import shared_servers
 
 if TYPE_CHECKING:
     from tests.cloud.s3_servers import S3Server
 
 
 @pytest.fixture(scope="session")
-def moto_server() -> "Iterator[S3Server]":
+def moto_server() -> "S3Server":
     """S3 that takes whatever comes."""
-    from tests.cloud import s3_servers
-
-    with s3_servers.moto() as server:
-        yield server
+    server: S3Server = shared_servers.ask("moto")
+    return server
 
 
 @pytest.fixture(scope="session")
-def seaweedfs_server() -> "Iterator[S3Server]":
+def seaweedfs_server() -> "S3Server":
     """S3 that checks signatures and expiry."""
-    from tests.cloud import s3_servers
-
-    with s3_servers.seaweedfs() as server:
-        yield server
+    server: S3Server = shared_servers.ask("seaweedfs")
+    return server

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.cloud.rekognition import RekognitionServer
-from tests.conftest import make_settings
 from tests.rekognition import (
     GALLERY,
     PHOTOS,
@@ -20,6 +19,7 @@ from tests.rekognition import (
 )
 from tests.scenes import selfie, shot
 from tests.servers import Valkey
+from tests.settings import make_settings
 from webapp.errors import ConfigurationError, FindMeError, Invalid, MissingRights, Transient
 from webapp.faces.rekognition.engine import load
 

@@ -23,7 +23,7 @@ from tests.cloud.rekognition.fixtures import cloud, event, server
 from tests.cloud.rekognition.operations import OPERATIONS
 from tests.cloud.rekognition.wire import CONTENT_TYPE, TARGET, OwnFault, operation_of, service_model, write_answer
 from tests.faces import portrait as portrait_frame
-from tests.faces import scratch
+from tests.faces import prepared
 from webapp.faces.rekognition.client import OPERATIONS as USED
 
 __all__ = ["cloud", "event", "server"]
@@ -276,7 +276,7 @@ def moto_url() -> Any:
 
 
 def test_in_a_process_of_its_own() -> None:
-    with rekognition_process(models=scratch() / "models", keys={KEY: SECRET}) as remote:
+    with rekognition_process(models=prepared() / "models", keys={KEY: SECRET}) as remote:
         cloud = client(remote.url)
         cloud.create_collection(CollectionId="a")
         [face] = index(cloud, "a", portrait("grace"))

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from tests.actors import PASSWORD, World
 from tests.browsing import Browser, text
-from tests.functional.test_races import at_once, inside
+from tests.concurrency import at_once, inside
 from webapp import create_app, queueing
 from webapp.clock import utcnow
 from webapp.errors import MissingRights, Transient
@@ -19,6 +19,8 @@ from webapp.models import Alarm, UserRole
 from webapp.reasons import ALARM_TITLES, ALARMS, SENTENCES
 from webapp.services import alarms
 from webapp.settings import Settings
+
+pytestmark = pytest.mark.both_databases
 
 DENIED = "IndexFaces: AccessDeniedException"
 

@@ -2,13 +2,16 @@
 
 from collections import Counter
 
+import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
 from tests.actors import PASSWORD, Api, World, selfie
-from tests.functional.test_races import at_once
+from tests.concurrency import at_once
 from webapp.extensions import db
 from webapp.models import Membership, Selfie, User
+
+pytestmark = pytest.mark.both_databases
 
 MANY = 6
 

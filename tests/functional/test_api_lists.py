@@ -10,6 +10,8 @@ from tests.actors import Api, World, demo_photos, photos_with, selfie
 from webapp.extensions import db
 from webapp.models import Band, Match, Photo
 
+pytestmark = pytest.mark.both_databases
+
 
 def pages(api: Api, path: str) -> list[list[str]]:
     """The ids on each page, following the Link headers to the end."""

@@ -7,6 +7,8 @@ import pytest
 from tests.actors import PASSWORD, Api, World, photos_with, photos_without, selfie
 from webapp import queueing
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def event_id(world: World) -> str:

@@ -21,8 +21,6 @@ from webapp.reasons import SENTENCES
 from webapp.services import precheck
 from webapp.settings import Settings
 
-pytestmark = pytest.mark.one_database
-
 
 def picture(color: tuple[int, int, int] = (120, 125, 130)) -> bytes:
     target = io.BytesIO()

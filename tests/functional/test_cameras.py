@@ -10,10 +10,13 @@ from sqlalchemy import select
 
 from tests.actors import PASSWORD, World
 from tests.browsing import Browser, text
+from tests.reindexing import index_again
 from webapp.extensions import db
 from webapp.models import Camera, Event, Photo
 from webapp.queueing import unit_of_work
 from webapp.services import cameras
+
+pytestmark = pytest.mark.both_databases
 
 
 def shot(name: str, time: str, *, shade: int = 90, model: str = "R6", serial: str = "1", **inner: str):  # type: ignore[no-untyped-def]
@@ -121,8 +124,6 @@ def test_a_re_export_points_at_the_earlier_photo(world: World, app: Flask) -> No
     expected = {"renamed.jpg": "IMG_1234.jpg", "DSC_0007-Edit (1).jpg": "DSC_0007.jpg"}
     assert same_shots(app) == expected
     # Both were kept: nobody asks again, however often the photo is indexed.
-    from tests.functional.test_reindexing import index_again
-
     with app.app_context(), unit_of_work():
         photo = db.session.scalars(select(Photo).where(Photo.filename == "renamed.jpg")).one()
         photo.same_shot_as_id, photo_id = None, photo.public_id

@@ -14,8 +14,8 @@ from werkzeug.test import TestResponse
 
 from tests.actors import PASSWORD, Api, World
 from tests.browsing import HTMX, Browser, error_at, text, value_of
-from tests.conftest import make_settings
-from tests.functional.test_races import at_once
+from tests.concurrency import at_once
+from tests.settings import make_settings
 from webapp import create_app
 from webapp.database import reading
 from webapp.errors import LimitReached
@@ -38,6 +38,8 @@ from webapp.queueing import MAINTENANCE, PHOTOS, SELFIES, enqueued_ids, unit_of_
 from webapp.reasons import SENTENCES
 from webapp.services import costs
 from webapp.settings import Settings
+
+pytestmark = pytest.mark.both_databases
 
 LIMIT_SENTENCE = str(SENTENCES["call_limit"])
 BAD_LIMITS = ["-1", "many", "1.5", "1,000", "1e3", "٣", "0x10", "1_000", str(10**9 + 1), "9" * 30]

@@ -17,6 +17,8 @@ from webapp.queueing import unit_of_work
 from webapp.services import matching, rematches, statistics, studio_guests, studio_trouble, upload_ledger
 from webapp.services.statistics import HOUR, MINUTE
 
+pytestmark = pytest.mark.both_databases
+
 OWNER = "photographer@example.com"
 
 

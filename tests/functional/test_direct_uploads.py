@@ -29,8 +29,6 @@ from webapp.services import direct_uploads, removals, tidying
 from webapp.settings import Settings
 from webapp.storage.blobs import Upload as StoreUpload
 
-pytestmark = pytest.mark.one_database
-
 ORIGIN = {"Origin": "http://localhost"}
 
 

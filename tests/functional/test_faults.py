@@ -15,6 +15,8 @@ from webapp.extensions import db
 from webapp.models import Face, Lease, Match, Person, Photo, PhotoStatus, Rendition, Selfie
 from webapp.services import claims, indexing, matching, recovery, selfies
 
+pytestmark = pytest.mark.both_databases
+
 
 def sweep(app: Flask) -> int | None:
     """A sweep whose turn it is."""

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from tests.actors import Api, World, photos_with, photos_without, selfie
 from tests.cloud.rekognition import RekognitionServer, collection_operations
-from tests.functional.test_races import meanwhile
+from tests.concurrency import meanwhile
 from tests.kept_faces import (
     a_guest,
     app,

@@ -14,8 +14,6 @@ from webapp.extensions import db, limiter
 from webapp.reasons import SENTENCES
 from webapp.settings import Settings
 
-pytestmark = pytest.mark.one_database
-
 GUESSES = 30
 
 

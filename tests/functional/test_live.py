@@ -11,10 +11,10 @@ from sqlalchemy import delete, select, text, update
 
 from tests.actors import PASSWORD, World
 from tests.browsing import HTMX, Browser
-from tests.conftest import make_settings
 from tests.crowd import add_guest, add_person, add_photo, asked, event_of, user_of
 from tests.databases import Template
 from tests.servers import Valkey, valkey
+from tests.settings import make_settings
 from webapp import create_app
 from webapp.clock import utcnow
 from webapp.extensions import db
@@ -35,6 +35,8 @@ from webapp.models import (
 )
 from webapp.queueing import connection, unit_of_work
 from webapp.services import claims, costs, enrolment, erasing, live, marking, matching, selfies
+
+pytestmark = pytest.mark.both_databases
 
 GUEST, OTHER, OWNER = "guest@example.com", "other@example.com", "photographer@example.com"
 FROM_REDIS = (204, 0)

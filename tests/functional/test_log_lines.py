@@ -14,13 +14,11 @@ from flask import Flask
 
 from tests import faces
 from tests.actors import Api, World, photos_with, selfie
-from tests.conftest import SECRET
+from tests.settings import SECRET
 from webapp import observability
 from webapp.queueing import connection, workers_alive
 from webapp.services import recovery
 from webapp.settings import ROOT, Settings
-
-pytestmark = pytest.mark.one_database
 
 RQ = Path(sys.executable).with_name("rq")
 OWNER, ADMIN = "photographer@example.com", "admin@example.com"
@@ -58,7 +56,7 @@ def of(found: list[Line], event: str) -> Line:
 
 def worker(settings: Settings) -> list[Line]:
     """A real worker as ops start it, until nothing is left to do; what it wrote."""
-    (settings.data_dir / "models").symlink_to(faces.scratch() / "models")
+    (settings.data_dir / "models").symlink_to(faces.prepared() / "models")
     env = os.environ | {
         "ENVIRONMENT": "production",
         "PUBLIC_URL": "https://photos.example.com",

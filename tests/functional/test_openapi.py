@@ -10,8 +10,6 @@ from openapi_spec_validator import validate
 from webapp.permissions import PERMISSIONS, Who
 from webapp.reasons import SENTENCES
 
-pytestmark = pytest.mark.one_database
-
 
 @pytest.fixture
 def document(app: Flask) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from webapp.extensions import db
 from webapp.models import Membership, Person, User, UserRole
 from webapp.queueing import unit_of_work
 
+pytestmark = pytest.mark.both_databases
+
 CODE = "PARTY234"
 MANY = 200
 GUEST, OWNER, ADMIN = "guest@example.com", "photographer@example.com", "admin@example.com"

@@ -1,17 +1,15 @@
 """Two things at once: whichever comes first, nothing is doubled, nothing comes back, and nobody sees an error."""
 
 import io
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Barrier
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
 from tests.actors import PASSWORD, Api, World, demo_photos, photos_with, selfie
+from tests.concurrency import at_once, inside, meanwhile
 from webapp.database import reading
 from webapp.errors import Conflict
 from webapp.extensions import db
@@ -31,34 +29,7 @@ from webapp.models import (
 from webapp.queueing import unit_of_work
 from webapp.services import claims, closing, enrolment, gallery, matching, searching, selfies, uploads
 
-T = TypeVar("T")
-
-
-def at_once(*calls: Callable[[], T]) -> list[T]:
-    """Run calls in threads that start together; their answers in order."""
-    barrier = Barrier(len(calls))
-
-    def run(call: Callable[[], T]) -> T:
-        barrier.wait()
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
-
-
-def meanwhile(call: Callable[[], T]) -> T:
-    """Let somebody else do something, apart from the context that the test itself is in."""
-    return at_once(call)[0]
-
-
-def inside(app: Flask, call: Callable[[], T]) -> Callable[[], T]:
-    """A call of a service, as a worker makes it."""
-
-    def run() -> T:
-        with app.app_context():
-            return call()
-
-    return run
+pytestmark = pytest.mark.both_databases
 
 
 def count(app: Flask, model: Any) -> int:

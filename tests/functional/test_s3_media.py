@@ -23,8 +23,6 @@ from webapp.models import Match, Photo, Selfie
 from webapp.settings import Settings
 from webapp.storage.s3 import S3BlobStore
 
-pytestmark = pytest.mark.one_database
-
 FILENAME = "Été – l'arrivée à Zürich.jpg"
 
 

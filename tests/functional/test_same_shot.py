@@ -12,8 +12,8 @@ from werkzeug.test import TestResponse
 
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import HTMX, Browser, text
-from tests.functional.test_races import at_once, inside
-from tests.functional.test_reindexing import index_again, reexported
+from tests.concurrency import at_once, inside
+from tests.reindexing import index_again, reexported
 from webapp.errors import Conflict, NotFound
 from webapp.extensions import db
 from webapp.models import Event, Face, Match, Photo, PhotoStatus, Rendition, RenditionKind, Upload, User, Verdict
@@ -317,7 +317,7 @@ def test_what_one_request_has_no_time_for_is_said_to_be_left(shots: Shots, monke
     for number in (1, 2):
         shots.add(*exports(number))
     monkeypatch.setattr(same_shot, "SECONDS", 0)
-    path, form = f"{shots.path}/same-shot", {"decision": "replace", "confirmed": "2", "up_to": "99"}
+    path, form = f"{shots.path}/same-shot", {"decision": "replace", "confirmed": "2", "up_to": "999999999"}
     answer = shots.owner.submit(path, form, page=shots.path)
     assert "Replaced 1 photo. 1 is left" in text(shots.owner.get(answer.location))
     assert len(shots.undecided()) == 1

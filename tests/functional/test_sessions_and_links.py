@@ -18,12 +18,13 @@ from flask import Flask
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
+from tests import memory
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import Browser, text
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Consent, Mail, MailStatus, Match, Selfie, SignInLink, User, UserRole, UserSession
-from webapp.services import sign_in_links
+from webapp.services import accounts, sign_in_links
 from webapp.services.enrolment import CONSENT_VERSION
 from webapp.settings import Settings
 
@@ -149,7 +150,8 @@ def test_only_hashes_of_tokens_are_kept(app: Flask, api: Api, world: World) -> N
 # --- passwords ---
 
 
-def test_passwords_are_kept_as_argon2id(app: Flask, api: Api, world: World) -> None:
+def test_passwords_are_kept_as_argon2id(app: Flask, api: Api, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "_hasher", memory.PRODUCTION_HASHER)
     world.event()
     api.register(world.code)
     with app.app_context():

@@ -9,13 +9,15 @@ from sqlalchemy import func, select, update
 
 from tests.actors import PASSWORD, Api, World, demo_photos
 from tests.browsing import HTMX, Browser, text
+from tests.concurrency import at_once, inside
 from tests.crowd import add_guest, add_photo, asked, event_of
-from tests.functional.test_races import at_once, inside
 from webapp.errors import Transient
 from webapp.extensions import db
 from webapp.models import InstallationFact, Match, Photo, PhotoStatus, Removal
 from webapp.queueing import unit_of_work
 from webapp.services import deleting, erasing, events, gallery, mass_erasing, rematches, studio
+
+pytestmark = pytest.mark.both_databases
 
 OWNER = "photographer@example.com"
 

@@ -17,6 +17,8 @@ from webapp.extensions import db
 from webapp.models import EngineUsage, Event, Lease, Photo, PhotoStatus
 from webapp.services import orphans, tidying, upload_ledger
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def context(app: Flask) -> Iterator[None]:

@@ -15,6 +15,8 @@ from webapp.services.enrolment import CONSENT_VERSION
 from webapp.storage.blobs import BlobInfo
 from webapp.storage.local import LocalBlobStore
 
+pytestmark = pytest.mark.both_databases
+
 
 class Watch:
     """Notes how many connections are in use whenever something slow happens."""

@@ -168,7 +168,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with running(tmp_path_factory.mktemp("pictures") / "data") as product:
+    with running(tmp_path_factory.mktemp("pictures") / "data", MATCHING_PROCESSES="1") as product:
         owner = photographer(product)
         event = owner.post("/photographer/events", json={"name": "Party", "date": "2026-06-20"})
         place = Place(product, owner, event["id"])

@@ -21,11 +21,13 @@ from sqlalchemy import inspect, select, text
 
 from tests import databases
 from tests.actors import Api, World, photos_with, selfie
-from tests.conftest import make_settings
+from tests.settings import make_settings
 from webapp import create_app, migrating
 from webapp.extensions import db, migrate
 from webapp.models import Photo
 from webapp.settings import Settings
+
+pytestmark = pytest.mark.both_databases
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -30,7 +30,7 @@ from redis.exceptions import ResponseError
 from tests.actors import demo_photos
 from tests.chaos import points
 from tests.chaos.points import until
-from tests.product import Client, Product, photographer, running
+from tests.product import QUICK, Client, Product, photographer, running
 from tests.servers import Valkey
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -172,7 +172,7 @@ def own_redis() -> Iterator[Valkey]:
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory, own_redis: Valkey) -> Iterator[Product]:
     data_dir = tmp_path_factory.mktemp("faults") / "data"
-    with running(data_dir, REDIS_URL=own_redis.url, SWEEP_INTERVAL="2") as product:
+    with running(data_dir, REDIS_URL=own_redis.url, **QUICK) as product:
         yield product
 
 
@@ -268,7 +268,7 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Disk]:
 
 @pytest.mark.parametrize("disk", [(16, "data/blobs")], indirect=True)
 def test_a_store_of_pictures_without_room(disk: Disk, tmp_path: Path) -> None:
-    with running(tmp_path / "data", SWEEP_INTERVAL="2") as product:
+    with running(tmp_path / "data", **QUICK) as product:
         place, sent = Place.of(product), {name: large_picture(seed) for seed, name in enumerate(("a", "b", "c"))}
         workers = {worker.pid for worker in product.workers()}
         # There is room for the original alone. What a worker makes of it has none, and is put off.
@@ -294,14 +294,14 @@ def test_a_store_of_pictures_without_room(disk: Disk, tmp_path: Path) -> None:
 @pytest.mark.parametrize("disk", [(96, "disk")], indirect=True)
 def test_a_disk_that_is_full_to_its_last_byte(disk: Disk) -> None:
     # The face models take 38 MiB of it.
-    with running(disk.root / "data", SWEEP_INTERVAL="2") as product:
+    with running(disk.root / "data", **QUICK) as product:
         place, sent = Place.of(product), {"before.jpg": large_picture(1), "half.jpg": large_picture(2)}
         workers = {worker.pid for worker in product.workers()}
         half, arrived = sent["half.jpg"], len(sent["half.jpg"]) // 2
         path = place.begin("half.jpg", len(half))
         assert place.patch(path, 0, half[:arrived]).status_code == 204
         assert place.send("before.jpg", sent["before.jpg"]).status_code == 200
-        # What is worked on at that moment can't be given back, and would wait a minute until its lease has run out.
+        # What is worked on at that moment can't be given back, and would wait until its lease has run out.
         product.wait("SELECT count(*) FROM photo WHERE status = 'indexed'", 1)
         # From here on neither pictures, nor rows, nor jobs, nor lines of the log have any room.
         until(lambda: disk.fill() or refuses_writes(product), SECONDS)

@@ -21,6 +21,7 @@ from tests.servers import Valkey, valkey
 ROOT = Path(__file__).resolve().parents[2]
 RQ = Path(sys.executable).with_name("rq")
 LITERAL = ["worker", "-w", "jobs.worker.Worker", "-c", "jobs.rq_settings", "selfies", "photos", "mail", "maintenance"]
+PLAIN = [word.replace("jobs.worker.Worker", "tests.integration.toy_jobs.PlainWorker") for word in LITERAL]
 QUICK = [word.replace("jobs.worker.Worker", "tests.integration.toy_jobs.QuickWorker") for word in LITERAL]
 TOYS = "tests.integration.toy_jobs."
 
@@ -130,7 +131,7 @@ def test_defaults_of_ours_come_in_where_the_cli_has_its_own(start: Start, redis:
 
 @pytest.mark.parametrize("death", ["crash", "null_pointer"])
 def test_a_native_crash_takes_its_job_and_not_the_queue(start: Start, photos: Queue, redis: Redis, death: str) -> None:
-    start(LITERAL)
+    start(PLAIN)
     bad = put(photos, death, "bad", retry=Retry(max=1))
     good = put(photos, "load_once", "good")
     until(lambda: status(good) == JobStatus.FINISHED and status(bad) == JobStatus.FAILED)
@@ -140,7 +141,7 @@ def test_a_native_crash_takes_its_job_and_not_the_queue(start: Start, photos: Qu
 
 
 def test_a_timeout_in_python_ends_the_job_and_keeps_the_horse(start: Start, photos: Queue, redis: Redis) -> None:
-    start(LITERAL)
+    start(PLAIN)
     long = put(photos, "sleep", "long", 60, timeout=1, retry=None)
     after = put(photos, "load_once", "after")
     until(lambda: status(after) == JobStatus.FINISHED)
@@ -189,7 +190,7 @@ def test_a_killed_worker_hands_its_job_to_another(start: Start, photos: Queue, r
 def test_the_reaper_hands_back_at_once_when_it_is_told_the_name(start: Start, photos: Queue, redis: Redis) -> None:
     from jobs import reaper
 
-    first = start(LITERAL, "--name", "doomed")
+    first = start(PLAIN, "--name", "doomed")
     job = put(photos, "sleep", "nap", 1)
     until(lambda: redis.exists("nap:began"))
     first.kill()
@@ -198,7 +199,7 @@ def test_the_reaper_hands_back_at_once_when_it_is_told_the_name(start: Start, ph
     assert reaper.reap(redis, {"doomed"}) == 1
     assert status(job) == JobStatus.QUEUED
     assert reaper.reap(redis, {"doomed"}) == 0
-    start(LITERAL)
+    start(PLAIN)
     until(lambda: status(job) == JobStatus.FINISHED)
 
 
@@ -212,14 +213,14 @@ def test_a_job_that_was_taken_but_not_begun_is_not_lost(start: Start, photos: Qu
     assert taken
     dead.prepare_execution(taken)
     assert reaper.reap(redis, {"dead"}) == 1
-    start(LITERAL)
+    start(PLAIN)
     until(lambda: status(job) == JobStatus.FINISHED)
 
 
 def test_a_job_that_left_its_queue_and_came_nowhere_is_put_back(start: Start, photos: Queue, redis: Redis) -> None:
     job = put(photos, "load_once", "seen")
     redis.lpop(photos.key)  # taken by a worker that was killed in that very moment
-    start(LITERAL)
+    start(PLAIN)
     until(lambda: status(job) == JobStatus.FINISHED)
 
 
@@ -238,7 +239,7 @@ def test_sigterm_lets_the_running_job_finish(start: Start, photos: Queue, redis:
 
 
 def test_an_idle_worker_stops_at_once(start: Start, redis: Redis) -> None:
-    worker = start(LITERAL)
+    worker = start(PLAIN)
     until(lambda: redis.smembers("rq:workers"))
     until(worker.children)
     time.sleep(1)
@@ -249,7 +250,7 @@ def test_an_idle_worker_stops_at_once(start: Start, redis: Redis) -> None:
 
 
 def test_stop_job_and_kill_horse_keep_their_meaning(start: Start, photos: Queue, redis: Redis) -> None:
-    start(LITERAL, "--name", "w")
+    start(PLAIN, "--name", "w")
     stopped = put(photos, "sleep", "one", 60)
     until(lambda: redis.exists("one:began"))
     send_stop_job_command(redis, stopped.id, serializer=JSONSerializer)
@@ -268,7 +269,7 @@ def test_the_sweep_goes_on_though_it_fails_at_times(start: Start, redis: Redis) 
 
 
 def test_pauses_need_no_scheduler(start: Start, photos: Queue) -> None:
-    start(LITERAL)
+    start(PLAIN)
     job = put(photos, "fail_once", "count", retry=Retry(max=1, interval=2))
     until(lambda: status(job) == JobStatus.SCHEDULED)
     until(lambda: status(job) == JobStatus.FINISHED)

@@ -12,15 +12,20 @@ from jobs.worker import Worker
 _loaded: dict[str, float] = {}
 
 
-class QuickWorker(Worker):
-    """Ours with short patience, so that tests need little."""
+class PlainWorker(Worker):
+    """Ours without the app and its models, which these jobs don't need and which take seconds to load."""
+
+    sweep = "tests.integration.toy_jobs.sweep"
+    warm_up = "tests.integration.toy_jobs.warm_up"
+
+
+class QuickWorker(PlainWorker):
+    """It has short patience as well, so that tests need little."""
 
     kill_after = 1.0
     heartbeat_seconds = 3
     job_monitoring_interval = 1
     horse_jobs = 3
-    sweep = "tests.integration.toy_jobs.sweep"
-    warm_up = "tests.integration.toy_jobs.warm_up"
 
     def __init__(self, *arguments: object, **options: object) -> None:
         options.update(maintenance_interval=1, job_monitoring_interval=1)

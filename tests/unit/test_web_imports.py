@@ -5,12 +5,11 @@ import os
 import subprocess
 import sys
 
-import pytest
 from flask import Flask
 from sqlalchemy import select
 
 from tests.actors import PASSWORD, Api, World, demo_photos, photos_with, selfie
-from tests.conftest import SECRET
+from tests.settings import SECRET
 from webapp.extensions import db
 from webapp.models import Match, Photo
 from webapp.settings import ROOT, Settings
@@ -95,7 +94,6 @@ print(json.dumps({"seen": seen, "loaded": sorted(sys.modules)}))
 """
 
 
-@pytest.mark.one_database
 def test_a_day_of_pages_and_calls_loads_no_engine(app: Flask, api: Api, world: World, settings: Settings) -> None:
     event_id = world.event()
     world.add_photos(event_id, *photos_with("grace", 2))

@@ -34,7 +34,7 @@ NOSE = 0.6
 LEVEL = 0.49
 """Where the nose of a level head is between eyes (0) and mouth (1)."""
 
-REMEMBERED = 64
+REMEMBERED = 1000
 
 
 def similarity(cosine: float) -> float:
@@ -100,9 +100,10 @@ class Eyes:
         Raises:
             ServiceError: the picture is none that the service takes.
         """
-        frame, key = decode(content), hashlib.sha256(content).digest()
+        key = hashlib.sha256(content).digest()
         with self._lock:
             if key not in self._seen:
+                frame = decode(content)
                 if self._analyzer is None:
                     self._analyzer = self._load()
                 height, width = frame.shape[:2]
@@ -121,7 +122,7 @@ def shared_eyes() -> Eyes:
     """
     from tests import faces
 
-    return Eyes(lambda: LocalFaceAnalyzer.load(faces.scratch() / "models"))
+    return Eyes(lambda: LocalFaceAnalyzer.load(faces.prepared() / "models"))
 
 
 def _describe(face: DetectedFace, width: int, height: int) -> SeenFace:
