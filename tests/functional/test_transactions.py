@@ -10,7 +10,9 @@ from werkzeug.test import EnvironBuilder, TestResponse
 
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import Browser
+from webapp import queueing
 from webapp.extensions import db
+from webapp.queueing import INDEX_PHOTO, enqueue_after_commit, unit_of_work
 from webapp.services.enrolment import CONSENT_VERSION
 from webapp.storage.blobs import BlobInfo
 from webapp.storage.local import LocalBlobStore
@@ -153,3 +155,24 @@ def test_while_workers_look_at_pictures_and_guests_at_faces(world: World, api: A
     browser = Browser(world.app).sign_in("ada", PASSWORD)
     assert browser.get(f"/media/crops/{match_id}").status_code == 200
     assert watch.seen == {"store": {0}}
+
+
+# --- jobs and their rows ---
+
+
+def test_jobs_are_not_there_before_their_rows_are(app: Flask, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is quicker than the commit would find nothing, and a commit that fails leaves no job behind."""
+    (photo_id,) = world.add_photos(world.event(), *photos_with("grace", 1))
+    world.work()
+    commit, waiting = db.session.commit, []
+
+    def late_commit() -> None:
+        waiting.append(queueing.queue("photos").count)
+        commit()
+
+    monkeypatch.setattr(db.session, "commit", late_commit)
+    with app.app_context():
+        with unit_of_work():
+            enqueue_after_commit(INDEX_PHOTO, str(photo_id))
+        assert waiting == [0]
+        assert queueing.queue("photos").count == 1
