@@ -33,13 +33,13 @@ install: ## packages, assets and translations for running
 install-dev:
 	@found=; $(FIND_PYTHON); exec "$$found" -I webapp/install.py dev
 
-# So many test processes; PROCESSES=0 for one, as a debugger needs it.
-PROCESSES = 3
+# So many test processes; 0 is one without any beside it, which begins at once and which a debugger needs.
+PROCESSES = $(if $(ARGS),0,3)
 PYTEST = $(VENV)/python -m pytest -n $(PROCESSES)
-test: lint ## every check and every test, on PostgreSQL and, where it matters, SQLite (ARGS="-k word" for some)
+test: $(if $(ARGS),install-dev,lint) ## every check and every test; ARGS="-k word" for some tests alone, at once
 	@$(PYTEST) $(ARGS)
 
-test-all: lint ## the same, with every test on both databases
+test-all: lint ## the same with every test on both PostgreSQL and SQLite, not only where the database is the subject
 	@TEST_DATABASES="sqlite postgresql" $(PYTEST) $(ARGS)
 
 mutants: install-dev ## put ten deliberate faults into copies of the code: the tests have to find each
