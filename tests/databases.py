@@ -97,7 +97,7 @@ class SqliteDatabase:
 
 
 class PostgresDatabase:
-    """A database whose rows are deleted before each test: 1 ms, where a new copy takes 45 and a TRUNCATE 17.
+    """A database whose rows are deleted before each test, which is quicker than a new copy or a TRUNCATE (decision 9).
 
     Sequences go on, so that no id of an earlier test comes back.
     """
