@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import time
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -60,5 +61,19 @@ def post_worker_init(worker: Any) -> None:
         # A database that is away is no reason to end: pages say so, and it may be back in a moment.
         worker.log.warning("The blob store was not compared with the installation's: %s", type(error).__name__)
     except FindMeError as error:
+        _await_halt(worker)
         worker.log.error("%s", error)
         sys.exit(_BOOT_FAILED)
+
+
+def _await_halt(worker: Any) -> None:
+    """Let an older worker be the one that ends the server, for a second for each that is older.
+
+    Of two that say at once that starting is no use, gunicorn takes the second for an error of its own: it ends with a
+    traceback, and with a status that says "start me again".
+    """
+    deadline = time.monotonic() + worker.age - 1
+    while worker.alive and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if not worker.alive:
+        sys.exit(0)

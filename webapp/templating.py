@@ -2,13 +2,15 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Flask, Response, current_app, request, url_for
 from flask_babel import format_currency, format_date, format_decimal, format_time, get_locale, gettext
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from webapp import accents
@@ -31,18 +33,26 @@ def init_app(app: Flask) -> None:
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters |= {
-        "day": day,
-        "moment": moment,
-        "number": number,
-        "dollars": dollars,
-        "sentence": sentence,
-        "merged": merged,
+        filter_.__name__: _each_time(filter_) for filter_ in (day, moment, number, dollars, sentence)
     }
+    app.jinja_env.filters["merged"] = merged
     app.jinja_env.globals |= {"asset": asset, "icon": icon, "accent_of": accent_of, "ratio_class": ratio_class}
     app.jinja_env.globals |= {"accent_sheet": accent_sheet, "cover_url": cover_url}
     app.jinja_env.globals["accent_name"] = accents.name_of
     app.context_processor(_page_values)
     app.after_request(_keep_assets)
+
+
+def _each_time(filter_: Callable[..., str]) -> Callable[..., str]:
+    """The filter, asked at each rendering. Of a constant Jinja would ask it once, while it compiles the template, and
+    everyone would read the language of whoever opened the page first.
+    """
+
+    @pass_context
+    def ask(_context: Context, *values: object) -> str:
+        return filter_(*values)
+
+    return ask
 
 
 def asset(filename: str) -> str:
