@@ -45,7 +45,9 @@ export function sendByTus(uppy, { files, session, heard }) {
         return true;
       }
       if (passing(status)) heard(false);
-      return byDefault(error);
+      // What was given up meanwhile begins anew with the next try. Only giving up itself has then what it wanted.
+      const gone = status === 404 && verdictOf(request).reason === "upload_missing";
+      return (gone && error.originalRequest.getMethod() !== "DELETE") || byDefault(error);
     },
   });
 }

@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import DESKTOP, ON_BOTH, ON_LAPTOP, OpenPage
 from tests.browser.steps import SOME, folder_of, sign_in, throttled
@@ -95,6 +95,27 @@ def test_a_reload_goes_on_with_what_is_missing(open_page: OpenPage, product: Pro
     expect(page.locator(SUMS)).to_have_text("10 in", timeout=90_000)
     assert in_event(product, page) == 10
     assert in_event(product, page, "upload", "status = 'duplicate'") == 0
+
+
+@ON_LAPTOP
+def test_an_upload_that_was_given_up_meanwhile_begins_anew(
+    open_page: OpenPage, product: Product, tmp_path: Path
+) -> None:
+    page = upload_page(open_page, product)
+    given_up: list[str] = []
+
+    def give_up_the_first(route: Route) -> None:
+        if route.request.method == "PATCH" and not given_up:
+            given_up.append(route.request.url)
+            headers = {name: route.request.headers[name] for name in ("x-csrftoken", "tus-resumable")}
+            assert page.request.delete(route.request.url, headers=headers).status == 204
+        route.continue_()
+
+    page.route("**/files/**", give_up_the_first)
+    page.locator("#folder").set_input_files(folder_of(tmp_path / "card", 3))
+    expect(page.locator(SUMS)).to_have_text("3 in", timeout=60_000)
+    assert given_up and in_event(product, page) == 3
+    assert in_event(product, page, "upload", "status = 'rejected'") == 0
 
 
 @ON_LAPTOP
