@@ -155,6 +155,13 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
+class _Worker(SimpleWorker):
+    """RQ's, without an ear for commands: nobody gives any, and hanging up takes up to a second each time."""
+
+    def subscribe(self) -> None:
+        pass
+
+
 @pytest.fixture
 def work(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Run RQ's worker on what is queued until nothing is left; returns how many jobs were done.
@@ -165,7 +172,7 @@ def work(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
     def run(*queues: str, limit: int | None = None) -> int:
         connection = queueing.connect(app.extensions["settings"])
-        worker = SimpleWorker(list(queues or queueing.QUEUES), connection=connection, serializer=JSONSerializer)
+        worker = _Worker(list(queues or queueing.QUEUES), connection=connection, serializer=JSONSerializer)
         done = 0
         worker.push_exc_handler(lambda job, *exc: True)
         original = worker.execute_job

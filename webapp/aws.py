@@ -8,9 +8,11 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 import boto3
+import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import (
@@ -23,6 +25,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.loaders import Loader, create_loader
 
 from webapp.errors import ConfigurationError, FindMeError, Invalid, MissingRights, NotFound, TooLarge, Transient
 from webapp.settings import Settings
@@ -62,7 +65,7 @@ def client(settings: Settings, service: Service, *, attempts: int = MAX_ATTEMPTS
     Raises:
         ConfigurationError: the region does not have the service.
     """
-    session = boto3.session.Session()
+    session = _session()
     region, endpoint = _place(settings, service)
     if not endpoint and service == "rekognition" and region not in session.get_available_regions(service):
         raise ConfigurationError(
@@ -95,14 +98,18 @@ def bucket_origin(settings: Settings) -> str:
 
     Where the bucket is part of the path so it is here. Needs neither keys nor a connection.
     """
-    region, endpoint = _place(settings, "s3")
-    nobody = boto3.session.Session().client(
+    return _origin(settings.s3_bucket, *_place(settings, "s3"))
+
+
+@lru_cache(maxsize=64)
+def _origin(bucket: str, region: str, endpoint: str) -> str:
+    nobody = _session().client(
         "s3",
         region_name=region or None,
         endpoint_url=endpoint or None,
         config=Config(**_s3_options(endpoint) | {"signature_version": UNSIGNED}),
     )
-    address = nobody.generate_presigned_url("get_object", Params={"Bucket": settings.s3_bucket, "Key": "k"})
+    address = nobody.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
     return str(address).removesuffix("k")
 
 
@@ -156,6 +163,19 @@ def _of_answer(part: str, error: ClientError) -> FindMeError:
     if code == "InvalidImageFormatException":
         return Invalid(detail, code="unreadable")
     return Invalid(detail, code=f"{part}_refused")
+
+
+def _session() -> boto3.session.Session:
+    """A session of its own, since it looks for keys once and is no place for several threads at a time."""
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _descriptions(core.get_config_variable("data_path")))
+    return boto3.session.Session(botocore_session=core)
+
+
+@cache
+def _descriptions(paths: str | None) -> Loader:
+    """What botocore knows of the services: megabytes of JSON, of which a process reads and keeps what it needs once."""
+    return create_loader(paths)
 
 
 def _place(settings: Settings, service: Service) -> tuple[str, str]:
