@@ -15,6 +15,7 @@ from rq.executions import Execution
 from rq.job import Job
 
 from jobs.horse import Line, Message, resident_megabytes
+from webapp.processes import loading
 
 if TYPE_CHECKING:
     import rq.worker
@@ -42,7 +43,9 @@ class Rider(_Base):
         self._is_horse = True
         os.environ["RQ_WORKER_ID"] = self.name  # as RQ's own workers do; claims on rows carry it
         faulthandler.enable()  # a crash in native code then says where
-        if not self._call_function(self.warm_up, [], 0):
+        with loading():
+            is_warm = self._call_function(self.warm_up, [], 0)
+        if not is_warm:
             return  # the worker sees that no horse comes up, and takes no jobs meanwhile
         line.send({"ready": True})
         done = 0

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from webapp import load_app
 from webapp.errors import FindMeError
 from webapp.processes import die_with_parent
 from webapp.settings import Settings
@@ -38,6 +39,12 @@ worker_tmp_dir = "/dev/shm" if sys.platform == "linux" else None  # noqa: S108
 accesslog = None
 
 
+def on_starting(server: Any) -> None:
+    """Import the app's code once for all web workers; with --reload each has to read it as it is by then."""
+    if not server.cfg.reload:
+        load_app()
+
+
 def post_fork(_server: Any, worker: Any) -> None:
     """A web worker ends with its master, however that ends."""
     die_with_parent(worker.ppid)
@@ -49,9 +56,9 @@ def post_fork(_server: Any, worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """A web worker that would not see the blobs of the others serves nobody, and gunicorn ends.
 
-    It is asked in the worker, whose connections are its own, and not in the master, which loads no app.
+    It is asked in the worker, whose connections are its own, and not in the master, which makes no app.
     """
-    # Only in the workers: the master needs neither models nor services.
+    # With --reload the master imports neither models nor services.
     from webapp.services.installation_check import check_blob_store
 
     try:

@@ -38,6 +38,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = TUS | {"Content-Type": "application/offset+octet-stream"}
 SECONDS = 60
+FEW = {"WORKERS": "1", "MATCHING_PROCESSES": "1"}
 NO_ROOM = "There is no room left for pictures just now. Nothing else is lost"
 AWAY = (requests.ConnectionError, requests.Timeout)
 
@@ -268,7 +269,7 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Disk]:
 
 @pytest.mark.parametrize("disk", [(16, "data/blobs")], indirect=True)
 def test_a_store_of_pictures_without_room(disk: Disk, tmp_path: Path) -> None:
-    with running(tmp_path / "data", **QUICK) as product:
+    with running(tmp_path / "data", **QUICK, **FEW) as product:
         place, sent = Place.of(product), {name: large_picture(seed) for seed, name in enumerate(("a", "b", "c"))}
         workers = {worker.pid for worker in product.workers()}
         # There is room for the original alone. What a worker makes of it has none, and is put off.
@@ -294,7 +295,7 @@ def test_a_store_of_pictures_without_room(disk: Disk, tmp_path: Path) -> None:
 @pytest.mark.parametrize("disk", [(96, "disk")], indirect=True)
 def test_a_disk_that_is_full_to_its_last_byte(disk: Disk) -> None:
     # The face models take 38 MiB of it.
-    with running(disk.root / "data", **QUICK) as product:
+    with running(disk.root / "data", **QUICK, **FEW) as product:
         place, sent = Place.of(product), {"before.jpg": large_picture(1), "half.jpg": large_picture(2)}
         workers = {worker.pid for worker in product.workers()}
         half, arrived = sent["half.jpg"], len(sent["half.jpg"]) // 2

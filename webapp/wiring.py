@@ -1,0 +1,75 @@
+"""The wiring of the app: each part is bound to it once. `webapp.create_app` is how it is made."""
+
+from datetime import timedelta
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from webapp import (
+    api,
+    cli,
+    database,
+    edge,
+    limits,
+    observability,
+    pages,
+    permissions,
+    polls,
+    queue_pages,
+    queueing,
+    security,
+    sessions,
+    storage,
+)
+from webapp.extensions import babel, csrf, db, htmx, migrate
+from webapp.localisation import choose_language, choose_timezone
+from webapp.settings import ROOT, Settings
+
+
+def wire(settings: Settings) -> Flask:
+    """The app with everything bound; `create_app` says more."""
+    settings.check_for_serving()
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    observability.configure_logging(settings)
+    app = Flask("webapp", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
+    _configure(app, settings)
+    app.extensions["settings"] = settings
+    app.extensions["redis"] = queueing.connect(settings)
+    app.extensions["blobs"] = storage.open_store(settings)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    db.init_app(app)
+    database.init_app(app)
+    with app.app_context():
+        database.prepare(db.engine)
+    migrate.init_app(app, db, directory=str(ROOT / "webapp" / "migrations"), render_as_batch=True)
+    csrf.init_app(app)
+    limits.init_app(app, settings)
+    babel.init_app(app, locale_selector=choose_language, timezone_selector=choose_timezone)
+    htmx.init_app(app)
+    for room in (security, observability, sessions, polls, permissions, edge, pages, api, queue_pages, cli):
+        room.init_app(app)
+    return app
+
+
+def _configure(app: Flask, settings: Settings) -> None:
+    https = settings.public_url.startswith("https://")
+    app.config.from_mapping(
+        SECRET_KEY=settings.secret_key.get_secret_value(),
+        TESTING=settings.environment == "testing",
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=database.engine_options(settings),
+        PERMANENT_SESSION_LIFETIME=timedelta(days=settings.session_days),
+        SESSION_COOKIE_NAME="findme",
+        SESSION_COOKIE_SECURE=https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        # The hook in webapp.permissions checks tokens itself, after it knows who asks.
+        WTF_CSRF_CHECK_DEFAULT=False,
+        WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_SSL_STRICT=False,
+        BABEL_DEFAULT_LOCALE="en",
+        BABEL_TRANSLATION_DIRECTORIES=str(ROOT / "webapp" / "translations"),
+        TEMPLATES_AUTO_RELOAD=settings.environment == "development",
+    )
