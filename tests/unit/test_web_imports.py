@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 
@@ -132,3 +133,15 @@ def _web_process(settings: Settings, facts: dict[str, str]) -> dict[str, dict[st
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, dict[str, int]] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+@pytest.mark.parametrize("module", ["webapp.supervisor", "webapp.gunicorn_conf", "jobs.worker", "jobs.reaper"])
+def test_what_only_looks_after_others_loads_no_app(module: str) -> None:
+    """It starts at once, and a web worker that `make dev` starts anew finds none of the old code in its master."""
+    code = f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
+    env = {"PATH": os.environ["PATH"], "SECRET_KEY": SECRET}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    loaded = json.loads(done.stdout)
+    assert module in loaded
+    of_an_app = ("flask", "webapp.wiring", "webapp.models", "webapp.services", "webapp.pages", "webapp.templating")
+    assert [name for name in loaded if name.startswith(of_an_app)] == []
