@@ -67,6 +67,20 @@ class S3Server:
             client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return name
 
+    def bucket_of_process(self) -> str:
+        """A bucket of this test process, without what an earlier test left in it; returns its name."""
+        name, client = f"findme-tests-{os.getpid()}", self.client()
+        try:
+            client.create_bucket(Bucket=name)
+        except (client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
+            pass
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
+            for entry in page.get("Contents", ()):
+                client.delete_object(Bucket=name, Key=entry["Key"])
+        for begun in client.list_multipart_uploads(Bucket=name).get("Uploads", ()):
+            client.abort_multipart_upload(Bucket=name, Key=begun["Key"], UploadId=begun["UploadId"])
+        return name
+
     def let_browsers_upload(self, bucket: str, origin: str) -> None:
         """The rule that docs/engines.md asks for."""
         rule = {

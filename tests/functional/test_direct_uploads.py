@@ -20,7 +20,7 @@ from tests.actors import PASSWORD, World, demo_photos
 from tests.browsing import Browser
 from tests.cloud import s3_servers
 from tests.cloud.s3_servers import S3Server, open_bucket, refusal
-from webapp import create_app
+from tests.process_app import ProcessApps
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Event, EventStatus, Photo, Upload, UploadWay
@@ -39,16 +39,12 @@ def server(request: pytest.FixtureRequest) -> S3Server:
 
 
 @pytest.fixture
-def app(app: Flask, settings: Settings, server: S3Server) -> Iterator[Flask]:
+def app(settings: Settings, process_apps: ProcessApps, server: S3Server) -> Iterator[Flask]:
     """An app that was set up for S3, with the tests' face engine, and a store that gives up at the first fault."""
-    bucket = server.make_bucket(f"direct-{secrets.token_hex(4)}")
-    ours = create_app(Settings(_env_file=None, **(settings.model_dump() | server.settings(bucket))))
-    ours.extensions["face_engines"] = app.extensions["face_engines"]
-    ours.extensions["blobs"] = open_bucket(server, bucket)
-    yield ours
-    with ours.app_context():
-        db.session.remove()
-        db.engine.dispose()
+    bucket = server.bucket_of_process()
+    with process_apps.lent(Settings(_env_file=None, **(settings.model_dump() | server.settings(bucket)))) as ours:
+        ours.extensions["blobs"] = open_bucket(server, bucket)
+        yield ours
 
 
 @dataclass

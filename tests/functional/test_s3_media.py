@@ -1,7 +1,6 @@
 """Pictures that lie in S3, as people and programs get them: redirects to signed addresses, only for those who may."""
 
 import re
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from werkzeug.test import TestResponse
 from tests.actors import PASSWORD, Api, World, photos_with, photos_without, selfie
 from tests.browsing import Browser
 from tests.cloud.s3_servers import S3Server
-from webapp import create_app
+from tests.process_app import ProcessApps
 from webapp.extensions import db
 from webapp.faces import Engine
 from webapp.models import Match, Photo, Selfie
@@ -27,18 +26,13 @@ FILENAME = "Été – l'arrivée à Zürich.jpg"
 
 
 @pytest.fixture
-def app(app: Flask, settings: Settings, seaweedfs_server: S3Server) -> Iterator[Flask]:
+def app(settings: Settings, process_apps: ProcessApps, seaweedfs_server: S3Server) -> Iterator[Flask]:
     """An app that was set up for S3, with the tests' face engine."""
-    bucket = seaweedfs_server.make_bucket(f"media-{secrets.token_hex(4)}")
-    told = {"blob_store": "s3", **seaweedfs_server.settings(bucket)}
-    ours = create_app(Settings(_env_file=None, **(settings.model_dump() | told)))
-    ours.extensions["face_engines"] = app.extensions["face_engines"]
-    assert isinstance(ours.extensions["face_engines"]["local"], Engine)
-    assert isinstance(ours.extensions["blobs"], S3BlobStore)
-    yield ours
-    with ours.app_context():
-        db.session.remove()
-        db.engine.dispose()
+    told = seaweedfs_server.settings(seaweedfs_server.bucket_of_process())
+    with process_apps.lent(Settings(_env_file=None, **(settings.model_dump() | told))) as ours:
+        assert isinstance(ours.extensions["face_engines"]["local"], Engine)
+        assert isinstance(ours.extensions["blobs"], S3BlobStore)
+        yield ours
 
 
 @dataclass(frozen=True)
