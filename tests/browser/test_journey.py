@@ -8,7 +8,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.actors import photos_with, photos_without, selfie
-from tests.browser.conftest import DESKTOP, ON_BOTH, ON_LAPTOP, PHONE, OpenPage
+from tests.browser.conftest import DESKTOP, MOVING, ON_BOTH, ON_LAPTOP, PHONE, OpenPage
 from tests.browser.steps import SHOWN, sign_in
 from tests.product import Product, demo_facts
 
@@ -36,7 +36,7 @@ def fill_in(page: Page, name: str) -> None:
 def test_a_guest_joins_with_the_camera_and_sees_their_photos(
     open_page: OpenPage, product: Product, viewport: dict[str, int]
 ) -> None:
-    page = open_page("/", viewport=viewport)
+    page = open_page("/", viewport=viewport, **MOVING)
     page.locator("input[name=code]").fill("demo 2026")
     page.keyboard.press("Enter")
     fill_in(page, f"Walker{viewport['width']}")

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESKTOP, ON_LAPTOP, PHONE, OpenPage
+from tests.browser.conftest import DESKTOP, MOVING, ON_LAPTOP, PHONE, OpenPage
 from tests.browser.steps import SHOWN, sign_in
 from tests.browser.studio import INVITED, invitation_link, walk, walk_administration
 from tests.product import Product, demo_facts
@@ -61,7 +61,7 @@ def test_axe_finds_nothing_in_either_theme_and_nothing_scrolls_sideways_at_any_w
     open_page: OpenPage, product: Product, screens: Callable[..., Iterator[Page]]
 ) -> None:
     found = []
-    for page in screens(open_page, product, viewport=PHONE, reduced_motion="reduce"):
+    for page in screens(open_page, product, viewport=PHONE):
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)
             found += [f"{page.url} in {theme}: {fault}" for fault in axe_faults(page)]
@@ -78,7 +78,7 @@ def axe_faults(page: Page) -> list[str]:
 
 
 def test_my_photos_do_not_shift_while_they_load(open_page: OpenPage, product: Product) -> None:
-    page = open_page("/sign-in?next=/e/DEMO2026/photos")
+    page = open_page("/sign-in?next=/e/DEMO2026/photos", **MOVING)
     sign_in(page, demo_facts(product)["guest"])
     page.wait_for_url("**/photos")
     page.wait_for_load_state("networkidle")
