@@ -35,7 +35,8 @@ install-dev:
 
 # So many test processes; 0 is one without any beside it, which begins at once and which a debugger needs.
 PROCESSES = $(if $(ARGS),0,3)
-PYTEST = $(VENV)/python -m pytest -n $(PROCESSES)
+# Compiled tests are kept, whatever the environment says: without that each process compiles them anew, two seconds.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(VENV)/python -m pytest -n $(PROCESSES)
 test: $(if $(ARGS),install-dev,lint) ## every check and every test; ARGS="-k word" for some tests alone, at once
 	@$(PYTEST) $(ARGS)
 
