@@ -156,7 +156,7 @@ def client(app: Flask) -> FlaskClient:
 
 
 class _Worker(SimpleWorker):
-    """RQ's, without an ear for commands: nobody gives any, and hanging up takes up to a second each time."""
+    """RQ's, which does not listen for commands: there are none, and to stop listening takes up to a second."""
 
     def subscribe(self) -> None:
         pass

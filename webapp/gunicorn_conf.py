@@ -74,12 +74,12 @@ def post_worker_init(worker: Any) -> None:
 
 
 def _await_halt(worker: Any) -> None:
-    """Let an older worker be the one that ends the server, for a second for each that is older.
+    """Let one worker be the one that ends the server: each of those that start together waits a second longer.
 
     Of two that say at once that starting is no use, gunicorn takes the second for an error of its own: it ends with a
     traceback, and with a status that says "start me again".
     """
-    deadline = time.monotonic() + worker.age - 1
+    deadline = time.monotonic() + (worker.age - 1) % worker.cfg.workers
     while worker.alive and time.monotonic() < deadline:
         time.sleep(0.05)
     if not worker.alive:

@@ -265,16 +265,22 @@ def test_two_that_finish_at_once_make_one_photo(sender: Sender, picture: bytes) 
         assert len(db.session.scalars(select(Photo)).all()) == 1
 
 
+def finish_in_store(sender: Sender) -> None:
+    """What a request does in the store before its process dies, or while another request does the same."""
+    with sender.app.app_context():
+        row, direct = db.session.scalars(select(Upload)).one(), sender.app.extensions["blobs"].direct_uploads
+        upload = StoreUpload(row.blob_key or "", row.multipart_id or "")
+        direct.finish_upload(upload, direct.uploaded_parts(upload))
+
+
 def test_parts_that_a_store_forgets_while_another_request_finishes_them_are_not_asked_for(
     sender: Sender, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload_id = sender.begin("a.jpg", picture)
     sender.put(upload_id, 1, picture)
-    with sender.app.app_context():
-        row, direct = db.session.scalars(select(Upload)).one(), sender.app.extensions["blobs"].direct_uploads
-        upload = StoreUpload(row.blob_key or "", row.multipart_id or "")
-        direct.finish_upload(upload, direct.uploaded_parts(upload))
+    finish_in_store(sender)
     # SeaweedFS answers so for a moment, which test_two_that_finish_at_once meets now and then.
+    direct = sender.app.extensions["blobs"].direct_uploads
     monkeypatch.setattr(type(direct), "uploaded_parts", lambda *_: [])
     assert sender.finish(upload_id).json["status"] == "checking"  # type: ignore[index]
 
@@ -282,10 +288,7 @@ def test_parts_that_a_store_forgets_while_another_request_finishes_them_are_not_
 def test_what_a_process_finished_in_the_store_before_it_died_is_not_sent_again(sender: Sender, picture: bytes) -> None:
     upload_id = sender.begin("a.jpg", picture)
     sender.put(upload_id, 1, picture)
-    with sender.app.app_context():
-        row, direct = db.session.scalars(select(Upload)).one(), sender.app.extensions["blobs"].direct_uploads
-        upload = StoreUpload(row.blob_key or "", row.multipart_id or "")
-        direct.finish_upload(upload, direct.uploaded_parts(upload))
+    finish_in_store(sender)
     assert sender.browser.get(f"{sender.base}/{upload_id}").text.count("<Part>") == 1
     assert sender.finish(upload_id).json["status"] == "checking"  # type: ignore[index]
 
