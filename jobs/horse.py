@@ -9,19 +9,23 @@ horse ends.
 import contextlib
 import json
 import os
-import resource
 import select
+import signal
 import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from jobs import memory
 from webapp.processes import follow_parent
 
 Message = dict[str, Any]
+
+
+# A process that dies by one of these did it to itself.
+_SELF_INFLICTED = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
 
 
 class HorseGoneError(Exception):
@@ -79,6 +83,8 @@ class Horse:
         self.line = line
         self.born_at = self.ordered_at = time.monotonic()
         self.ready_at: float | None = None
+        self.overstayed = False
+        self.last_sample: memory.Sample | None = None
 
     @classmethod
     def fork(cls, ride: Callable[[Line], None]) -> "Horse":
@@ -110,6 +116,26 @@ class Horse:
         except ChildProcessError:
             return True
 
+    def sample_memory(self) -> None:
+        """Remember how near it is to its memory's limit: once it has been killed nothing tells any more."""
+        self.last_sample = memory.sample(self.pid) or self.last_sample
+
+    def died_of_its_job(self, status: int | None) -> bool:
+        """Whether what it was doing ended it, from its exit status as waitpid returns it.
+
+        True of a crash in native code, of an exit by itself, of a job that never came back, and of a SIGKILL while its
+        memory was near the limit; every other SIGKILL came from outside.
+        """
+        if self.overstayed:
+            return True
+        if status is None:
+            return False
+        if not os.WIFSIGNALED(status):
+            return os.WEXITSTATUS(status) != 0
+        if os.WTERMSIG(status) == signal.SIGKILL:
+            return self.last_sample is not None and self.last_sample.is_near_limit
+        return os.WTERMSIG(status) in _SELF_INFLICTED
+
 
 def _be_a_horse(parent: int, ours: socket.socket, theirs: socket.socket, ride: Callable[[Line], None]) -> None:
     """The child's side of the fork. Ends with os._exit: the parent's exit handlers are not the child's to run."""
@@ -129,12 +155,3 @@ def _be_a_horse(parent: int, ours: socket.socket, theirs: socket.socket, ride: C
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
-
-
-def resident_megabytes() -> float:
-    """How much memory this process holds now (its peak where the system tells nothing else)."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -14,7 +14,8 @@ from rq.exceptions import NoSuchJobError
 from rq.executions import Execution
 from rq.job import Job
 
-from jobs.horse import Line, Message, resident_megabytes
+from jobs.horse import Line, Message
+from jobs.memory import resident_megabytes
 from webapp.processes import loading
 
 if TYPE_CHECKING:

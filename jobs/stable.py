@@ -29,6 +29,8 @@ class Stable(_Base):
     warm_up_seconds = 180
     # How long sweeping and the like may take, in the horse by alarm and from here by force.
     call_seconds = 10
+    # How often a horse at work is looked at. Memory runs out within seconds, so this is well below one.
+    sample_seconds = 0.1
     # How long an idle horse gets to leave when the worker stops.
     farewell_seconds = 5.0
 
@@ -106,7 +108,8 @@ class Stable(_Base):
         """
         since = time.monotonic()
         while (passed := time.monotonic() - since) < patience:
-            report = horse.line.receive(min(patience - passed, 1.0))
+            report = horse.line.receive(min(patience - passed, self.sample_seconds))
+            horse.sample_memory()
             if report and "ready" in report:
                 horse.ready_at = time.monotonic()
                 if until_ready:
@@ -117,6 +120,7 @@ class Stable(_Base):
                 raise HorseGoneError
             elif horse.is_overdue(seconds, self.warm_up_seconds):
                 self.log.error("Worker %s: horse %d does not come back, ending it", self.name, horse.pid)
+                horse.overstayed = True
                 raise HorseGoneError
         return None
 

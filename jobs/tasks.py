@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 from jobs.runtime import get_app
 from webapp import mail, queueing
 from webapp.services import (
+    claims,
     engines,
     indexing,
     mass_erasing,
@@ -152,6 +153,12 @@ def sweep() -> None:
 def release_claims(worker_name: str) -> None:
     """Free the rows of a dead worker."""
     recovery.release_claims([worker_name])
+
+
+@job
+def record_death(worker_name: str, death: str) -> None:
+    """Count the death of a worker's job process against the rows that it had in hand; `death` says of what it died."""
+    recovery.record_deaths([worker_name], claims.Death(death))
 
 
 @job

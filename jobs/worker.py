@@ -33,6 +33,7 @@ from jobs.horse import HorseGoneError, Message
 from jobs.rider import Rider
 from jobs.stable import Stable
 from jobs.upkeep import enqueue_due, put_back_lost
+from webapp.processes import ALONE
 from webapp.settings import Settings
 
 # A Redis that is there and takes nothing is away as well: its disk or its memory is full, or another one leads now.
@@ -56,6 +57,8 @@ class Worker(Stable, Rider, rq.worker.Worker):
     kill_after = 10.0
     # What the horse calls at every upkeep: it finds the rows that wait and enqueues them.
     sweep = "jobs.tasks.sweep"
+    # What a new horse calls when the one before it died at a job: frees the row and counts the death.
+    record_death = "jobs.tasks.record_death"
     # So often a worker that waits looks whether it shall stop, and for delayed jobs that are due.
     idle_seconds = 1
 
@@ -80,9 +83,14 @@ class Worker(Stable, Rider, rq.worker.Worker):
         """Hand the job to the horse and watch over it; RQ would fork here."""
         self._stopped_job_id = None  # a stop that came after its job had ended must not hit this one
         execution = self.prepare_execution(job)
+        if alone := bool(job.get_meta(refresh=False).get(ALONE)):
+            # Nothing that an earlier job did to its process shall count against this one.
+            self._dismiss_horse(self.farewell_seconds)
         with contextlib.suppress(HorseGoneError):
             self._order({"job": job.id, "queue": queue.name, "execution": execution.id})
         self.monitor_work_horse(job, queue, execution)
+        if alone:
+            self._dismiss_horse(self.farewell_seconds)
         self.set_state(WorkerStatus.IDLE)
 
     def prepare_execution(self, job: Job) -> Execution:
@@ -102,7 +110,7 @@ class Worker(Stable, Rider, rq.worker.Worker):
         report = self._watch(job, execution)
         self.executions.pop(execution.id, None)
         if report is None:
-            self._settle(job, queue, execution, *self._dismiss_horse())
+            self._bury_horse(job, queue, execution)
         elif report["leaving"]:
             self._dismiss_horse(self.farewell_seconds)
         if not self._stop_requested:
@@ -122,6 +130,15 @@ class Worker(Stable, Rider, rq.worker.Worker):
             with self._redis_may_be_away():
                 self.maintain_heartbeats(job, execution)
         return None
+
+    def _bury_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
+        """Hand back the job of a horse that died or has to be ended, and let its successor record why."""
+        horse = self._horse
+        ended = self._dismiss_horse()
+        self._settle(job, queue, execution, *ended)
+        if not self._stop_requested:
+            of_its_job = horse is not None and horse.died_of_its_job(ended[1])
+            self._call(self.record_death, self.name, "crash" if of_its_job else "interruption")
 
     def _settle(self, job: Job, queue: Queue, execution: Execution, pid: Any, status: int | None, usage: Any) -> None:
         """What RQ does at the end of monitor_work_horse when the horse has not ended well."""

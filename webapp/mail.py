@@ -30,8 +30,11 @@ WAITING = (MailStatus.WAITING, MailStatus.SENDING)
 TIMEOUT = 20
 
 
-class _CrashedError(Exception):
-    """The workers that tried to send this mail all died of it."""
+class _GivenUpError(Exception):
+    """Too many processes died while they had this mail."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
 
 
 def send(public_id: str) -> None:
@@ -45,8 +48,8 @@ def send(public_id: str) -> None:
             _deliver(message)
     except Transient as error:
         _postpone(public_id, token, error.code)
-    except _CrashedError:
-        _postpone(public_id, token, "crashed", final=True)
+    except _GivenUpError as error:
+        _postpone(public_id, token, error.reason, final=True)
     except Exception:
         _postpone(public_id, token, "internal")
         raise
@@ -58,8 +61,8 @@ def _render(public_id: str) -> EmailMessage | None:
     """The message; a link in it is made only now, so that none waits in a table. None when there is nothing to say."""
     with unit_of_work():
         mail = db.session.scalars(select(Mail).where(Mail.public_id == public_id)).one()
-        if mail.attempts > claims.MAX_ATTEMPTS:
-            raise _CrashedError
+        if given_up := claims.cause_of_failure(mail):
+            raise _GivenUpError(given_up)
         user = db.session.get(User, mail.user_id) if mail.user_id else None
         with force_locale(mail.language):
             values = RENDERERS[mail.kind](mail, user)

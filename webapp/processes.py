@@ -13,6 +13,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+ALONE = "alone"
+"""Key in the meta data of a job that the worker gives a process of its own."""
+
 _PR_SET_PDEATHSIG = 1
 # Loaded here, in the parent: between fork and exec nothing may be imported safely.
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None

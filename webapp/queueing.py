@@ -23,6 +23,7 @@ from rq.worker_registration import REDIS_WORKER_KEYS
 from webapp import observability
 from webapp.database import writing
 from webapp.extensions import db
+from webapp.processes import ALONE
 from webapp.settings import Settings
 
 log = structlog.get_logger()
@@ -125,15 +126,16 @@ def try_enqueue(kind: JobKind, key: str) -> bool:
     return True
 
 
-def enqueue(kind: JobKind, key: str, trigger: str | None = None) -> None:
+def enqueue(kind: JobKind, key: str, trigger: str | None = None, *, alone: bool = False) -> None:
     """Enqueue the job of a row; that it is queued already is success, and it stays with who asked first.
 
-    The job carries where it comes from: the id of the present request, and `trigger` or what that request is.
+    The job carries where it comes from: the id of the present request, and `trigger` or what that request is. With
+    `alone` the worker runs it in a process that is started for it and ends after it.
 
     Raises:
         redis.RedisError: Redis is away.
     """
-    origin = observability.origin(trigger)
+    origin = observability.origin(trigger) | ({ALONE: "yes"} if alone else {})
     with suppress(DuplicateJobError):
         try:
             _enqueue_unique(kind, key, origin)

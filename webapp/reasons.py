@@ -73,6 +73,10 @@ _WORK = {
         "This picture stopped our program three times, so we set it aside. The "
         "file is kept: try again, or send it as a new JPEG."
     ),
+    "interrupted": lazy_gettext(
+        "Our program was stopped again and again while it worked on this picture, so we set it aside. The file is "
+        "kept: please try again."
+    ),
     "timeout": lazy_gettext("Looking at this picture took too long. It is kept: please try again."),
     "transient": lazy_gettext("Something was out of reach for a moment. Nothing is lost: please try again."),
     "storage_away": lazy_gettext(

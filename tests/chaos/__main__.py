@@ -1,4 +1,5 @@
-"""`make chaos`: 500 photos, workers killed at 200 seeded moments; Redis emptied, and stopped, in the middle of a batch.
+"""`make chaos`: 500 photos, workers killed at 200 seeded moments, most of them at the end of the batch; Redis emptied,
+and stopped, in the middle of one. With --seeds the kills are repeated, each time at other moments.
 
 The product runs with its default settings. Each end state is compared with that of a run in which nothing happened;
 the exit code is 1 where they differ, or where an emptied Redis kept work waiting for more than 90 seconds.
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.chaos import points
@@ -26,6 +28,7 @@ def main() -> int:
     parser.add_argument("--photos", type=int, default=500)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=1, help="how many runs with kills, from --seed on")
     wanted = parser.parse_args()
     pictures = points.photos(wanted.photos)
     with (
@@ -36,7 +39,10 @@ def main() -> int:
         owner = photographer(product)
         quiet = _run(Party.make(product, "quiet", owner), pictures, lambda party: None)
         faults: dict[str, Callable[[Party], None]] = {
-            "killed": lambda party: _kill(party, random.Random(wanted.seed), wanted.kills, len(pictures)),
+            f"killed-{seed}": partial(_kill, dice=random.Random(seed), times=wanted.kills, total=len(pictures))
+            for seed in range(wanted.seed, wanted.seed + wanted.seeds)
+        }
+        faults |= {
             "emptied": lambda party: _empty(party, redis),
             "stopped": lambda party: points.restart_empty(redis, 5.0),
         }
@@ -59,7 +65,8 @@ def _run(party: Party, pictures: points.Photos, fault: Callable[[Party], None]) 
 
 
 def _kill(party: Party, dice: random.Random, times: int, total: int) -> None:
-    print(f"{party.name}: {points.kill_often(party, dice, times, total)} kills", flush=True)
+    kills = points.kill_often(party, dice, times, total)
+    print(f"{party.name}: {kills.done} kills, {kills.most_deaths} of them with the same photo", flush=True)
 
 
 def _empty(party: Party, redis: Valkey) -> None:

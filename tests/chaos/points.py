@@ -23,7 +23,7 @@ GUESTS = ("grace", "eileen")
 _OF = "FROM photo p JOIN event v ON v.id = p.event_id"
 FACTS = {
     "photos": f"""SELECT p.filename, p.status, p.failure_reason, p.sha256, p.width, p.height, p.placeholder,
-                  p.faces_count, p.attempts, p.claim {_OF} WHERE v.name = '{{event}}' ORDER BY 1, 4""",
+                  p.faces_count, p.crashes, p.interruptions, p.claim {_OF} WHERE v.name = '{{event}}' ORDER BY 1, 4""",
     "faces": f"""SELECT p.filename, f.ordinal, f.box_x, f.box_y, f.box_width, f.box_height, f.size, f.weak, w.engine,
                  w.version {_OF} JOIN face f ON f.photo_id = p.id JOIN face_vector w ON w.face_id = f.id
                  WHERE v.name = '{{event}}' ORDER BY 1, 2""",
@@ -108,8 +108,17 @@ class Party:
         return self._count("status = 'indexed'")
 
     def under_way(self) -> int:
-        """How many photos workers have in hand."""
+        """How many photos workers have in hand, or had when they died."""
         return self._count("status = 'indexing'")
+
+    def in_hand(self) -> int:
+        """How many photos a worker has claimed."""
+        return self._count("claim IS NOT NULL")
+
+    def most_deaths(self) -> int:
+        """How many processes died with the photo that was hit most often and is not done."""
+        query = f"SELECT max(p.crashes + p.interruptions) {_OF} WHERE v.public_id = '{self.id}'"
+        return int(self.product.rows(query)[0][0] or 0)
 
     def waiting(self) -> set[str]:
         """Public ids of the photos that are not done."""
@@ -189,18 +198,39 @@ def kill(party: Party, dice: random.Random, seconds: float = 60) -> str:
     return "worker"
 
 
-def kill_often(party: Party, dice: random.Random, times: int, total: int) -> int:
-    """Kill at so many moments while photos are worked on. Between two of them work goes on, so that no photo dies three
-    times by chance, which would rightly end as failed. Returns how often there was still work to interrupt.
+@dataclass
+class Kills:
+    """What `kill_often` did."""
+
+    done: int = 0
+    most_deaths: int = 0
+    """Of one photo, as far as it was seen."""
+
+
+def kill_often(party: Party, dice: random.Random, times: int, total: int) -> Kills:
+    """Kill at so many moments while photos are worked on: a third all along, the others among the last tenth.
+
+    The end of a batch is where the same few photos are hit again and again.
     """
-    done = 0
-    while done < times and party.indexed() < total:
-        kill(party, dice)
-        done += 1
-        wanted = min(total, party.indexed() + dice.randint(1, max(1, 2 * total // times - 1)))
+    kills, last = Kills(), max(3, total // 10)
+    early = max(1, times // 3)
+    while kills.done < early and party.indexed() < total - last:
+        _kill_one(party, dice, kills)
+        wanted = min(total - last, party.indexed() + dice.randint(1, max(1, 2 * (total - last) // early - 1)))
         until(partial(_has_indexed, party, wanted), 120)
-        time.sleep(dice.uniform(0, 0.4))
-    return done
+    until(partial(_has_indexed, party, total - last), 300)
+    while kills.done < times and party.indexed() < total:
+        until(lambda: party.in_hand() or party.indexed() == total, 120)
+        _kill_one(party, dice, kills)
+    return kills
+
+
+def _kill_one(party: Party, dice: random.Random, kills: Kills) -> None:
+    """One more, a moment later."""
+    time.sleep(dice.uniform(0, 0.4))
+    kill(party, dice)
+    kills.done += 1
+    kills.most_deaths = max(kills.most_deaths, party.most_deaths())
 
 
 def _has_indexed(party: Party, wanted: int) -> bool:

@@ -11,7 +11,7 @@ from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Photo, PhotoStatus
 from webapp.queueing import unit_of_work
-from webapp.services import claims
+from webapp.services import claims, recovery
 
 pytestmark = pytest.mark.both_databases
 
@@ -51,8 +51,7 @@ def test_it_is_free_when_its_worker_is_known_to_be_dead(
 ) -> None:
     with app.app_context():
         claim_as("first", photo_id, monkeypatch)
-        with unit_of_work():
-            assert claims.release([Photo], ["first"]) == 1
+        assert recovery.release_claims(["first"]) == 1
         assert claim_as("second", photo_id, monkeypatch) is not None
 
 

@@ -128,23 +128,6 @@ def test_a_late_worker_whose_lease_has_run_out_writes_nothing(app: Flask, world:
         assert db.session.scalars(select(Face)).all() == []
 
 
-def test_a_picture_that_kills_its_worker_three_times_is_set_aside(app: Flask, api: Api, world: World) -> None:
-    event_id = world.event()
-    world.add_photos(event_id, *demo_photos(1))
-    for _ in range(claims.MAX_ATTEMPTS):
-        with app.app_context():
-            public_id = db.session.scalars(select(Photo.public_id)).one()
-            ours = Photo.status.in_(indexing.WAITING)
-            assert claims.claim(Photo, public_id, ours, status=PhotoStatus.INDEXING)
-            # The worker dies here: nobody records an outcome.
-            recovery.release_claims([claims.worker_name()])
-    world.work()
-    owner = api.login("photographer@example.com")
-    row = owner.get(f"/photographer/events/{event_id}/photos").json[0]
-    assert (row["status"], row["reason"]) == ("failed", "crashed")
-    assert row["detail"]
-
-
 def test_a_transient_fault_is_tried_again_after_a_pause(app: Flask, world: World) -> None:
     world.add_photos(world.event(), *demo_photos(1))
     blobs = app.extensions["settings"].blobs_dir

@@ -24,7 +24,7 @@ from tests.browsing import Browser, text
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Consent, Mail, MailStatus, Match, Selfie, SignInLink, User, UserRole, UserSession
-from webapp.services import accounts, sign_in_links
+from webapp.services import accounts, claims, sign_in_links
 from webapp.services.enrolment import CONSENT_VERSION
 from webapp.settings import Settings
 
@@ -512,7 +512,7 @@ def test_a_mail_that_can_never_be_sent_ends_with_its_reason(app: Flask, world: W
 
 def test_a_mail_that_kills_its_worker_is_set_aside(app: Flask, world: World) -> None:
     ask_for_link(app, world)
-    change(app, update(Mail).values(attempts=3))
+    change(app, update(Mail).values(crashes=claims.MAX_CRASHES))
     world.work()
     assert mail_row(app)[:2] == (MailStatus.FAILED, "crashed")
 

@@ -77,7 +77,7 @@ def here(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @ON_SQLITE
 def test_workers_killed_at_seeded_moments_lose_and_double_nothing(here: Installation) -> None:
     dice, party = random.Random(5), here.party("killed")
-    assert points.kill_often(party, dice, 3, PHOTOS) >= 2
+    assert points.kill_often(party, dice, 3, PHOTOS).done >= 2
     party.settle(90)
     party.decide()
     points.kill(party, dice)
@@ -89,7 +89,7 @@ def test_workers_killed_at_seeded_moments_lose_and_double_nothing(here: Installa
 @ON_POSTGRESQL
 def test_workers_killed_on_postgresql_lose_and_double_nothing(here: Installation) -> None:
     dice, party = random.Random(2), here.party("killed")
-    assert points.kill_often(party, dice, 3, PHOTOS) >= 2
+    assert points.kill_often(party, dice, 3, PHOTOS).done >= 2
     assert here.is_as_in_peace(party)
 
 

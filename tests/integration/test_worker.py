@@ -140,6 +140,45 @@ def test_a_native_crash_takes_its_job_and_not_the_queue(start: Start, photos: Qu
     assert "terminated unexpectedly" in str(bad.latest_result().exc_string)
 
 
+@pytest.mark.parametrize(
+    ("death", "arguments", "told"),
+    [
+        ("crash", [], "crash"),
+        ("null_pointer", [], "crash"),
+        ("kill_itself", [int(signal.SIGBUS)], "crash"),
+        ("kill_itself", [int(signal.SIGILL)], "crash"),
+        ("exit_at_once", [], "crash"),
+        ("stuck_in_c", [], "crash"),
+        # From outside, or by the system while there was plenty of memory:
+        ("kill_itself", [int(signal.SIGKILL)], "interruption"),
+    ],
+)
+def test_a_worker_tells_of_what_its_job_process_died(
+    start: Start, photos: Queue, redis: Redis, death: str, arguments: list[int], told: str
+) -> None:
+    start(QUICK, "--name", "witness")
+    job = put(photos, death, "bad", *arguments, retry=None, timeout=2)
+    until(lambda: redis.llen("deaths"))
+    assert redis.lrange("deaths", 0, -1) == [f"witness {told}".encode()]
+    assert status(job) == JobStatus.FAILED
+
+
+def test_a_process_that_leaves_in_good_order_is_no_death(start: Start, photos: Queue, redis: Redis) -> None:
+    start(QUICK)
+    jobs = [put(photos, "load_once", "seen") for _ in range(4)]  # one more than a QuickWorker's process does
+    until(lambda: all(status(job) == JobStatus.FINISHED for job in jobs))
+    assert not redis.exists("deaths")
+
+
+def test_a_job_that_shall_be_alone_has_a_process_of_its_own(start: Start, photos: Queue, redis: Redis) -> None:
+    start(PLAIN)
+    jobs = [put(photos, "load_once", "seen", meta=meta) for meta in ({}, {"alone": "yes"}, {}, {})]
+    until(lambda: all(status(job) == JobStatus.FINISHED for job in jobs))
+    before, alone, after, last = pids(redis, "seen")
+    assert len({before, alone, after}) == 3
+    assert after == last
+
+
 def test_a_timeout_in_python_ends_the_job_and_keeps_the_horse(start: Start, photos: Queue, redis: Redis) -> None:
     start(PLAIN)
     long = put(photos, "sleep", "long", 60, timeout=1, retry=None)

@@ -17,6 +17,7 @@ class PlainWorker(Worker):
 
     sweep = "tests.integration.toy_jobs.sweep"
     warm_up = "tests.integration.toy_jobs.warm_up"
+    record_death = "tests.integration.toy_jobs.record_death"
 
 
 class QuickWorker(PlainWorker):
@@ -69,6 +70,18 @@ def null_pointer(key: str) -> None:
     ctypes.string_at(0)
 
 
+def kill_itself(key: str, number: int) -> None:
+    """Dies by a signal that could as well come from outside."""
+    _note(key, os.getpid())
+    os.kill(os.getpid(), number)
+
+
+def exit_at_once(key: str) -> None:
+    """Ends as a library does that calls exit()."""
+    _note(key, os.getpid())
+    os._exit(3)
+
+
 def stuck_in_c(key: str) -> None:
     """Computes in C, where no alarm is heard, for many minutes."""
     _note(key, os.getpid())
@@ -93,6 +106,15 @@ def fail_once(key: str) -> None:
 def warm_up() -> None:
     """Marks the horse as warm."""
     _loaded["warm"] = time.time()
+
+
+def record_death(worker_name: str, death: str) -> None:
+    """Tells what the worker says of a death."""
+    import redis
+
+    from webapp.settings import Settings
+
+    redis.Redis.from_url(Settings.from_env().redis_url).rpush("deaths", f"{worker_name} {death}")
 
 
 def sweep() -> None:

@@ -33,7 +33,7 @@ Change = tuple[str, int | str]
 _CHANGES = "changes"
 
 _UNSEEN = frozenset(
-    {"attempts", "retries", "retry_at", "claim", "lease_expires_at"}  # of whatever waits for work
+    {"crashes", "interruptions", "retries", "retry_at", "claim", "lease_expires_at"}  # of whatever waits for work
     | {"matched_at", "expansion", "expansion_version", "user_key"}
     | {"received", "expires_at", "multipart_id"}  # of a file on its way in
     | {"templates_revision", "removals_revision", "engine_version", "reconcile_requested_at"}

@@ -12,16 +12,24 @@ from enum import StrEnum
 from typing import Any, cast
 
 from flask import current_app
-from sqlalchemy import CursorResult, and_, or_, select, update
+from rq import get_current_job
+from sqlalchemy import CursorResult, and_, case, or_, select, true, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models.claimable import Claimable
+from webapp.processes import ALONE
 from webapp.queueing import unit_of_work
 
-MAX_ATTEMPTS = 3
-"""Deaths of a worker on one row after which the row is at fault."""
+MAX_CRASHES = 3
+"""Processes that died of the work on a row, after which the row is at fault."""
+
+MAX_INTERRUPTIONS = 20
+"""Processes that died for another reason while they had a row. So many are no chance any more."""
+
+DEATH_PAUSES = (0, 1, 3, 10, 30, 60, 120, 300, 600)
+"""Seconds before the next try after each death; the last one repeats."""
 
 PAUSES = (5, 30, 120, 600, 1800)
 """Seconds before each new try after a transient fault; after the last one the row fails with its reason."""
@@ -32,9 +40,43 @@ def worker_name() -> str:
     return os.environ.get("RQ_WORKER_ID") or f"process-{os.getpid()}"
 
 
+class Death(StrEnum):
+    """Why a process ended while it had a row."""
+
+    CRASH = "crash"
+    INTERRUPTION = "interruption"
+
+
+def cause_of_failure(row: Claimable) -> str | None:
+    """The reason for which a row is given up when too many processes died with it; None while it may be tried."""
+    if row.crashes >= MAX_CRASHES:
+        return "crashed"
+    return "interrupted" if row.interruptions >= MAX_INTERRUPTIONS else None
+
+
+def has_died(row: Claimable) -> bool:
+    """Whether an earlier try ended with its process."""
+    return row.crashes > 0 or row.interruptions > 0
+
+
+def suspect(model: type[Claimable]) -> ColumnElement[bool]:
+    """Rows whose next death is their last: they are tried once more, alone, before they count as crashed."""
+    return or_(model.crashes == MAX_CRASHES - 1, model.interruptions == MAX_INTERRUPTIONS - 1)
+
+
+def _runs_alone() -> bool:
+    """Whether this process was started for one suspect; outside of a job nothing runs beside."""
+    job = get_current_job()
+    return job is None or bool(job.get_meta(refresh=False).get(ALONE))
+
+
 def free(model: type[Claimable], now: datetime) -> ColumnElement[bool]:
-    """That nobody works on a row and its pause is over. A worker has one job at a time: an own claim is a dead one."""
+    """Rows that no live process has and whose pause is over; suspects only for a process of their own.
+
+    A worker has one job at a time, so a claim of its own is left over from a process that died.
+    """
     return and_(
+        true() if _runs_alone() else ~suspect(model),
         or_(
             model.lease_expires_at.is_(None),
             model.lease_expires_at < now,
@@ -47,7 +89,9 @@ def free(model: type[Claimable], now: datetime) -> ColumnElement[bool]:
 def claim(model: type[Any], public_id: str, condition: ColumnElement[bool], **values: StrEnum) -> str | None:
     """Take a row that fulfils `condition` and is free, in a transaction of its own, so that it holds while we work.
 
-    Returns the claim, or None when the row is gone, done, or somebody else's.
+    A claim that is still on the row belongs to a process that died unseen, and counts as an interruption.
+
+    Returns the claim, or None when the row is gone, done, suspect, or another worker's.
     """
     now = utcnow()
     token = f"{worker_name()}.{secrets.token_hex(8)}"
@@ -56,7 +100,12 @@ def claim(model: type[Any], public_id: str, condition: ColumnElement[bool], **va
         result = db.session.execute(
             update(model)
             .where(model.public_id == public_id, condition, free(model, now))
-            .values(claim=token, lease_expires_at=now + lease, attempts=model.attempts + 1, **values)
+            .values(
+                claim=token,
+                lease_expires_at=now + lease,
+                interruptions=model.interruptions + case((model.claim.is_not(None), 1), else_=0),
+                **values,
+            )
             .execution_options(synchronize_session=False)
         )
     return token if cast("CursorResult[Any]", result).rowcount == 1 else None
@@ -77,7 +126,7 @@ def settle(row: Claimable) -> None:
     row.claim = None
     row.lease_expires_at = None
     row.retry_at = None
-    row.attempts = 0
+    row.crashes = row.interruptions = 0
     row.retries = 0
 
 
@@ -93,22 +142,32 @@ def postpone(row: Claimable, code: str = "") -> bool:
         row.retries = len(PAUSES) - 1
     row.retry_at = utcnow() + timedelta(seconds=PAUSES[row.retries])
     row.retries += 1
-    row.attempts = 0
+    row.crashes = row.interruptions = 0
     row.claim = None
     row.lease_expires_at = None
     return True
 
 
-def release(models: Iterable[type[Any]], names: Iterable[str]) -> int:
-    """Free the rows of workers that are known to be dead; their attempts stay counted. Returns how many."""
-    freed = 0
-    for model in models:
-        for name in names:
-            result = db.session.execute(
-                update(model)
-                .where(model.claim.startswith(f"{name}.", autoescape=True))
-                .values(claim=None, lease_expires_at=None)
-                .execution_options(synchronize_session=False)
-            )
-            freed += cast("CursorResult[Any]", result).rowcount
-    return freed
+def count_deaths(model: type[Any], names: Iterable[str], death: Death) -> list[Any]:
+    """Free the rows of processes that are known to be dead, count the death, and pause the longer the more there were.
+
+    `names` are those of their workers. Returns the rows.
+    """
+    rows = [
+        row
+        for name in names
+        for row in db.session.scalars(
+            select(model).where(model.claim.startswith(f"{name}.", autoescape=True)).with_for_update(of=model)
+        )
+    ]
+    for row in rows:
+        if death is Death.CRASH:
+            row.crashes += 1
+        else:
+            row.interruptions += 1
+        deaths = row.crashes + row.interruptions
+        pause = 0 if cause_of_failure(row) else DEATH_PAUSES[min(deaths, len(DEATH_PAUSES)) - 1]
+        row.retry_at = utcnow() + timedelta(seconds=pause) if pause else None
+        row.claim = None
+        row.lease_expires_at = None
+    return rows

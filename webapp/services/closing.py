@@ -38,7 +38,8 @@ def reopen(event: Event, actor: User) -> int:
     for start in range(0, len(photos), 500):
         ids = [row.id for row in photos[start : start + 500]]
         # `retries`: an earlier try may have left faces at a service, which the next one looks for.
-        anew = {"status": PhotoStatus.UPLOADED, "failure_reason": None, "attempts": 0, "retries": 1, "retry_at": None}
+        anew = {"status": PhotoStatus.UPLOADED, "failure_reason": None, "retries": 1, "retry_at": None}
+        anew |= {"crashes": 0, "interruptions": 0}
         db.session.execute(
             update(Photo).where(Photo.id.in_(ids)).values(**anew).execution_options(synchronize_session=False)
         )

@@ -42,7 +42,7 @@ class _Task:
     engine: str
     original_key: str
     inspected: bool
-    attempts: int
+    given_up: str | None
     again: bool
 
 
@@ -74,8 +74,8 @@ def index_photo(public_id: str) -> bool:
     if token is None:
         return False
     task = _load(public_id)
-    if task.attempts > claims.MAX_ATTEMPTS:
-        _fail(public_id, token, "crashed")
+    if task.given_up:
+        _fail(public_id, token, task.given_up)
         return True
     try:
         _index(task, token)
@@ -133,8 +133,8 @@ def _load(public_id: str) -> _Task:
             engine=event.engine,
             original_key=original.blob_key,
             inspected=photo.sha256 is not None,
-            attempts=photo.attempts,
-            again=photo.attempts > 1 or photo.retries > 0 or photo.faces_count is not None,
+            given_up=claims.cause_of_failure(photo),
+            again=claims.has_died(photo) or photo.retries > 0 or photo.faces_count is not None,
         )
 
 

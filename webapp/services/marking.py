@@ -8,7 +8,8 @@ Locks are taken in one order, so that no two transactions wait for each other: e
 
 from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import String, cast, select
+from sqlalchemy.sql.elements import ColumnElement
 
 from webapp.extensions import db
 from webapp.models import Event, Person
@@ -66,3 +67,8 @@ def job_key(person: Person) -> str:
     be taken for the one that is asked for.
     """
     return f"{person.public_id}-{person.match_wanted}"
+
+
+def job_key_column() -> ColumnElement[str]:
+    """`job_key` as a column of a query."""
+    return Person.public_id + "-" + cast(Person.match_wanted, String)

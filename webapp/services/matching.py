@@ -44,9 +44,9 @@ def match_person(public_id: str) -> Diff | None:
             with reading():
                 person = db.session.scalars(select(Person).where(Person.public_id == public_id)).one()
                 person_id, answered = person.id, person.match_wanted
-                exhausted = person.attempts > claims.MAX_ATTEMPTS
-            if exhausted:
-                _give_up(public_id, token, "crashed")
+                given_up = claims.cause_of_failure(person)
+            if given_up:
+                _give_up(public_id, token, given_up)
                 return total
             outcome = search(person_id, token)
         except ClaimLostError:

@@ -25,25 +25,41 @@ from webapp.queueing import (
     SEND_MAIL,
     JobKind,
     enqueue,
+    enqueue_after_commit,
     enqueued_ids,
     unit_of_work,
 )
 from webapp.services import claims, duties, indexing, marking, mass_erasing, selfies
+from webapp.services.claims import Death
 
 log = structlog.get_logger()
 
 DUTY = "sweep"
-CLAIMED = (Photo, Selfie, Person, Mail, Removal)
 BATCH = 10_000
 """Rows of one kind that one sweep enqueues; the next one goes on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """Rows of one kind that wait: the keys of their jobs."""
+class _Kind:
+    """A kind of row that workers claim: the job that does it, its key, and which rows wait for it."""
 
-    kind: JobKind
-    keys: list[str]
+    job: JobKind
+    model: type[Any]
+    waits: ColumnElement[bool]
+
+    def key(self) -> ColumnElement[str]:
+        """The key of a row's job."""
+        public_id: ColumnElement[str] = self.model.public_id
+        return marking.job_key_column() if self.model is Person else public_id
+
+
+CLAIMED = (
+    _Kind(MATCH_SELFIE, Selfie, Selfie.status.in_(selfies.WAITING)),
+    _Kind(MATCH_PERSON, Person, (Person.match_wanted != Person.match_done) & Person.match_failed.is_(False)),
+    _Kind(REMOVE, Removal, true()),
+    _Kind(SEND_MAIL, Mail, Mail.status.in_((MailStatus.WAITING, MailStatus.SENDING))),
+    _Kind(INDEX_PHOTO, Photo, Photo.status.in_(indexing.WAITING)),
+)
 
 
 def sweep() -> int | None:
@@ -54,14 +70,10 @@ def sweep() -> int | None:
     # Somewhat less than the interval, so that a worker which comes a moment early does not skip a whole round.
     if not duties.take(DUTY, current_app.extensions["settings"].sweep_interval - 2):
         return None
-    enqueued = 0
+    with reading():
+        waiting, suspects = _waiting(), _suspects()
     try:
-        for waiting in _waiting():
-            known = enqueued_ids(waiting.kind.queue)
-            for key in waiting.keys:
-                if waiting.kind.job_id(key) not in known:
-                    enqueue(waiting.kind, key, "sweep")
-                    enqueued += 1
+        enqueued = _enqueue_missing(waiting) + _enqueue_one(suspects)
     except redis.RedisError as error:
         log.warning("sweep.redis_away", error=type(error).__name__)
         return None
@@ -70,44 +82,69 @@ def sweep() -> int | None:
     return enqueued
 
 
+def _enqueue_missing(waiting: dict[JobKind, list[str]]) -> int:
+    """Enqueue the jobs that are in no queue; returns how many."""
+    enqueued = 0
+    for kind, keys in waiting.items():
+        known = enqueued_ids(kind.queue) if keys else set()
+        for key in keys:
+            if kind.job_id(key) not in known:
+                enqueue(kind, key, "sweep")
+                enqueued += 1
+    return enqueued
+
+
+def _enqueue_one(suspects: dict[JobKind, list[str]]) -> int:
+    """Enqueue one suspect at the end of its queue, unless one is on its way: two at once would not be alone."""
+    known = {kind: enqueued_ids(kind.queue) for kind, keys in suspects.items() if keys}
+    candidates = [(kind, key) for kind in known for key in suspects[kind]]
+    if not candidates or any(kind.job_id(key) in known[kind] for kind, key in candidates):
+        return 0
+    enqueue(*candidates[0], "sweep", alone=True)
+    return 1
+
+
 def release_claims(worker_names: Iterable[str]) -> int:
     """Free the rows that dead workers held, so that nobody waits for their leases to run out."""
+    return record_deaths(worker_names, Death.INTERRUPTION)
+
+
+def record_deaths(worker_names: Iterable[str], death: Death) -> int:
+    """Free the rows that were in the hands of processes that died, and count the death; returns how many rows."""
+    names, freed = list(worker_names), 0
     with unit_of_work():
-        freed = claims.release(CLAIMED, list(worker_names))
-    if freed:
-        log.info("claims.released", count=freed)
+        for kind in CLAIMED:
+            for row in claims.count_deaths(kind.model, names, death):
+                freed += 1
+                log.info("claims.released", job=kind.job.job_id(row.public_id), death=death.value)
+                if row.retry_at is None:
+                    enqueue_after_commit(kind.job, marking.job_key(row) if isinstance(row, Person) else row.public_id)
     return freed
 
 
-def _waiting() -> list[Waiting]:
-    with reading():
-        people = db.session.scalars(
-            select(Person)
-            .where(Person.match_wanted != Person.match_done, Person.match_failed.is_(False), _free(Person))
-            .limit(BATCH)
-        ).all()
-        return [
-            Waiting(MATCH_SELFIE, _keys(Selfie, Selfie.status.in_(selfies.WAITING))),
-            Waiting(MATCH_PERSON, [marking.job_key(person) for person in people]),
-            Waiting(
-                REMATCH_EVENT,
-                list(db.session.scalars(select(Event.public_id).where(Event.rematch_requested_at.is_not(None)))),
-            ),
-            Waiting(
-                RECONCILE_EVENT,
-                list(db.session.scalars(select(Event.public_id).where(Event.reconcile_requested_at.is_not(None)))),
-            ),
-            Waiting(REMOVE, _keys(Removal, true())),
-            Waiting(ERASE_PHOTOS, mass_erasing.events_waiting()),
-            Waiting(SEND_MAIL, _keys(Mail, Mail.status.in_((MailStatus.WAITING, MailStatus.SENDING)))),
-            Waiting(INDEX_PHOTO, _keys(Photo, Photo.status.in_(indexing.WAITING))),
-        ]
+def _waiting() -> dict[JobKind, list[str]]:
+    """Keys of the jobs that should be in a queue."""
+    claimed = {kind.job: _keys(kind, ~claims.suspect(kind.model)) for kind in CLAIMED}
+    return claimed | {
+        REMATCH_EVENT: _events(Event.rematch_requested_at.is_not(None)),
+        RECONCILE_EVENT: _events(Event.reconcile_requested_at.is_not(None)),
+        ERASE_PHOTOS: mass_erasing.events_waiting(),
+    }
 
 
-def _keys(model: type[Any], condition: ColumnElement[bool]) -> list[str]:
-    return list(
-        db.session.scalars(select(model.public_id).where(condition, _free(model)).order_by(model.id).limit(BATCH))
-    )
+def _suspects() -> dict[JobKind, list[str]]:
+    """Keys of the jobs that are to be tried once more, alone."""
+    return {kind.job: _keys(kind, claims.suspect(kind.model)) for kind in CLAIMED}
+
+
+def _events(condition: ColumnElement[bool]) -> list[str]:
+    return list(db.session.scalars(select(Event.public_id).where(condition)))
+
+
+def _keys(kind: _Kind, condition: ColumnElement[bool]) -> list[str]:
+    model = kind.model
+    wanted = select(kind.key()).where(kind.waits, condition, _free(model)).order_by(model.id).limit(BATCH)
+    return list(db.session.scalars(wanted))
 
 
 def _free(model: type[Any]) -> ColumnElement[bool]:

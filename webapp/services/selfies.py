@@ -152,10 +152,10 @@ def check_selfie(public_id: str) -> int | None:
         selfie = _live(public_id)
         if selfie is None:
             return None
-        attempts, task = selfie.attempts, _task(selfie)
+        given_up, task = claims.cause_of_failure(selfie), _task(selfie)
         agreed = enrolment.active_consent(selfie.person) is not None
-    if attempts > claims.MAX_ATTEMPTS:
-        _decide(public_id, token, SelfieStatus.FAILED, "crashed")
+    if given_up:
+        _decide(public_id, token, SelfieStatus.FAILED, given_up)
     elif not agreed:
         _decide(public_id, token, SelfieStatus.REJECTED, "consent_required")
     else:
@@ -186,7 +186,7 @@ def _task(selfie: Selfie) -> Task:
         angle=selfie.angle,
         engine=event.engine,
         guests=replace(engines.gallery(event), kind="guests"),
-        again=selfie.attempts > 1 or selfie.retries > 0,
+        again=claims.has_died(selfie) or selfie.retries > 0,
     )
 
 
