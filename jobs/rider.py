@@ -8,11 +8,18 @@ import os
 import random
 import signal
 import sys
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError as RedisResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from rq import Queue
 from rq.exceptions import NoSuchJobError
 from rq.executions import Execution
 from rq.job import Job
+from rq.registry import StartedJobRegistry
 
 from jobs.horse import Line, Message
 from jobs.memory import resident_megabytes
@@ -24,6 +31,10 @@ if TYPE_CHECKING:
     _Base = rq.worker.Worker
 else:
     _Base = object
+
+
+# A Redis that is there and takes nothing is away as well: its disk or its memory is full, or another one leads now.
+AWAY = (RedisConnectionError, RedisTimeoutError, RedisResponseError)
 
 
 class CallTimeoutError(Exception):
@@ -80,6 +91,30 @@ class Rider(_Base):
             self.executions.clear()
             self._executions = []
             signal.alarm(0)
+
+    def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:
+        """RQ's, once Redis takes it: the job has left its queue, and without this step it would fail unbegun."""
+        self._until_written(super().prepare_job_execution, job, remove_from_intermediate_queue)
+
+    def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
+        """RQ's, once Redis takes it: what a job has done is done, whatever became of Redis meanwhile."""
+        self._until_written(super().handle_execution_ended, job, queue, heartbeat_ttl)
+
+    def handle_job_success(
+        self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry, execution: Execution
+    ) -> None:
+        """RQ's, once Redis takes it; a job whose success can't be written would count as failed."""
+        self._until_written(super().handle_job_success, job, queue, started_job_registry, execution)
+
+    def _until_written(self, step: Callable[..., None], *arguments: Any) -> None:
+        """Repeat a step until Redis has taken it. The worker ends a horse that waits for too long."""
+        while True:
+            try:
+                step(*arguments)
+                return
+            except AWAY as error:
+                self.log.error("Worker %s: Redis is away (%s), trying again in 1 s", self.name, error)
+                time.sleep(1)
 
     def _execution(self, execution_id: str, job: Job) -> Execution:
         execution = Execution(execution_id, job.id, self.connection, self.name)

@@ -14,9 +14,6 @@ from secrets import token_hex
 from typing import Any
 
 import rq.worker
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError as RedisResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue, worker_registration
 from rq.defaults import DEFAULT_JOB_MONITORING_INTERVAL, DEFAULT_MAINTENANCE_TASK_INTERVAL, DEFAULT_WORKER_TTL
 from rq.exceptions import DequeueTimeout, InvalidJobOperation, StopRequested
@@ -30,14 +27,12 @@ from rq.worker import WorkerStatus
 
 from jobs import reaper
 from jobs.horse import HorseGoneError, Message
-from jobs.rider import Rider
+from jobs.rider import AWAY, Rider
 from jobs.stable import Stable
 from jobs.upkeep import enqueue_due, put_back_lost
 from webapp.processes import ALONE
 from webapp.settings import Settings
 
-# A Redis that is there and takes nothing is away as well: its disk or its memory is full, or another one leads now.
-_AWAY = (RedisConnectionError, RedisTimeoutError, RedisResponseError)
 _OUR_DEFAULTS = {
     # name: (RQ's default, ours)
     "worker_ttl": (DEFAULT_WORKER_TTL, 30),
@@ -77,6 +72,12 @@ class Worker(Stable, Rider, rq.worker.Worker):
         for queue in self.queues:
             queue.serializer = JSONSerializer
 
+    # --- the beginning ---
+
+    def register_birth(self) -> None:
+        """RQ's, once Redis takes it; a worker that ends for want of it would have to be started again by somebody."""
+        self._until_written(super().register_birth)
+
     # --- one job ---
 
     def execute_job(self, job: Job, queue: Queue) -> None:
@@ -98,7 +99,7 @@ class Worker(Stable, Rider, rq.worker.Worker):
         while True:
             try:
                 return super().prepare_execution(job)
-            except _AWAY as error:
+            except AWAY as error:
                 if self._stop_requested:
                     raise
                 self.log.error("Worker %s: Redis is away (%s), holding %s", self.name, error, job.id)
@@ -176,7 +177,7 @@ class Worker(Stable, Rider, rq.worker.Worker):
             except DequeueTimeout:
                 if max_idle_time is not None and time.monotonic() - idle_since >= max_idle_time:
                     return None
-            except _AWAY as error:
+            except AWAY as error:
                 self.log.error("Worker %s: Redis is away (%s), trying again in %d s", self.name, error, pause)
                 self._nap(pause)
                 pause = min(pause * self.exponential_backoff_factor, self.max_connection_wait_time)
@@ -219,7 +220,7 @@ class Worker(Stable, Rider, rq.worker.Worker):
             self._register_again()
             self._help_the_dead()
             super().run_maintenance_tasks()
-        except _AWAY as error:
+        except AWAY as error:
             self.log.error("Worker %s: upkeep put off, Redis is away (%s)", self.name, error)
         except Exception:
             self.log.exception("Worker %s: upkeep failed", self.name)
@@ -278,7 +279,7 @@ class Worker(Stable, Rider, rq.worker.Worker):
     def _redis_may_be_away(self) -> Iterator[None]:
         try:
             yield
-        except _AWAY as error:
+        except AWAY as error:
             self.log.error("Worker %s: Redis is away (%s)", self.name, error)
 
     # --- the end ---

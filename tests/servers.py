@@ -44,11 +44,28 @@ class Valkey:
         """A connection of one's own."""
         return Redis.from_url(self.url)
 
+    def make_read_only(self) -> None:
+        """Let it follow a server that isn't there, as after a failover: it reads, and refuses to write."""
+        self.client().replicaof("127.0.0.1", 1)  # type: ignore[no-untyped-call]
+
+    def make_full(self) -> None:
+        """Leave it no memory: it refuses to write."""
+        self.client().config_set("maxmemory", 1)
+
+    def make_well(self) -> None:
+        """Let it take writes again."""
+        self.client().config_set("maxmemory", 0)
+        self.client().replicaof("NO", "ONE")  # type: ignore[no-untyped-call]
+
     def stop(self) -> None:
         """End it, with what it kept."""
         self.process.kill()
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+REFUSALS = (Valkey.make_read_only, Valkey.make_full)
+"""The states in which a Redis answers no."""
 
 
 def start_valkey() -> Valkey:

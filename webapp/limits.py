@@ -1,7 +1,7 @@
 """Guessing is slow: how many failed tries one address gets at codes, passwords and links.
 
 What succeeds does not count, since at an event everybody comes from one address: the venue's. Redis counts for all web
-processes together; while it is away, each counts by itself.
+processes together; while it is away or refuses to write, each counts by itself.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from flask_limiter.util import get_remote_address
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from webapp import limit_storage
 from webapp.extensions import limiter
 from webapp.settings import Settings
 
@@ -32,7 +33,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Bind flask-limiter to the installation's Redis. Nothing is connected yet: the app starts without it as well."""
     app.config.update(
         # limits' own storage works with redis-py 8; only the extra of its name refuses to be installed beside it.
-        RATELIMIT_STORAGE_URI=_storage_uri(settings.redis_url),
+        RATELIMIT_STORAGE_URI=f"{limit_storage.SCHEME}{settings.redis_url}",
         # A page never waits for a Redis that is away.
         RATELIMIT_STORAGE_OPTIONS={
             "socket_connect_timeout": 1,
@@ -103,8 +104,3 @@ def _is_told_wrong(response: Response) -> bool:
     """Whether it is the API's friendly answer to a code that is none."""
     said = response.get_json(silent=True) if response.is_json else None
     return isinstance(said, dict) and said.get("valid") is False
-
-
-def _storage_uri(redis_url: str) -> str:
-    """The address of Redis as limits writes it."""
-    return f"redis+{redis_url}" if redis_url.startswith("unix://") else redis_url

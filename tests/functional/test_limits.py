@@ -8,13 +8,12 @@ from flask import Flask
 
 from tests.actors import PASSWORD, Api, World
 from tests.browsing import Browser, text
+from tests.limiting import GUESSES, limiting
 from tests.servers import Valkey, valkey
 from webapp import create_app
-from webapp.extensions import db, limiter
+from webapp.extensions import db
 from webapp.reasons import SENTENCES
 from webapp.settings import Settings
-
-GUESSES = 30
 
 
 @pytest.fixture
@@ -23,15 +22,6 @@ def limited(settings: Settings, world: World) -> Iterator[Flask]:
     world.event()
     world.person("ada@example.com")
     yield from limiting(settings)
-
-
-def limiting(settings: Settings) -> Iterator[Flask]:
-    app = create_app(settings.model_copy(update={"environment": "development"}))
-    limiter._storage_dead = False  # the one limiter of this process may have met a Redis that was away
-    yield app
-    limiter.enabled = False
-    with app.app_context():
-        db.engine.dispose()
 
 
 def test_wrong_codes_and_passwords_from_one_address_are_limited_together(limited: Flask) -> None:

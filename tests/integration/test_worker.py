@@ -16,7 +16,7 @@ from rq.command import send_kill_horse_command, send_stop_job_command
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from tests.servers import Valkey, valkey
+from tests.servers import REFUSALS, Valkey, valkey
 
 ROOT = Path(__file__).resolve().parents[2]
 RQ = Path(sys.executable).with_name("rq")
@@ -327,3 +327,53 @@ def test_a_worker_outlives_redis_coming_back_empty(start: Start, photos: Queue, 
     time.sleep(0.5)
     job = put(photos, "load_once", "seen")
     until(lambda: status(job) == JobStatus.FINISHED)
+
+
+REFUSING = pytest.mark.parametrize("refuse", REFUSALS)
+
+
+@pytest.fixture
+def refused(server: Valkey) -> Callable[[psutil.Process, Callable[[Valkey], None]], None]:
+    """Let Redis refuse for some seconds, through which a worker has to live."""
+
+    def through(worker: psutil.Process, refuse: Callable[[Valkey], None]) -> None:
+        refuse(server)
+        time.sleep(5)
+        assert worker.status() != psutil.STATUS_ZOMBIE
+        server.make_well()
+
+    return through
+
+
+@REFUSING
+def test_a_worker_waits_for_a_redis_that_refuses(
+    start: Start, photos: Queue, refused: Callable[..., None], refuse: Callable[[Valkey], None]
+) -> None:
+    worker = start(QUICK)
+    first = put(photos, "load_once", "seen")
+    until(lambda: status(first) == JobStatus.FINISHED)
+    second = put(photos, "nap", 0)
+    refused(worker, refuse)
+    until(lambda: status(second) == JobStatus.FINISHED)
+
+
+@REFUSING
+def test_a_worker_that_starts_beside_a_redis_that_refuses_waits_as_well(
+    start: Start, server: Valkey, photos: Queue, refused: Callable[..., None], refuse: Callable[[Valkey], None]
+) -> None:
+    job = put(photos, "nap", 0)
+    refuse(server)
+    refused(start(QUICK), refuse)
+    until(lambda: status(job) == JobStatus.FINISHED)
+
+
+@REFUSING
+def test_a_job_that_ends_while_redis_refuses_has_succeeded(
+    start: Start, photos: Queue, redis: Redis, refused: Callable[..., None], refuse: Callable[[Valkey], None]
+) -> None:
+    worker = start(QUICK)
+    job = put(photos, "nap", 2)
+    until(lambda: status(job) == JobStatus.STARTED)
+    refused(worker, refuse)
+    until(lambda: status(job) == JobStatus.FINISHED)
+    assert not redis.exists("deaths")

@@ -126,3 +126,8 @@ def sweep() -> None:
     count = redis.Redis.from_url(Settings.from_env().redis_url).incr("sweeps")
     if count % 2 == 0:
         raise RuntimeError("a sweep that fails")
+
+
+def nap(seconds: float) -> None:
+    """Takes its time and needs no Redis for it."""
+    time.sleep(seconds)

@@ -38,8 +38,9 @@ def _storage() -> bool:
 
 
 def _redis() -> bool:
+    """Whether it takes a write: one that only reads, or whose memory is full, carries no job."""
     try:
-        return bool(connection().ping())
+        return bool(connection().set("findme:health", 1, ex=60))
     except redis.RedisError:
         return False
 
