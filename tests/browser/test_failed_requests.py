@@ -19,6 +19,9 @@ SERVER_FAULT = (
 )
 EXPECTED = r"status of 50\d|Status Error Code 50\d|net::ERR_INTERNET_DISCONNECTED|htmx:(afterRequest|sendError|timeout)"
 
+SOONER = "document.addEventListener('htmx:configRequest', (event) => { event.detail.timeout /= 100; })"
+"""A script with which the test waits less long for an answer than people do."""
+
 
 def studio(open_page: OpenPage, product: Product, path: str = "") -> Page:
     """The photographer's page of the demo event. Its failed requests stand in the console by design."""
@@ -112,8 +115,6 @@ def test_a_guest_without_a_network_keeps_what_was_typed(open_page: OpenPage) -> 
 def test_an_answer_that_never_comes_is_given_up(open_page: OpenPage, product: Product) -> None:
     page = studio(open_page, product, "/photos")
     page.route("**/photos/filters*", lambda _: None)
-    page.evaluate(
-        "document.addEventListener('htmx:configRequest', (event) => { event.detail.timeout = event.detail.timeout / 100; })"
-    )
+    page.evaluate(SOONER)
     page.get_by_text("More filters").click()
     expect(alert(page).get_by_text(f"The server took too long to answer. {STILL_HERE}")).to_be_visible()
