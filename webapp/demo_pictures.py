@@ -77,6 +77,9 @@ BURIED = 0.07
 
 FIRST_PHOTO_AT = datetime(2026, 6, 20, 17, 4, 12)  # noqa: DTZ001 - cameras know no zone
 
+CAMERAS = (("NIKON CORPORATION", "NIKON Z 6_2"), ("Canon", "Canon EOS R6"))
+"""Make and model of the demo event's two cameras, as they write them. Every third photo is the second one's."""
+
 
 def compose(directory: Path) -> DemoSet:
     """Draw the demo set, or read it from `directory` if this version of it was drawn there before (10 s saved).
@@ -102,7 +105,7 @@ def selfie(person: str) -> bytes:
         ConfigurationError: a portrait is missing or not the expected one; names the wheel to install.
     """
     shot = SELFIES[person]
-    return _jpeg(_draw(shot), shot.compression, None)
+    return _jpeg(_draw(shot), shot.compression, Image.Exif())
 
 
 def portrait_path(person: str) -> Path:
@@ -129,7 +132,8 @@ def _draw_all() -> list[tuple[str, bytes]]:
     moment = FIRST_PHOTO_AT
     for number, shot in enumerate(PHOTOS):
         moment += timedelta(minutes=7 + number * 5 % 11, seconds=number * 17 % 60)
-        pictures.append((shot.file, _jpeg(_draw(shot), shot.compression, moment)))
+        exif = _exif(CAMERAS[number % 3 == 2], moment)
+        pictures.append((shot.file, _jpeg(_draw(shot), shot.compression, exif)))
     return pictures + [(shot.file, selfie(person)) for person, shot in SELFIES.items()]
 
 
@@ -220,12 +224,17 @@ def _noise_tile() -> Image.Image:
     return Image.frombytes("L", (NOISE_SIDE, NOISE_SIDE), bytes(values))
 
 
-def _jpeg(picture: Image.Image, quality: int, moment: datetime | None) -> bytes:
+def _exif(camera: tuple[str, str], moment: datetime) -> Image.Exif:
+    """The EXIF that a camera writes: its make and model, and when the shutter opened."""
     exif = Image.Exif()
-    if moment is not None:
-        text = moment.strftime("%Y:%m:%d %H:%M:%S")
-        exif[ExifTags.Base.DateTime] = text
-        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = text
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Model] = camera
+    text = moment.strftime("%Y:%m:%d %H:%M:%S")
+    exif[ExifTags.Base.DateTime] = text
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = text
+    return exif
+
+
+def _jpeg(picture: Image.Image, quality: int, exif: Image.Exif) -> bytes:
     target = io.BytesIO()
     picture.save(target, "JPEG", quality=quality, exif=exif)
     return target.getvalue()

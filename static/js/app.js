@@ -1,21 +1,83 @@
-// What every page shares: polling that rests in a hidden tab, error regions, copy buttons, one send per form.
+// What every page shares: polling that rests in a hidden tab, what is said of failed requests, error regions, copy
+// buttons, one send per form.
 
 const LIVE = "[data-live]";
+const PATIENCE_MS = 30_000;
 
 // A hidden tab asks for nothing. The filter lives here and not in hx-trigger, since filters there need eval, which the
 // content policy forbids.
 document.addEventListener("htmx:configRequest", (event) => {
   if (document.hidden && event.target.matches(LIVE)) event.preventDefault();
+  // What is sent may be large and slow; what is only read is given up, or a poll would wait for ever.
+  if (event.detail.verb === "get") event.detail.timeout ||= PATIENCE_MS;
 });
 document.addEventListener("visibilitychange", () => {
   if (document.hidden || !window.htmx) return;
   for (const region of document.querySelectorAll(LIVE)) window.htmx.trigger(region, "wake");
 });
 
-// A live region keeps what it shows when an answer goes wrong; the next one will do.
+/** Whether the form that was sent has error regions, and the answer has something for them. */
+function saysItself({ requestConfig, xhr }) {
+  const form = requestConfig.elt.closest("form");
+  return Boolean(form?.querySelector("#error-form")) && xhr.responseText.includes('id="error-form"');
+}
+
+// A failed answer replaces nothing but the error regions of its form: all else keeps what it shows.
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.isError && event.detail.target.matches(LIVE)) event.detail.shouldSwap = false;
+  if (event.detail.isError && !saysItself(event.detail)) event.detail.shouldSwap = false;
 });
+
+/** One sentence about the last request that failed, until a later one succeeds or somebody closes it. */
+class RequestError {
+  constructor(region) {
+    this.region = region;
+    this.note = region.firstElementChild;
+    this.words = region.dataset;
+    this.ofPoll = false;
+    region.querySelector("button").addEventListener("click", () => this.clear());
+    document.addEventListener("htmx:sendError", (event) => this.failed(event, this.words.away));
+    document.addEventListener("htmx:timeout", (event) => this.failed(event, this.words.slow));
+    document.addEventListener("htmx:responseError", (event) => this.refused(event));
+    document.addEventListener("htmx:afterRequest", (event) => this.ended(event));
+  }
+
+  /** The server's own sentence; a proxy in front of it sends none. */
+  refused(event) {
+    if (saysItself(event.detail)) return;
+    const page = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
+    const said = page.querySelector("#error-form p")?.textContent.trim();
+    if (said) this.show(event, said);
+    else this.failed(event, this.words.fault);
+  }
+
+  failed(event, what) {
+    this.show(event, `${what} ${event.target.matches?.(LIVE) ? this.words.later : this.words.again}`);
+  }
+
+  /** A poll never takes the place of what is said of something that a person asked for. */
+  show(event, sentence) {
+    const isPoll = event.target.matches?.(LIVE) ?? false;
+    if (isPoll && !this.note.hidden && !this.ofPoll) return;
+    this.ofPoll = isPoll;
+    // Outside of an open dialog nothing can be read aloud or pressed.
+    const place = document.querySelector("dialog:modal") ?? document.body;
+    if (this.region.parentElement !== place) place.append(this.region);
+    const text = this.note.querySelector("p");
+    if (text.textContent !== sentence) text.textContent = sentence;
+    this.note.hidden = false;
+  }
+
+  ended(event) {
+    if (!event.detail.successful) return;
+    if (this.ofPoll || !event.target.matches?.(LIVE)) this.clear();
+  }
+
+  clear() {
+    this.note.hidden = true;
+    this.note.querySelector("p").textContent = "";
+  }
+}
+new RequestError(document.getElementById("request-error"));
 
 // Form answers replace only the error regions, so that a chosen picture stays chosen. This ties them to their fields.
 function markFields(root) {
@@ -52,13 +114,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
   setTimeout(() => {
     markFields(form);
     focusFirstFault(form);
-    const trouble = form.querySelector("[data-network-error]");
-    if (trouble) trouble.hidden = event.detail.xhr.status !== 0;
   }, 60);
-});
-document.addEventListener("htmx:beforeRequest", (event) => {
-  const trouble = event.target.querySelector?.("[data-network-error]");
-  if (trouble) trouble.hidden = true;
 });
 
 // A plain form is sent once, however often an impatient thumb taps.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageOps
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 
 from tests.actors import selfie
 from tests.cloud.installation import BUCKET, cloud
@@ -119,16 +119,17 @@ def open_page(chromium: Browser, product: Product) -> Iterator[OpenPage]:
     """Open a page of the product in a browser of its own; at the end nothing may have gone wrong in it.
 
     What went wrong: an error in the console, a script that threw, or a request to any host but ours and our store's.
+    tolerated: a pattern of errors in the console that the test causes.
     """
     contexts: list[BrowserContext] = []
     trouble: list[str] = []
 
-    def open_(path: str, *, camera: bool = True, **options: object) -> Page:
+    def open_(path: str, *, camera: bool = True, tolerated: str = "$^", **options: object) -> Page:
         settings = {"viewport": PHONE, "locale": "en-GB", "base_url": product.url, **STILL} | options
         context = chromium.new_context(**settings, permissions=["camera"] if camera else [])
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: message.type == "error" and trouble.append(f"console: {message.text}"))
+        page.on("console", lambda message: _is_error(message, tolerated) and trouble.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: trouble.append(f"script: {error}"))
         page.on("request", lambda request: _is_ours(request.url, product) or trouble.append(f"asked {request.url}"))
         page.goto(path)
@@ -138,6 +139,10 @@ def open_page(chromium: Browser, product: Product) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert [line for line in trouble if not REFUSAL.search(line)] == []
+
+
+def _is_error(message: ConsoleMessage, tolerated: str) -> bool:
+    return message.type == "error" and not re.search(tolerated, message.text)
 
 
 def _is_ours(url: str, product: Product) -> bool:

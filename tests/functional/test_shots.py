@@ -13,7 +13,7 @@ from tests.concurrency import at_once, inside
 from tests.crowd import add_guest, add_photo, asked, event_of
 from webapp.errors import Transient
 from webapp.extensions import db
-from webapp.models import InstallationFact, Match, Photo, PhotoStatus, Removal
+from webapp.models import Camera, InstallationFact, Match, Photo, PhotoStatus, Removal, User
 from webapp.queueing import unit_of_work
 from webapp.services import deleting, erasing, events, gallery, mass_erasing, rematches, studio
 
@@ -145,6 +145,25 @@ def test_filters_tell_photos_apart_and_stand_beside_their_counts(desk: Desk) -> 
     for label, count in (("All", 6), ("Ready", 4), ("Failed", 1), ("Not published", 1), ("Hidden", 1)):
         assert re.search(rf'>{label} <span class="numbers">{count}<', page), label
     assert "With guests (1)" in text(desk.browser.get(f"{desk.path}/filters", headers=HTMX))
+
+
+def test_the_further_filters_name_cameras_and_uploaders_with_their_counts(desk: Desk) -> None:
+    with desk.app.app_context(), unit_of_work():
+        event = event_of(desk.event_id)
+        cameras = [Camera(event_id=event.id, key=name, name=name) for name in ("EOS R6", "NIKON Z 6_2")]
+        db.session.add_all([*cameras, second := User(email="second@example.com", name="Second")])
+        db.session.flush()
+        first = event.memberships[0].user_id
+        for number, photo in enumerate(db.session.scalars(select(Photo).order_by(Photo.id))):
+            photo.camera_id = cameras[number > 1].id
+            photo.uploaded_by_id = first if number else second.id
+        chosen = cameras[0].public_id
+    for path, headers in ((f"{desk.path}/filters?", HTMX), (f"{desk.path}?filters=&", {})):
+        page = text(desk.browser.get(f"{path}camera={chosen}", headers=headers))
+        for option in ("EOS R6 (2)", "NIKON Z 6_2 (3)", "photographer (4)", "Second (1)"):
+            assert f">{option}</option>" in page, option
+        assert f'value="{chosen}" selected>EOS R6' in page
+    assert sorted(desk.ids(f"?camera={chosen}")) == names([0, 1])
 
 
 def test_an_action_changes_what_is_chosen_and_nothing_else(desk: Desk) -> None:

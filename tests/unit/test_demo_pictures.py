@@ -1,6 +1,7 @@
 """The demo event: its people are found by their selfies, and by nobody else's."""
 
 import io
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,16 @@ def test_there_is_something_of_everything() -> None:
 
 
 def test_photos_are_like_a_cameras() -> None:
-    moments = []
+    moments, cameras = [], Counter()
     for name, content, _ in faces.demo_set().photos:
         info = imaging.probe(io.BytesIO(content), max_megapixels=80)
         assert (info.format, name[-4:]) == ("JPEG", ".jpg")
         assert 1600 <= max(info.width, info.height) <= 2400
         moments.append(info.taken_at)
+        cameras[info.camera and info.camera.name] += 1
     assert None not in moments
     assert moments == sorted(moments) and len(set(moments)) == len(moments)
+    assert cameras == {"NIKON Z 6_2": 20, "Canon EOS R6": 10}
 
 
 def test_each_selfie_finds_its_owners_photos_and_none_of_the_others() -> None:

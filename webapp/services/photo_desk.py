@@ -46,11 +46,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One value of a filter, how it is called and how many photos it has; without a count it is not known."""
+    """One value of a filter, with its label and the number of its photos. Templates read it by attribute."""
 
     value: str
     label: str
-    count: int | None
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
