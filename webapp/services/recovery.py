@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from webapp.clock import utcnow
 from webapp.database import reading
 from webapp.extensions import db
-from webapp.models import Event, Mail, MailStatus, Person, Photo, Removal, Selfie
+from webapp.models import Event, Mail, MailStatus, Person, Photo, Rematch, Removal, Selfie
 from webapp.queueing import (
     ERASE_PHOTOS,
     INDEX_PHOTO,
@@ -91,7 +91,11 @@ def _waiting() -> list[Waiting]:
             Waiting(MATCH_PERSON, [marking.job_key(person) for person in people]),
             Waiting(
                 REMATCH_EVENT,
-                list(db.session.scalars(select(Event.public_id).where(Event.rematch_requested_at.is_not(None)))),
+                list(
+                    db.session.scalars(
+                        select(Event.public_id).join(Rematch).where(Rematch.started_at.is_(None)).distinct()
+                    )
+                ),
             ),
             Waiting(
                 RECONCILE_EVENT,
