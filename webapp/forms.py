@@ -134,6 +134,7 @@ class EventForm(PageForm):
     language = SelectField(lazy_gettext("Language of your guests"), validate_choice=False)
     accent = RadioField(lazy_gettext("Colour"), default="", validate_choice=False)
     own_accent = StringField(lazy_gettext("Your own colour"), default="#145f5c")
+    many_children = RadioField(lazy_gettext("Are there many children?"), default="", validate_choice=False)
     code = StringField(lazy_gettext("Code"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -144,6 +145,7 @@ class EventForm(PageForm):
             ("en", gettext("English")),
             ("fr", gettext("French")),
         ]
+        self.many_children.choices = [("", gettext("No")), ("y", gettext("Yes"))]
         self.accent.choices = [(accents.PALETTE[name], label()) for name, label in ACCENT_NAMES.items()]
 
     def process_errors(self) -> None:
@@ -162,6 +164,8 @@ class EventForm(PageForm):
             language=self.language.data or "",
             accent=(self.own_accent.data or "").lower() if chosen == OWN_ACCENT else chosen,
             code=self.code.data or None,
+            # A form without the question says nothing about it.
+            many_children=self.many_children.data == "y" if self.many_children.raw_data else None,
         )
 
 
@@ -176,6 +180,7 @@ def event_form(event: Event) -> EventForm:
         language=event.language,
         accent=OWN_ACCENT if own else event.accent,
         own_accent=event.accent if own else "#145f5c",
+        many_children="y" if event.many_children else "",
         code=event.code,
     )
 

@@ -39,6 +39,7 @@ def migrate(engine: Engine, steps: Callable[[Connection], None]) -> None:
     """
     if engine.dialect.name != "postgresql":
         with writing(), engine.connect() as connection:
+            _ignore_foreign_keys(connection)
             steps(connection)
         return
     try:
@@ -52,6 +53,26 @@ def migrate(engine: Engine, steps: Callable[[Connection], None]) -> None:
         raise CommandError(
             f"The migration was broken off, and nothing is changed. PostgreSQL says: {error.orig}"
         ) from error
+
+
+def require_whole(connection: Connection) -> None:
+    """Raises CommandError where a migration on SQLite leaves rows that refer to nothing. Call it before the commit."""
+    if connection.dialect.name == "sqlite":
+        strays = sorted({row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check")})
+        if strays:
+            raise CommandError(f"The migration was broken off: rows of {', '.join(strays)} would refer to nothing.")
+
+
+def _ignore_foreign_keys(connection: Connection) -> None:
+    """SQLite changes a table by a copy in its place. Dropping the old one would delete every row that refers to it.
+
+    The pragma does nothing inside a transaction, so it goes past SQLAlchemy, which would begin one. The connection
+    carries it, so it never goes back to the pool.
+    """
+    connection.detach()
+    raw = connection.connection.dbapi_connection
+    if raw is not None:
+        raw.cursor().execute("PRAGMA foreign_keys=OFF")
 
 
 def _prepare(connection: Connection) -> None:

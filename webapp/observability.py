@@ -20,6 +20,8 @@ TRIGGERS = {
     "guest.selfie": "upload_selfie",
     "api_studio.rematch": "rematch_by_photographer",
     "studio.rematch": "rematch_by_photographer",
+    "api_studio.set_many_children": "children",
+    "event_settings.save": "children",
     "api_admin.rematch": "rematch_by_admin",
     "admin.rematch": "rematch_by_admin",
     "api_guests.give_verdict": "verdict",

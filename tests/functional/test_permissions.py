@@ -153,6 +153,7 @@ CALLS = [
     Call("upload_tokens.revoke", "POST", "/studio/events/{event}/upload-tokens/{token}/revoke", only(303, *RUNNERS)),
     Call("api_upload_token.facts", "GET", "/api/upload-token", signed_in(403)),
     Call("api_studio.rematch", "POST", "/api/photographer/events/{event}/rematch", only(202, *RUNNERS)),
+    Call("api_studio.set_many_children", "PUT", "/api/photographer/events/{event}/many-children", only(422, *RUNNERS)),
     Call("api_studio.event_costs", "GET", "/api/photographer/events/{event}/costs", only(200, *RUNNERS)),
     Call("api_studio.set_limit", "PUT", "/api/photographer/events/{event}/call-limit", only(422, *RUNNERS), NO_LIMIT),
     # The event's look, to everybody who knows its code; there is no cover here.

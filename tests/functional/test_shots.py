@@ -10,10 +10,10 @@ from sqlalchemy import func, select, update
 from tests.actors import PASSWORD, Api, World, demo_photos
 from tests.browsing import HTMX, Browser, text
 from tests.concurrency import at_once, inside
-from tests.crowd import add_guest, add_photo, asked, event_of
+from tests.crowd import add_guest, add_photo, asked, event_of, user_of
 from webapp.errors import Transient
 from webapp.extensions import db
-from webapp.models import Camera, InstallationFact, Match, Photo, PhotoStatus, Removal, User
+from webapp.models import Camera, Match, Photo, PhotoStatus, Rematch, Removal, User
 from webapp.queueing import unit_of_work
 from webapp.services import deleting, erasing, events, gallery, mass_erasing, rematches, studio
 
@@ -271,7 +271,7 @@ def test_an_event_is_erased_while_its_photos_are(desk: Desk, world: World) -> No
     up_to = re.findall(r'name="up_to" value="(\d+)"', question)[0]
     desk.act("delete", all=1, confirmed=130, up_to=up_to)
     with desk.app.app_context(), unit_of_work():
-        rematches.begin(event_of(desk.event_id), 0)
+        rematches.request(event_of(desk.event_id), user_of(OWNER))
 
     def erase_event() -> None:
         with unit_of_work():
@@ -286,8 +286,7 @@ def test_an_event_is_erased_while_its_photos_are(desk: Desk, world: World) -> No
     assert desk.count() == 0
     with desk.app.app_context():
         assert mass_erasing.events_waiting() == []
-        left = select(InstallationFact.name).where(InstallationFact.name.contains(desk.event_id))
-        assert db.session.scalars(left).all() == [], "what the event's last rematch came to goes as well"
+        assert db.session.scalars(select(Rematch.id)).all() == [], "the event's rematches go as well"
         assert db.session.scalar(select(func.count()).select_from(Removal)) == 0
 
 

@@ -24,7 +24,8 @@ from tests.actors import Api, World, photos_with, selfie
 from tests.settings import make_settings
 from webapp import create_app, migrating
 from webapp.extensions import db, migrate
-from webapp.models import Photo
+from webapp.models import Event, InstallationFact, Person, Photo, RematchPerson
+from webapp.services import recovery, rematches
 from webapp.settings import Settings
 
 pytestmark = pytest.mark.both_databases
@@ -164,6 +165,46 @@ def test_a_database_in_use_stays_as_it_is(app: Flask, world: World, api: Api) ->
         db.session.rollback()
         downgrade(revision="base")
         assert tables() == set()
+
+
+def test_a_rematch_that_waits_goes_on_and_old_reports_go(app: Flask, world: World, api: Api) -> None:
+    world.add_photos(world.event(), *photos_with("grace", 1))
+    api.register(world.code, "searched").upload_selfie(selfie("grace"))
+    api.register(world.code, "without")
+    world.work()
+    with app.app_context():
+        rows = {table: _count(table) for table in ("membership", "person", "selfie", "photo", "face", "match")}
+        db.session.rollback()
+        downgrade(revision="0004")
+        requested = text("UPDATE event SET rematch_requested_at = created_at")
+        fact = text("INSERT INTO installation_fact (name, value) VALUES ('rematch:EVENT', '{}'), ('other', 'kept')")
+        with db.engine.begin() as connection:
+            connection.execute(requested)
+            connection.execute(fact)
+        upgrade()
+        assert {table: _count(table) for table in rows} == rows, "what refers to a changed table stays"
+        assert [row.person_id for row in db.session.scalars(select(RematchPerson))] == [
+            db.session.scalars(select(Person.id).where(Person.name == "searched")).one()
+        ]
+        assert db.session.scalars(select(Event.many_children)).one() is False
+        names = set(db.session.scalars(select(InstallationFact.name)))
+        assert "other" in names and not any(name.startswith("rematch:") for name in names)
+        db.session.rollback()
+        # And back: what has not started is still asked for.
+        downgrade(revision="0004")
+        with db.engine.connect() as connection:
+            assert connection.scalar(text("SELECT rematch_requested_at = created_at FROM event"))
+        upgrade()
+    assert recovered(app) == 1
+    world.work()
+    with app.app_context():
+        report = rematches.of_event(db.session.scalars(select(Event)).one()).report
+        assert report is not None and (report.people, report.pending, report.kept) == (1, 0, 1)
+
+
+def recovered(app: Flask) -> int | None:
+    with app.app_context():
+        return recovery.sweep()
 
 
 def _count(table: str) -> int:

@@ -212,6 +212,15 @@ class StudioEvent(EventSummary):
 
     code = ma.fields.String()
     join_url = ma.fields.String()
+    many_children = ma.fields.Boolean(
+        metadata={"description": "stricter thresholds, and guests are asked about every photo before they see it"}
+    )
+
+
+class ChildrenAnswer(StudioEvent):
+    """The event after another word about its children."""
+
+    selfies = ma.fields.Integer(metadata={"description": "how many people are searched again because of it"})
 
 
 class TokenFacts(Answer):

@@ -59,6 +59,12 @@ def agreement() -> ma.fields.Boolean:
     return ma.fields.Boolean(load_default=False, metadata={"description": "I agree to face search", "example": True})
 
 
+def many_children(*, required: bool) -> ma.fields.Boolean:
+    """What the event's form asks about children."""
+    told = {"description": "stricter thresholds, and guests are asked about every photo before they see it"}
+    return ma.fields.Boolean(required=required, metadata=told | {"example": False})
+
+
 def page_mark() -> Text:
     """Where a list goes on."""
     return Text(load_default=absent, metadata={"description": "from the Link header of the page before"})
@@ -157,6 +163,11 @@ class VerdictBody(Closed):
 class EventBody(Closed):
     name = text(maximum=1000, example="Anna & Ben", description="1 to 120 characters")
     date = ma.fields.Date(required=True, metadata={"example": "2026-06-20"})
+    many_children = many_children(required=False)
+
+
+class ChildrenBody(Closed):
+    many_children = many_children(required=True)
 
 
 class StudioPhotoQuery(Closed):

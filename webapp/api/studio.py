@@ -20,6 +20,7 @@ blueprint = Blueprint("api_studio", __name__, url_prefix="/api/photographer", de
 WHO = {
     "list_events": Who.PHOTOGRAPHER,
     "create_event": Who.PHOTOGRAPHER,
+    "set_many_children": Who.RUNNER,
     "upload_photos": Who.UPLOADER,
     "list_photos": Who.RUNNER,
     "rematch": Who.RUNNER,
@@ -58,8 +59,19 @@ def list_events() -> list[dict[str, Any]]:
 @blueprint.errors(event_name_invalid=422)
 def create_event(body: dict[str, Any]) -> dict[str, Any]:
     """A new event with a code that can't be guessed."""
+    children = body.get("many_children", False)
     with unit_of_work():
-        return _event(events.create_event(caller(), name=body["name"], date=body["date"]))
+        return _event(events.create_event(caller(), name=body["name"], date=body["date"], many_children=children))
+
+
+@blueprint.put("/events/<event_id>/many-children")
+@blueprint.arguments(schemas.ChildrenBody)
+@blueprint.response(200, answers.ChildrenAnswer)
+def set_many_children(body: dict[str, Any], event: Event, membership: Membership) -> dict[str, Any]:
+    """Say whether there are many children. Another answer searches everybody again, in the background."""
+    with unit_of_work():
+        count = events.set_many_children(event, body["many_children"], membership.user)
+        return _event(event) | {"selfies": count}
 
 
 @blueprint.post("/events/<event_id>/upload-photos")
@@ -111,7 +123,10 @@ def list_photos(query: dict[str, Any], event: Event, **_: Membership) -> Any:
 @blueprint.post("/events/<event_id>/rematch")
 @blueprint.response(202, answers.RematchAnswer)
 def rematch(event: Event, membership: Membership) -> dict[str, Any]:
-    """Compute everybody's matches anew, in the background."""
+    """Compute everybody's matches anew, in the background.
+
+    A request joins a rematch that waits to begin; while one runs, it makes a new one, which takes the other's place.
+    """
     with unit_of_work():
         return {"status": "queued", "selfies": matching.request_rematch(event, membership.user)}
 
@@ -135,7 +150,11 @@ def set_limit(body: dict[str, Any], event: Event, membership: Membership) -> dic
 
 
 def _event(event: Event) -> dict[str, Any]:
-    return event_summary(event) | {"code": event.code, "join_url": join_url(event)}
+    return event_summary(event) | {
+        "code": event.code,
+        "join_url": join_url(event),
+        "many_children": event.many_children,
+    }
 
 
 def _photo(photo: Photo) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Enum
 
 from webapp.columns import UtcDateTime
 from webapp.extensions import db
-from webapp.migrating import migrate
+from webapp.migrating import migrate, require_whole
 
 log = logging.getLogger("alembic.env")
 
@@ -36,6 +36,7 @@ def run(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=db.metadata, render_item=render_item, **arguments)
     with context.begin_transaction():
         context.run_migrations()
+        require_whole(connection)
 
 
 if context.is_offline_mode():

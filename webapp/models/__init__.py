@@ -14,6 +14,7 @@ from webapp.models.mail import Mail, MailStatus
 from webapp.models.match import Band, ConfirmedVector, Match, UserScore, Verdict
 from webapp.models.membership import Membership, MembershipRole, Person, PersonKind
 from webapp.models.photo import Photo, PhotoStatus, Rendition, RenditionKind
+from webapp.models.rematch import Rematch, RematchPerson, RematchTrigger
 from webapp.models.removal import Removal, RemovalKind
 from webapp.models.selfie import Selfie, SelfieStatus, SelfieVector
 from webapp.models.upload import Upload, UploadStatus, UploadWay
@@ -44,6 +45,9 @@ __all__ = [
     "PersonKind",
     "Photo",
     "PhotoStatus",
+    "Rematch",
+    "RematchPerson",
+    "RematchTrigger",
     "Removal",
     "RemovalKind",
     "Rendition",

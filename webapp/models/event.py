@@ -56,9 +56,10 @@ class Event(Model):
     """Moves whenever somebody's selfie vectors or confirmed faces change."""
     removals_revision: Mapped[int] = mapped_column(default=0)
     """Moves when vectors go, so that a matrix in memory knows that it has to be built anew."""
+    many_children: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Children's faces are easily taken for one another: thresholds are stricter, and every match is asked about."""
     call_limit: Mapped[int | None]
     """Billable calls that the event may make; null: the installation's limit."""
-    rematch_requested_at: Mapped[datetime | None]
     reconcile_requested_at: Mapped[datetime | None]
     """Somebody wants what a face service keeps of the event to be compared with the rows here."""
     created_at: Mapped[datetime] = mapped_column(default=utcnow)

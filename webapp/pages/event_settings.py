@@ -30,13 +30,18 @@ def page(event: Event, membership: Membership) -> ResponseReturnValue:
 
 @blueprint.post("")
 def save(event: Event, membership: Membership) -> ResponseReturnValue:
-    """Name, date, place, timezone, look, language and code."""
+    """Name, date, place, timezone, look, language, code, and whether there are many children."""
     form = EventForm()
     try:
         if form.validate():
             with unit_of_work():
-                events.edit(event, form.details(), membership.user)
-            return _done(event, gettext("Saved."))
+                count = events.edit(event, form.details(), membership.user)
+            said = ngettext(
+                "Saved. We are searching again for %(num)s person; the overview says what changes.",
+                "Saved. We are searching again for %(num)s people; the overview says what changes.",
+                count,
+            )
+            return _done(event, said if count else gettext("Saved."))
     except FindMeError as error:
         form.show(error)
     form.process_errors()

@@ -110,7 +110,7 @@ def guest(event: Event, person_id: str, **_: Membership) -> ResponseReturnValue:
     """One guest: their selfies, how the search for them stands, and the photos that they were found on."""
     found = studio_guests.guest_of(event, person_id)
     photos = studio_guests.photos_of_guest(
-        found, limit=studio_guests.PHOTOS + 1, before=request.args.get("before", type=_row_id)
+        event, found, limit=studio_guests.PHOTOS + 1, before=request.args.get("before", type=_row_id)
     )
     values = {
         "event": event,

@@ -20,6 +20,7 @@ from webapp.models import (
     Membership,
     Person,
     Photo,
+    Rematch,
     Selfie,
     Upload,
     User,
@@ -65,8 +66,8 @@ def _of_row(session: Session, row: Any) -> Iterator[Change]:
     elif isinstance(row, Membership):
         # Who joins changes the studio's list alone; who leaves, or gets another role, must not go on as before.
         yield from [(DESK, row.event_id)] if row in session.new else _of_event(row.event_id)
-    elif isinstance(row, Upload | EngineUsage):
-        yield (DESK, row.event_id) if isinstance(row, Upload) else (BILL, row.event_public_id)
+    elif isinstance(row, Upload | Rematch | EngineUsage):
+        yield (BILL, row.event_public_id) if isinstance(row, EngineUsage) else (DESK, row.event_id)
     elif isinstance(row, UserSession) and row not in session.new:
         yield SESSION, row.token_hash
     elif isinstance(row, User) and row not in session.new and (row in session.deleted or _changed(row) & _SIGNED_IN_BY):

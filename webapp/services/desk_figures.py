@@ -71,7 +71,7 @@ def _found(event: Event) -> int:
     # Person by person, so that the pairs of a person and a photo are never all held at once.
     of_one = (
         select(func.count(func.distinct(Match.photo_id)))
-        .where(Match.person_id == Person.id, is_theirs())
+        .where(Match.person_id == Person.id, is_theirs(event))
         .correlate(Person)
         .scalar_subquery()
     )
@@ -79,6 +79,6 @@ def _found(event: Event) -> int:
 
 
 def _photos_without(event: Event) -> int:
-    shows_somebody = select(Match.id).where(Match.photo_id == Photo.id, is_theirs()).exists()
+    shows_somebody = select(Match.id).where(Match.photo_id == Photo.id, is_theirs(event)).exists()
     ready = (Photo.event_id == event.id) & (Photo.status == PhotoStatus.INDEXED)
     return db.session.scalar(select(func.count()).select_from(Photo).where(ready, ~shows_somebody)) or 0

@@ -19,7 +19,7 @@ from webapp.models import (
     RenditionKind,
     User,
 )
-from webapp.services import audit, blobs, covers, marking, rematches, removals
+from webapp.services import audit, blobs, covers, marking, removals
 
 
 def erase_photo(photo: Photo, actor: User | None) -> str:
@@ -74,5 +74,4 @@ def erase_event(event: Event, actor: User | None) -> str:
     public_id = event.public_id
     db.session.delete(event)
     db.session.flush()
-    rematches.forget(public_id)
     return audit.record(actor, "event.erased", "event", public_id)

@@ -15,8 +15,18 @@ from webapp import accents
 from webapp.errors import Conflict, Forbidden, Invalid, NotFound
 from webapp.extensions import db
 from webapp.faces import engine_identity
-from webapp.models import Event, EventStatus, Membership, MembershipRole, Person, Photo, PhotoStatus, User
-from webapp.services import audit, cameras
+from webapp.models import (
+    Event,
+    EventStatus,
+    Membership,
+    MembershipRole,
+    Person,
+    Photo,
+    PhotoStatus,
+    RematchTrigger,
+    User,
+)
+from webapp.services import audit, cameras, marking, rematches
 
 CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 """Letters and digits without those that are taken for one another."""
@@ -60,6 +70,8 @@ class Details:
     accent: str = ""
     """#rrggbb; empty: one of ours."""
     code: str | None = None
+    many_children: bool | None = None
+    """None: as it is; at first, not many."""
 
 
 @cache
@@ -68,9 +80,17 @@ def timezones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-def create_event(owner: User, *, name: str, date: dt.date, place: str = "", code: str | None = None) -> Event:
+def create_event(
+    owner: User,
+    *,
+    name: str,
+    date: dt.date,
+    place: str = "",
+    code: str | None = None,
+    many_children: bool = False,
+) -> Event:
     """Make an event that `owner` runs, with nothing but the necessary; see `create`."""
-    return create(owner, Details(name, date, place, code=code))
+    return create(owner, Details(name, date, place, code=code, many_children=many_children))
 
 
 def create(owner: User, details: Details) -> Event:
@@ -82,7 +102,7 @@ def create(owner: User, details: Details) -> Event:
     """
     details = _checked(details)
     engine, version = engine_identity(current_app.extensions["settings"])
-    event = Event(engine=engine, engine_version=version)
+    event = Event(engine=engine, engine_version=version, many_children=bool(details.many_children))
     _describe(event, replace(details, code=details.code or _new_code()))
     _write(event)
     membership = Membership(event_id=event.id, user_id=owner.id, role=MembershipRole.OWNER)
@@ -99,13 +119,16 @@ def usual_timezone(user: User) -> str:
     return db.session.scalar(last.order_by(Event.id.desc()).limit(1)) or "UTC"
 
 
-def edit(event: Event, details: Details, actor: User) -> None:
-    """Change what an event is called, when and where it is, its look, and its code.
+def edit(event: Event, details: Details, actor: User) -> int:
+    """Change what an event is called, when and where it is, its look, its code, and whether there are many children.
+
+    Returns how many people are searched again because of that.
 
     Raises:
         Invalid, Conflict: as `create`.
     """
     details = _checked(details)
+    event = marking.lock_event(event.id)
     # Shown as the photographer wrote it before, if it is only written otherwise now.
     code = event.code if details.code in (None, event.code_key) else details.code
     moves = event.timezone != details.timezone
@@ -115,6 +138,21 @@ def edit(event: Event, details: Details, actor: User) -> None:
         # Cameras' clocks show the event's time, so its photos were taken at other moments than was thought.
         cameras.timezone_changed(event)
     audit.record(actor, "event.edited", "event", event.public_id)
+    return set_many_children(event, many, actor) if (many := details.many_children) is not None else 0
+
+
+def set_many_children(event: Event, many: bool, actor: User) -> int:
+    """Say whether there are many children at an event; returns how many people are searched again because of that.
+
+    From the commit on guests see by the new rule what is theirs; a job then computes the matches by its thresholds.
+    The event's lock orders this before or after whoever adds photos and selfies: none is compared by the old ones only.
+    """
+    event = marking.lock_event(event.id)
+    if event.many_children is many:
+        return 0
+    event.many_children = many
+    audit.record(actor, "event.children", "event", event.public_id)
+    return rematches.request(event, actor, RematchTrigger.CHILDREN)
 
 
 def require_owner(event: Event, user: User) -> None:

@@ -24,7 +24,7 @@ from webapp.models import (
     User,
 )
 from webapp.services import blobs
-from webapp.services.visibility import is_out, is_question, is_theirs
+from webapp.services.visibility import is_out, is_question, is_theirs, shows_face
 
 PAGE = 60
 
@@ -173,9 +173,10 @@ def my_photos(
     person: Person, *, limit: int | None = None, after: tuple[datetime, int] | None = None
 ) -> list[PhotoCard]:
     """The photos that are this person's, newest first. `after` is (sorted_at, row_id) of the last card of a page."""
+    mine = is_theirs(person.membership.event)
     best = (
         select(Match.photo_id, func.max(Match.similarity).label("similarity"), func.min(Match.id).label("match_id"))
-        .where(Match.person_id == person.id, is_theirs())
+        .where(Match.person_id == person.id, mine)
         .group_by(Match.photo_id)
         .subquery()
     )
@@ -214,7 +215,7 @@ def questions(person: Person, *, limit: int | None = None, after: int | None = N
     wanted = (
         select(Match)
         .join(Photo, Photo.id == Match.photo_id)
-        .where(Match.person_id == person.id, is_question(), is_out())
+        .where(Match.person_id == person.id, is_question(person.membership.event), is_out())
     )
     wanted = wanted.where(Match.id > after) if after is not None else wanted
     wanted = wanted.order_by(Match.id) if limit else wanted.order_by(Match.similarity.desc(), Match.id)
@@ -238,7 +239,7 @@ def crop_of(user: User, match_public_id: str) -> bytes:
         .where(
             Match.public_id == match_public_id,
             Membership.user_id == user.id,
-            or_(is_question(), is_theirs()),
+            shows_face(),
             is_out(),
         )
     ).one_or_none()
@@ -290,10 +291,11 @@ def photos_found(person: Person) -> int:
 
 
 def _match_counts(person: Person) -> tuple[int, int]:
+    event = person.membership.event
     found, maybe = db.session.execute(
         select(
-            func.count(func.distinct(case((is_theirs(), Match.photo_id)))),
-            func.coalesce(func.sum(case((is_question(), 1), else_=0)), 0),
+            func.count(func.distinct(case((is_theirs(event), Match.photo_id)))),
+            func.coalesce(func.sum(case((is_question(event), 1), else_=0)), 0),
         )
         .join(Photo, Photo.id == Match.photo_id)
         .where(Match.person_id == person.id, is_out())

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from flask import current_app
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from webapp.clock import utcnow
 from webapp.database import reading
 from webapp.errors import FindMeError, Invalid, NotFound, Transient
 from webapp.extensions import db
-from webapp.models import Band, Event, Face, Match, Membership, Person, Selfie, SelfieStatus, User, Verdict
-from webapp.queueing import REMATCH_EVENT, enqueue_after_commit, unit_of_work
-from webapp.services import audit, claims, marking, rematches
+from webapp.models import Band, Event, Face, Match, Membership, Person, User, Verdict
+from webapp.queueing import unit_of_work
+from webapp.services import claims, marking, rematches
 from webapp.services.guest_gallery import ClaimLostError
 from webapp.services.rules import Found, Outcome, thresholds_of
 from webapp.services.searching import search
@@ -89,26 +89,19 @@ def concerned(event: Event, vectors: list[bytes]) -> list[int]:
 
 
 def request_rematch(event: Event, actor: User) -> int:
-    """Ask for new matches of everybody in the event; returns how many people that are."""
-    event.rematch_requested_at = utcnow()
-    audit.record(actor, "event.rematch", "event", event.public_id)
-    enqueue_after_commit(REMATCH_EVENT, event.public_id)
-    return len(_searched_people(event.id))
+    """Ask for new matches of everybody in the event; returns how many people that are. See `webapp.services.rematches`
+    for what becomes of a request while another rematch waits or runs.
+    """
+    return rematches.request(event, actor)
 
 
 def rematch_event(public_id: str) -> int:
-    """Mark everybody in the event who is searched for. Runs in a worker."""
+    """Mark the people of the rematch that waits; returns how many they are. Runs in a worker."""
     with unit_of_work():
         event_id = db.session.scalar(select(Event.id).where(Event.public_id == public_id))
         if event_id is None:
             return 0
-        event = marking.lock_event(event_id)
-        if event.rematch_requested_at is None:
-            return 0
-        event.rematch_requested_at = None
-        people = marking.mark(_searched_people(event.id))
-        rematches.begin(event, people)
-        return people
+        return rematches.start(marking.lock_event(event_id))
 
 
 def give_verdict(user: User, match_public_id: str, verdict: str) -> Match:
@@ -168,7 +161,8 @@ def _store(public_id: str, token: str, answered: int, outcome: Outcome) -> Diff 
             _update(row, found.get(face_id), diff)
         if diff.added or diff.removed or diff.changed:
             person.match_revision += 1
-        rematches.count(person, added=diff.added, removed=diff.removed, changed=diff.changed, kept=diff.kept)
+        changes = {"added": diff.added, "removed": diff.removed, "changed": diff.changed, "kept": diff.kept}
+        rematches.settle(person, answered, **changes)
         person.match_capped = outcome.capped
         person.match_done, person.matched_at = answered, utcnow()
         diff.again = person.match_wanted != person.match_done
@@ -207,18 +201,6 @@ def _update(row: Match, hit: Found | None, diff: Diff) -> None:
         diff.kept += 1
 
 
-def _searched_people(event_id: int) -> list[int]:
-    accepted = select(Selfie.person_id).where(Selfie.status == SelfieStatus.ACCEPTED, Selfie.retired_at.is_(None))
-    has_matches = select(Match.person_id)
-    return list(
-        db.session.scalars(
-            select(Person.id)
-            .where(Person.event_id == event_id, or_(Person.id.in_(accepted), Person.id.in_(has_matches)))
-            .order_by(Person.id)
-        )
-    )
-
-
 def _try_later(public_id: str, token: str, reason: str) -> None:
     """After an error: give the person back for a later try, or say that it failed."""
     with unit_of_work():
@@ -243,6 +225,7 @@ def _let_go(public_id: str, token: str) -> None:
 
 def _fail(person: Person, reason: str) -> None:
     person.match_failed, person.match_failure = True, reason
+    rematches.fail(person)
     claims.settle(person)
 
 

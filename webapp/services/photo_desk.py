@@ -97,13 +97,13 @@ def page_of(event: Event, wanted: PhotoFilter, *, after: Place | None = None) ->
     """One page of the photos that are wanted, and where the next one begins; None when this is the last."""
     asking = wanted.sort(select(Photo).where(wanted.condition(event)), beyond=after)
     photos = db.session.scalars(asking.limit(PAGE + 1)).all()
-    return _tiles(photos[:PAGE]), Place.of(photos[PAGE - 1]) if len(photos) > PAGE else None
+    return _tiles(event, photos[:PAGE]), Place.of(photos[PAGE - 1]) if len(photos) > PAGE else None
 
 
 def tiles_of(event: Event, public_ids: list[str]) -> list[Tile]:
     """These photos of the event, in no order; those that are gone are left out."""
     mine = select(Photo).where(Photo.event_id == event.id, Photo.status != PhotoStatus.ERASING)
-    return _tiles(db.session.scalars(mine.where(Photo.public_id.in_(public_ids))).all())
+    return _tiles(event, db.session.scalars(mine.where(Photo.public_id.in_(public_ids))).all())
 
 
 def fitting(event: Event, wanted: PhotoFilter, public_ids: list[str]) -> set[str]:
@@ -264,10 +264,10 @@ def _seen(photo: Photo, numbers: dict[int, int]) -> list[Seen]:
     ]
 
 
-def _tiles(photos: Sequence[Photo]) -> list[Tile]:
+def _tiles(event: Event, photos: Sequence[Photo]) -> list[Tile]:
     found = (
         select(Match.photo_id, func.count(func.distinct(Match.person_id)))
-        .where(Match.photo_id.in_([photo.id for photo in photos]), is_theirs())
+        .where(Match.photo_id.in_([photo.id for photo in photos]), is_theirs(event))
         .group_by(Match.photo_id)
     )
     guests = dict(db.session.execute(found).all())

@@ -116,7 +116,7 @@ class PhotoFilter:
         if self.faces is not None:
             parts.append(Photo.faces_count > 0 if self.faces else Photo.faces_count == 0)
         if self.guests is not None:
-            found = exists().where(Match.photo_id == Photo.id).where(is_theirs())
+            found = exists().where(Match.photo_id == Photo.id).where(is_theirs(event))
             parts.append(found if self.guests else and_(Photo.status == PhotoStatus.INDEXED, ~found))
         if self.uploader is not None:
             user = select(User.id).where(User.public_id == self.uploader).scalar_subquery()

@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from webapp.clock import utcnow
 from webapp.database import reading
 from webapp.extensions import db
-from webapp.models import Event, Mail, MailStatus, Person, Photo, Removal, Selfie
+from webapp.models import Event, Mail, MailStatus, Person, Photo, Rematch, Removal, Selfie
 from webapp.queueing import (
     ERASE_PHOTOS,
     INDEX_PHOTO,
@@ -126,7 +126,7 @@ def _waiting() -> dict[JobKind, list[str]]:
     """Keys of the jobs that should be in a queue."""
     claimed = {kind.job: _keys(kind, ~claims.suspect(kind.model)) for kind in CLAIMED}
     return claimed | {
-        REMATCH_EVENT: _events(Event.rematch_requested_at.is_not(None)),
+        REMATCH_EVENT: _events(Event.id.in_(select(Rematch.event_id).where(Rematch.started_at.is_(None)))),
         RECONCILE_EVENT: _events(Event.reconcile_requested_at.is_not(None)),
         ERASE_PHOTOS: mass_erasing.events_waiting(),
     }

@@ -48,7 +48,8 @@ def _search_vectors(event: Event, person: Person) -> Outcome:
     thresholds = thresholds_of(event, current_app.extensions["settings"])
     searched = faces_state(event)
     hits = _hits(event, templates, thresholds.maybe)
-    expansion = _expansion(event, person, templates, hits)
+    # Where nothing is sure before its person has said so, only that leads further, and it is a template already.
+    expansion = None if thresholds.asks else _expansion(event, person, templates, hits)
     if expansion is not None:
         for face_id, similarity in _hits(event, from_blobs([expansion]), thresholds.maybe).items():
             hits[face_id] = max(similarity, hits.get(face_id, -1.0))

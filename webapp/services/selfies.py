@@ -31,7 +31,7 @@ from webapp.models import (
     UserScore,
 )
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit, unit_of_work
-from webapp.services import audit, blobs, claims, engines, enrolment, marking, removals
+from webapp.services import audit, blobs, claims, engines, enrolment, marking, rematches, removals
 from webapp.services.templates import to_blob
 
 MAX_TEMPLATES = 5
@@ -320,6 +320,7 @@ def erase_selfies(person: Person) -> None:
     person.match_done = person.match_wanted
     person.match_failed, person.match_failure, person.match_capped = False, None, False
     person.expansion = None
+    rematches.leave(person)
     db.session.flush()
 
 

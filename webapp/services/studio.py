@@ -49,7 +49,7 @@ class EventProgress:
     """People of whom the last search gave up."""
     capped: int
     """Guests of whom the face service could not tell all faces."""
-    rematch: rematches.Rematch
+    rematch: rematches.State
     minutes_left: int | None
     """Until all photos are looked at, at the present pace; None while that can't be told."""
     stalled: bool
@@ -165,7 +165,9 @@ def newest_selfies(event: Event) -> dict[SelfieStatus, int]:
 
 def guests_without(event: Event) -> int:
     """Guests who are searched for and have no photo yet."""
-    return _count(select(func.count()).select_from(Person), Person.event_id == event.id, is_searched(), ~has_photos())
+    return _count(
+        select(func.count()).select_from(Person), Person.event_id == event.id, is_searched(), ~has_photos(event)
+    )
 
 
 def is_searched() -> ColumnElement[bool]:
@@ -174,9 +176,9 @@ def is_searched() -> ColumnElement[bool]:
     return exists().where(Selfie.person_id == Person.id, searched_with).correlate(Person)
 
 
-def has_photos() -> ColumnElement[bool]:
-    """That a person was found on a photo."""
-    return exists().where(Match.person_id == Person.id, is_theirs()).correlate(Person)
+def has_photos(event: Event) -> ColumnElement[bool]:
+    """That a person of the event was found on a photo."""
+    return exists().where(Match.person_id == Person.id, is_theirs(event)).correlate(Person)
 
 
 def attends() -> ColumnElement[bool]:

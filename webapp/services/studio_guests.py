@@ -82,7 +82,7 @@ def guests_of(
         wanted = wanted.where(Person.id < before)
     if query := " ".join(query.split())[:MAX_QUERY]:
         wanted = wanted.where(Person.name.icontains(query, autoescape=True))
-    condition = _shown_in(show)
+    condition = _shown_in(event, show)
     if condition is not None:
         wanted = wanted.where(condition)
     return [_row(*row) for row in db.session.execute(wanted)]
@@ -128,14 +128,16 @@ def selfies_of(guest: GuestRow) -> list[Selfie]:
     )
 
 
-def photos_of_guest(guest: GuestRow, *, limit: int = PHOTOS, before: int | None = None) -> list[GuestPhoto]:
+def photos_of_guest(
+    event: Event, guest: GuestRow, *, limit: int = PHOTOS, before: int | None = None
+) -> list[GuestPhoto]:
     """The photos that the guest was found on or is asked about, the latest handed in first, each once.
 
     `before` is the row id of the last photo of the page before.
     """
     # Of several faces on one photo, the one that counts most speaks: theirs before a question, then the most alike.
     rank = func.row_number().over(
-        partition_by=Match.photo_id, order_by=(is_theirs().desc(), Match.similarity.desc(), Match.id)
+        partition_by=Match.photo_id, order_by=(is_theirs(event).desc(), Match.similarity.desc(), Match.id)
     )
     best = (
         select(Match.id, rank.label("rank"))
@@ -180,7 +182,7 @@ def retry(event: Event, public_id: str | None = None) -> int:
 def _rows(event: Event) -> Any:
     photos_found = (
         select(func.count(func.distinct(Match.photo_id)))
-        .where(Match.person_id == Person.id, is_theirs())
+        .where(Match.person_id == Person.id, is_theirs(event))
         .correlate(Person)
         .scalar_subquery()
     )
@@ -209,11 +211,11 @@ def _gave_up() -> ColumnElement[bool]:
     return or_(Person.match_failed.is_(True), exists().where(Selfie.person_id == Person.id, failed).correlate(Person))
 
 
-def _shown_in(show: Show) -> ColumnElement[bool] | None:
+def _shown_in(event: Event, show: Show) -> ColumnElement[bool] | None:
     """What a filter asks of a guest; `Selfie` is their newest."""
     conditions: dict[Show, ColumnElement[bool]] = {
-        Show.FOUND: and_(is_searched(), has_photos()),
-        Show.NONE_YET: and_(is_searched(), ~has_photos()),
+        Show.FOUND: and_(is_searched(), has_photos(event)),
+        Show.NONE_YET: and_(is_searched(), ~has_photos(event)),
         Show.CHECKING: Selfie.status.in_((SelfieStatus.RECEIVED, SelfieStatus.CHECKING)),
         Show.REFUSED: Selfie.status == SelfieStatus.REJECTED,
         Show.FAILED: _gave_up(),

@@ -7,6 +7,9 @@
 
 A photo is an attendee's when one of their persons' matches is confirmed, or sure without a verdict. A `maybe` is never
 more than the face's crop until its person says yes; a rejected match shows nothing.
+
+At an event with many children nothing is sure: every match without a verdict is asked about. That holds from the moment
+of the switch on, whatever bands the matches still have from before.
 """
 
 from typing import Any
@@ -15,17 +18,26 @@ from sqlalchemy import Select, and_, exists, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from webapp.extensions import db
-from webapp.models import Band, Match, Membership, Person, Photo, PhotoStatus, User, Verdict
+from webapp.models import Band, Event, Match, Membership, Person, Photo, PhotoStatus, User, Verdict
 
 
-def is_theirs() -> ColumnElement[bool]:
-    """That a match shows its photo to its person."""
+def is_theirs(event: Event) -> ColumnElement[bool]:
+    """That a match of the event shows its photo to its person."""
+    if event.many_children:
+        return Match.verdict == Verdict.CONFIRMED
     return or_(Match.verdict == Verdict.CONFIRMED, and_(Match.band == Band.SURE, Match.verdict == Verdict.NONE))
 
 
-def is_question() -> ColumnElement[bool]:
-    """That a match is to be asked about."""
+def is_question(event: Event) -> ColumnElement[bool]:
+    """That a match of the event is to be asked about."""
+    if event.many_children:
+        return and_(Match.band != Band.NONE, Match.verdict == Verdict.NONE)
     return and_(Match.band == Band.MAYBE, Match.verdict == Verdict.NONE)
+
+
+def shows_face() -> ColumnElement[bool]:
+    """That a match shows its person the face's crop: it is theirs or a question, which of both the event says."""
+    return or_(Match.verdict == Verdict.CONFIRMED, and_(Match.band != Band.NONE, Match.verdict == Verdict.NONE))
 
 
 def is_out() -> ColumnElement[bool]:
@@ -41,7 +53,7 @@ def photos_for(membership: Membership, wanted: Select[Any]) -> Select[Any]:
     own = (
         exists()
         .where(Match.photo_id == Photo.id, Match.person_id == Person.id, Person.membership_id == membership.id)
-        .where(is_theirs())
+        .where(is_theirs(membership.event))
     )
     return wanted.where(is_out(), or_(Photo.shown_to_all.is_(True), own))
 
