@@ -64,7 +64,7 @@ def test_what_is_marked_for_all_is_said_to_be_where_it_can_be_seen(app: Flask, w
     said = act("share")
     assert "Marked 1 photo for all guests." in said and "Every guest sees" not in said
     # As it says: no page of guests has it, while the file's link and the API serve it.
-    assert "Guests have no page with these photos yet" in said
+    assert "Guests have no page with these photos yet." in said
     assert photo_id not in browser.get("/e/OTHER234/photos").text
     assert browser.get(f"/e/OTHER234/photos/{photo_id}").status_code == 404
     assert opens()

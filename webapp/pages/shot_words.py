@@ -154,7 +154,7 @@ def report(done: Done) -> str:
         ),
         Action.SHARE: ngettext("Marked %(num)s photo for all guests.", "Marked %(num)s photos for all guests.", n)
         + " "
-        + for_all_today(),
+        + gettext("Guests have no page with these photos yet."),
         Action.UNSHARE: ngettext(
             "%(num)s photo is no longer marked for all guests.",
             "%(num)s photos are no longer marked for all guests.",

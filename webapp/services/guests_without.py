@@ -6,7 +6,7 @@ The counts of the overview and the studio's list of guests use the same expressi
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, null, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, null, or_, select
 
 from webapp.extensions import db
 from webapp.models import (
@@ -48,10 +48,8 @@ class Why(StrEnum):
 
 def count_by_reason(event: Event) -> dict[Why, int]:
     """Return how many guests have no photo, by reason; one query."""
-    why = reason(event).label("why")
-    rows = db.session.execute(
-        join_newest_selfie(of_guests(event, select(why, func.count()))).group_by(why).order_by(why)
-    ).all()
+    reasons = join_newest_selfie(of_guests(event, select(reason(event).label("why")))).subquery()
+    rows = db.session.execute(select(reasons.c.why, func.count()).group_by(reasons.c.why)).all()
     found = {word: count for word, count in rows if word is not None}
     return {why: found[why.value] for why in Why if why.value in found}
 
@@ -111,7 +109,7 @@ def gave_up() -> ColumnElement[bool]:
 
 def is_found() -> ColumnElement[bool]:
     """That a person was found on a photo, whether guests see that photo or not."""
-    return exists().where(Match.person_id == Person.id, is_theirs()).correlate(Person)
+    return _any(select(Match.id).where(Match.person_id == Person.id, is_theirs()))
 
 
 def sees_photos() -> ColumnElement[bool]:
@@ -125,7 +123,12 @@ def _is_asked() -> ColumnElement[bool]:
 
 def _on_shown_photo(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     matches = select(Match.id).join(Photo, Photo.id == Match.photo_id)
-    return matches.where(Match.person_id == Person.id, condition, is_out()).correlate(Person).exists()
+    return _any(matches.where(Match.person_id == Person.id, condition, is_out()))
+
+
+def _any(matches: Select[int]) -> ColumnElement[bool]:
+    """EXISTS, which PostgreSQL may answer by reading the matches of all events; this looks into one person's only."""
+    return matches.limit(1).correlate(Person).scalar_subquery().is_not(None)
 
 
 def _has_withdrawn() -> ColumnElement[bool]:

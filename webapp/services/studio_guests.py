@@ -12,7 +12,7 @@ from webapp.extensions import db
 from webapp.models import Band, Event, Match, Membership, Person, Photo, Selfie, SelfieStatus, Verdict
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit
 from webapp.services import claims, marking
-from webapp.services.guests_without import Why, gave_up, is_checking, join_newest_selfie, of_guests, reason
+from webapp.services.guests_without import Why, gave_up, is_checking, join_newest_selfie, of_guests, reason, sees_photos
 from webapp.services.visibility import is_theirs
 
 LATEST = 8
@@ -91,7 +91,7 @@ def guests_of(
         wanted = wanted.where(Person.id < before)
     if query := " ".join(query.split())[:MAX_QUERY]:
         wanted = wanted.where(Person.name.icontains(query, autoescape=True))
-    condition = _shown_in(event, show)
+    condition = _shown_in(show)
     if condition is not None:
         wanted = wanted.where(condition)
     if why is not None:
@@ -101,7 +101,7 @@ def guests_of(
 
 def counts_of(event: Event) -> dict[Show, int]:
     """How many guests each filter shows; one query, of the conditions that the filters use."""
-    conditions = {show: _shown_in(event, show) for show in Show}
+    conditions = {show: _shown_in(show) for show in Show}
     columns = [
         func.count() if condition is None else func.count().filter(condition) for condition in conditions.values()
     ]
@@ -191,11 +191,11 @@ def _rows(event: Event) -> Any:
     return join_newest_selfie(of_guests(event, select(Person, Membership, Selfie, photos_found, reason(event))))
 
 
-def _shown_in(event: Event, show: Show) -> ColumnElement[bool] | None:
+def _shown_in(show: Show) -> ColumnElement[bool] | None:
     """What a filter asks of a guest; `Selfie` is their newest."""
     conditions: dict[Show, ColumnElement[bool]] = {
-        Show.FOUND: reason(event).is_(None),
-        Show.NONE_YET: reason(event).is_not(None),
+        Show.FOUND: sees_photos(),
+        Show.NONE_YET: ~sees_photos(),
         Show.CHECKING: is_checking(),
         Show.REFUSED: Selfie.status == SelfieStatus.REJECTED,
         Show.FAILED: gave_up(),
