@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from tests.actors import PASSWORD, World
 from tests.browsing import HTMX, Browser, text
-from tests.crowd import add_guest, add_photo, event_of, user_of
+from tests.crowd import add_guest, add_person, add_photo, event_of, user_of
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Match, Photo, PhotoStatus, Selfie, SelfieStatus, Upload, UploadStatus, UploadWay, UserRole
@@ -146,7 +146,7 @@ def test_a_lost_file_is_told_of_whatever_else_was_mended(app: Flask, world: Worl
     def told() -> list[str]:
         with app.app_context():
             event = event_of(event_id)
-            names = [row.filename for row in upload_ledger.trouble(event)]
+            names = [row.filename for row in upload_ledger.trouble(event).rows]
             assert [name for name, _, _ in studio_trouble.trouble_of(event).uploads] == names
             return names
 
@@ -167,6 +167,71 @@ def test_a_lost_file_is_told_of_whatever_else_was_mended(app: Flask, world: Worl
     assert told() == ["bad.jpg"]
     ledger("bad.jpg", UploadStatus.ACCEPTED)
     assert told() == []
+
+
+def lose(app: Flask, event_id: str, filenames: list[str], status: UploadStatus) -> None:
+    """Rows of the ledger, as if these files had been sent one after the other."""
+    with app.app_context(), unit_of_work():
+        for filename in filenames:
+            row = Upload(event_id=event_of(event_id).id, filename=filename, way=UploadWay.TUS, status=status)
+            row.user_id, row.byte_size = user_of(OWNER).id, 9
+            db.session.add(row)
+            db.session.flush()
+
+
+def test_a_lost_file_is_listed_beneath_ten_newer_ones_that_came_in_later(
+    app: Flask, owner: Browser, event_id: str
+) -> None:
+    lose(app, event_id, ["bad.jpg"], UploadStatus.REJECTED)
+    mended = [f"mended-{number}.jpg" for number in range(studio_trouble.MOST)]
+    lose(app, event_id, mended, UploadStatus.REJECTED)
+    lose(app, event_id, mended, UploadStatus.ACCEPTED)
+    trouble = part(page(owner, event_id), "trouble")
+    assert "bad.jpg" in trouble and "mended-" not in trouble and "more file" not in trouble
+
+
+def test_lost_files_that_the_overview_has_no_room_for_are_counted_and_found(
+    app: Flask, owner: Browser, event_id: str
+) -> None:
+    lost = [f"lost-{number}." for number in range(upload_ledger.PAGE + 5)]
+    lose(app, event_id, lost, UploadStatus.INTERRUPTED)
+    lose(app, event_id, ["mended.jpg"], UploadStatus.REJECTED)
+    lose(app, event_id, ["mended.jpg"], UploadStatus.ACCEPTED)
+    trouble = part(page(owner, event_id), "trouble")
+    assert trouble.count("lost-") == studio_trouble.MOST
+    assert f"And {len(lost) - studio_trouble.MOST} more files" in trouble
+    address = f"/studio/events/{event_id}/upload/lost"
+    assert f'href="{address}"' in trouble
+    assert "And 5 more files" in page(owner, event_id, "/upload")
+    first = page(owner, event_id, "/upload/lost")
+    assert f">{len(lost)}<" in part(first, "lost-title", "</h2>")
+    further = first.partition('class="further" hx-get="')[2].partition('"')[0]
+    second = owner.get(further, headers=HTMX).text
+    assert "<html" not in second and "further" not in second
+    listed = [name for name in lost if f'"name">{name}<' in first + second]
+    assert listed == lost and "mended" not in first + second
+
+
+def test_no_lost_file_is_said_as_such(owner: Browser, event_id: str) -> None:
+    assert "No file is missing" in page(owner, event_id, "/upload/lost?before=nonsense")
+
+
+def test_a_guest_with_many_failed_selfies_hides_no_other(app: Flask, owner: Browser, event_id: str) -> None:
+    with app.app_context(), unit_of_work():
+        event = event_of(event_id)
+        for number in range(studio_trouble.MOST + 1):
+            person = add_guest(event, f"single-{number}@example.com")
+            db.session.scalars(select(Selfie).where(Selfie.person_id == person.id)).one().status = SelfieStatus.FAILED
+        many = add_guest(event, "many@example.com")
+        for number in range(studio_trouble.MOST):
+            picture = {"blob_key": f"{number}.jpg", "content_type": "image/jpeg", "reason": "crashed"}
+            db.session.add(Selfie(person_id=many.id, status=SelfieStatus.FAILED, **picture))
+        mine = add_person(event, user_of(OWNER))
+        mine.match_failed = True
+    trouble = part(page(owner, event_id), "trouble")
+    assert trouble.count('id="fault-') == studio_trouble.MOST and trouble.count(">many<") == 1
+    # The owner is no guest: the list of guests has no page of them to lead to.
+    assert "And 2 more guests" in trouble and "show=failed" in trouble and ">photographer<" not in trouble
 
 
 def test_photos_that_wait_for_approval_are_counted(app: Flask, owner: Browser, event_id: str) -> None:

@@ -113,6 +113,7 @@ CALLS = [
     Call("studio.event", "GET", "/studio/events/{event}", only(200, *RUNNERS)),
     Call("studio.live", "GET", "/studio/events/{event}/live", only(302, *RUNNERS)),
     Call("uploading.page", "GET", "/studio/events/{event}/upload", only(200, *RUNNERS)),
+    Call("uploading.lost", "GET", "/studio/events/{event}/upload/lost", only(200, *RUNNERS)),
     Call("uploading.form", "POST", "/studio/events/{event}/photos", only(422, *RUNNERS)),
     Call("uploading.state", "GET", "/studio/events/{event}/upload/state", only(200, *RUNNERS, anonymous=401)),
     Call("uploading.tus_create", "POST", "/studio/events/{event}/files", only(412, *RUNNERS, anonymous=401)),

@@ -41,6 +41,42 @@ def test_guests_learn_of_photos_when_they_are_published(app: Flask, world: World
     assert guest.photo_ids() == []
 
 
+def test_what_is_marked_for_all_is_said_to_be_where_it_can_be_seen(app: Flask, world: World, api: Api) -> None:
+    event_id = world.event("OTHER234")
+    (photo_id,) = world.add_photos(event_id, *photos_with("grace", 1))
+    guest = api.register("OTHER234", "guest")
+    world.work()
+    browser = Browser(app).sign_in("guest", PASSWORD)
+    owner = Browser(app).sign_in("photographer@example.com", PASSWORD)
+    path = f"/studio/events/{event_id}/photos"
+
+    def act(action: str) -> str:
+        answer = owner.submit(f"{path}/actions", {"action": action, "ids": [photo_id]}, page=path, htmx=True)
+        return " ".join(text(answer).split())
+
+    def opens() -> bool:
+        by_api = guest.get(f"/photo/{photo_id}").status_code == 200
+        assert (browser.get(f"/media/photos/{photo_id}/preview").status_code == 200) is by_api
+        assert bool(guest.get(f"/all-photos?event_id={event_id}").json) is by_api
+        return by_api
+
+    assert not opens()
+    said = act("share")
+    assert "Marked 1 photo for all guests." in said and "Every guest sees" not in said
+    # As it says: no page of guests has it, while the file's link and the API serve it.
+    assert "Guests have no page with these photos yet." in said
+    assert photo_id not in browser.get("/e/OTHER234/photos").text
+    assert browser.get(f"/e/OTHER234/photos/{photo_id}").status_code == 404
+    assert opens()
+    page = text(owner.get(f"{path}/{photo_id}"))
+    assert "Marked for all" in page and "Guests have no page with these photos yet" in page
+    act("hide")
+    assert not opens()
+    act("unhide")
+    assert "1 photo is no longer marked for all guests." in act("unshare")
+    assert not opens()
+
+
 def test_everything_that_waits_is_published_when_no_approval_is_needed_any_more(
     app: Flask, world: World, event_id: str
 ) -> None:

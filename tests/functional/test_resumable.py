@@ -244,6 +244,23 @@ def test_giving_up_leaves_nothing_but_its_line(app: Flask, tus: Tus, picture: by
     assert partial_files(app) == []
 
 
+def test_files_that_are_waited_for_keep_no_other_from_being_deleted(
+    app: Flask, tus: Tus, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "ROUND", 1)
+    address = tus.create("a.jpg", len(picture)).headers["Location"]
+    tus.patch(address, 0, picture[:100])
+    with app.app_context():
+        store, waited_for = resumable.partials(), resumable.key_of(tus.event_id, address.rpartition("/")[2])
+        # Deeper, so that it is listed after the one that is waited for.
+        left = f"{waited_for.rpartition('/')[0]}/gone/unknown"
+        store.append(left, 0, b"left")
+        monkeypatch.setattr(upload_ledger, "keeping", lambda: timedelta(seconds=-60))
+        assert list(store.keys(utcnow().timestamp() + 60)) == [waited_for, left]
+        tidying._forget_partials()
+        assert list(store.keys(utcnow().timestamp() + 60)) == [waited_for]
+
+
 def test_what_nobody_goes_on_with_ends_as_interrupted(app: Flask, tus: Tus, picture: bytes) -> None:
     half = tus.create("half.jpg", len(picture)).headers["Location"]
     tus.patch(half, 0, picture[:100])
@@ -301,7 +318,7 @@ def test_every_way_leaves_its_line(app: Flask, world: World, api: Api, tus: Tus)
         event = db.session.scalars(select(Event)).one()
         counts = upload_ledger.counts(event)
         assert (counts[UploadStatus.ACCEPTED], counts[UploadStatus.REJECTED]) == (2, 1)
-        assert [row.filename for row in upload_ledger.trouble(event)] == ["none.jpg"]
+        assert [row.filename for row in upload_ledger.trouble(event).rows] == ["none.jpg"]
         assert [row.way for row in upload_ledger.page(event)] == [UploadWay.API, UploadWay.FORM, UploadWay.FORM]
         last = upload_ledger.page(event, limit=1)[0]
         assert [row.filename for row in upload_ledger.page(event, before=last.id)] == ["none.jpg", name]

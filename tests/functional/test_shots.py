@@ -170,8 +170,8 @@ def test_an_action_changes_what_is_chosen_and_nothing_else(desk: Desk) -> None:
     assert "Hid 2 photos" in desk.act("hide", "photo0", "photo1")
     assert desk.count(Photo.hidden_at.is_not(None)) == 2
     assert "Nothing had to change" in desk.act("hide", "photo0")
-    assert "1 photo is there again" in desk.act("unhide", "photo0")
-    assert "Every guest sees 1 more photo" in desk.act("share", "photo4")
+    assert "1 photo is no longer hidden" in desk.act("unhide", "photo0")
+    assert "Marked 1 photo for all guests. Guests have no page" in desk.act("share", "photo4")
     assert desk.ids("?state=shared") == ["photo4"]
     assert "Took 1 photo back" in desk.act("unpublish", "photo2")
     assert "Published 1 photo" in desk.act("publish", "photo2")
@@ -185,8 +185,19 @@ def test_all_of_a_filter_is_asked_about_and_means_what_was_there_then(desk: Desk
     up_to = re.findall(r'name="up_to" value="(\d+)"', question)[0]
     fill(desk, 7, 5)
     hide(desk, "photo6")
-    assert "2 photos are there again" in desk.act("unhide", all=1, state="hidden", confirmed=2, up_to=up_to)
+    assert "2 photos are no longer hidden" in desk.act("unhide", all=1, state="hidden", confirmed=2, up_to=up_to)
     assert desk.ids("?state=hidden") == ["photo6"]
+
+
+def test_a_question_counts_what_changes_and_not_what_is_so_already(desk: Desk) -> None:
+    desk.act("share", "photo0", "photo1")
+    question = desk.act("share", all=1)
+    assert "Mark 3 photos for all guests?" in question and "2 of them need no change." in question
+    up_to = re.findall(r'name="up_to" value="(\d+)"', question)[0]
+    assert "Marked 3 photos for all guests." in desk.act("share", all=1, confirmed=3, up_to=up_to)
+    assert "Nothing had to change" in desk.act("share", all=1)
+    assert "Nothing had to change" in desk.act("retry", all=1), "none has failed"
+    assert "No photo was chosen" in desk.act("share", all=1, state="hidden")
 
 
 def test_deleting_is_asked_about_and_erases(desk: Desk) -> None:

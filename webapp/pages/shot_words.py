@@ -67,7 +67,7 @@ def states(counts: Counts, wanted: PhotoFilter, event: Event) -> list[Chip]:
         State.WORKING: gettext("On their way"),
         State.FAILED: gettext("Failed"),
         State.UNPUBLISHED: gettext("Waiting for approval") if event.approval else gettext("Not published"),
-        State.SHARED: gettext("Shown to all"),
+        State.SHARED: gettext("Marked for all"),
         State.HIDDEN: gettext("Hidden"),
         State.SAME_SHOT: gettext("Same shot twice"),
     }
@@ -88,8 +88,8 @@ def buttons(wanted: PhotoFilter, event: Event) -> list[Button]:
     labels = {
         Action.PUBLISH: gettext("Publish"),
         Action.UNPUBLISH: gettext("Take back"),
-        Action.SHARE: gettext("Show to all"),
-        Action.UNSHARE: gettext("Stop showing to all"),
+        Action.SHARE: gettext("Mark for all guests"),
+        Action.UNSHARE: gettext("Unmark for all"),
         Action.HIDE: gettext("Hide"),
         Action.UNHIDE: gettext("Show again"),
         Action.RETRY: gettext("Try again"),
@@ -99,8 +99,11 @@ def buttons(wanted: PhotoFilter, event: Event) -> list[Button]:
     return [Button(action, labels[action], _ICONS[action], main=action in main) for action in order]
 
 
-def question(action: Action, count: int) -> Question:
-    """What is asked before many photos are changed, or any is deleted."""
+def question(action: Action, count: int, unchanged: int = 0) -> Question:
+    """What is asked before many photos are changed, or any is deleted.
+
+    unchanged: photos of the selection that are in the wanted state already.
+    """
     if action is Action.DELETE:
         return Question(
             ngettext("Delete %(num)s photo for good?", "Delete %(num)s photos for good?", count),
@@ -112,14 +115,29 @@ def question(action: Action, count: int) -> Question:
     titles: dict[Action, str] = {
         Action.PUBLISH: ngettext("Publish %(num)s photo?", "Publish %(num)s photos?", count),
         Action.UNPUBLISH: ngettext("Take %(num)s photo back?", "Take %(num)s photos back?", count),
-        Action.SHARE: ngettext("Show %(num)s photo to all guests?", "Show %(num)s photos to all guests?", count),
-        Action.UNSHARE: ngettext("Stop showing %(num)s photo to all?", "Stop showing %(num)s photos to all?", count),
+        Action.SHARE: ngettext("Mark %(num)s photo for all guests?", "Mark %(num)s photos for all guests?", count),
+        Action.UNSHARE: ngettext("Unmark %(num)s photo?", "Unmark %(num)s photos?", count),
         Action.HIDE: ngettext("Hide %(num)s photo?", "Hide %(num)s photos?", count),
         Action.UNHIDE: ngettext("Show %(num)s photo again?", "Show %(num)s photos again?", count),
         Action.RETRY: ngettext("Try %(num)s photo again?", "Try %(num)s photos again?", count),
     }
     text = gettext("This means every photo of this view, also those that are not on the screen yet.")
+    if unchanged:
+        text += " " + ngettext("%(num)s of them needs no change.", "%(num)s of them need no change.", unchanged)
+    if action is Action.SHARE:
+        text += " " + for_all_today()
     return Question(titles[action], text, gettext("Yes, all of them"))
+
+
+def for_all_today() -> str:
+    """Say what marking a photo for all guests does: no page of theirs lists these photos."""
+    return str(
+        gettext(
+            "Guests have no page with these photos yet: on theirs, each still sees only the photos of themselves. But "
+            "any guest of the event can open a marked photo by its file’s link or through the API, while it is "
+            "published and not hidden."
+        )
+    )
 
 
 def report(done: Done) -> str:
@@ -134,14 +152,16 @@ def report(done: Done) -> str:
             "Took %(num)s photos back. Guests no longer see them.",
             n,
         ),
-        Action.SHARE: ngettext("Every guest sees %(num)s more photo.", "Every guest sees %(num)s more photos.", n),
+        Action.SHARE: ngettext("Marked %(num)s photo for all guests.", "Marked %(num)s photos for all guests.", n)
+        + " "
+        + gettext("Guests have no page with these photos yet."),
         Action.UNSHARE: ngettext(
-            "%(num)s photo is now seen only by those who are on it.",
-            "%(num)s photos are now seen only by those who are on them.",
+            "%(num)s photo is no longer marked for all guests.",
+            "%(num)s photos are no longer marked for all guests.",
             n,
         ),
         Action.HIDE: ngettext("Hid %(num)s photo from all guests.", "Hid %(num)s photos from all guests.", n),
-        Action.UNHIDE: ngettext("%(num)s photo is there again.", "%(num)s photos are there again.", n),
+        Action.UNHIDE: ngettext("%(num)s photo is no longer hidden.", "%(num)s photos are no longer hidden.", n),
         Action.RETRY: ngettext("Trying %(num)s photo again.", "Trying %(num)s photos again.", n),
         Action.DELETE: ngettext("Deleted %(num)s photo.", "Deleted %(num)s photos.", n),
     }

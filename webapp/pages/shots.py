@@ -9,6 +9,7 @@ from flask_babel import gettext
 from htmx_flask import request
 
 from webapp import polls
+from webapp.clock import utcnow
 from webapp.errors import Invalid
 from webapp.models import Event, Membership
 from webapp.pages import shot_words
@@ -80,12 +81,12 @@ def act(event: Event, membership: Membership) -> ResponseReturnValue:
     """Do something to many photos. What deletes, or means more than is shown, is asked about first."""
     action, wanted, selection = _asked()
     if _is_asked_first(action, selection):
-        count, last = actions.meant(event, selection)
+        count, chosen, last = actions.meant(event, action, selection)
         if count == 0:
-            return _answer(event, wanted, None)
+            return _answer(event, wanted, Done(action, [], utcnow()) if chosen else None)
         if request.form.get("confirmed", 0, type=int) < count or selection.up_to is None:
             page = "shots/_confirm.html" if request.htmx else "shots/confirm.html"
-            words = shot_words.question(action, count)
+            words = shot_words.question(action, count, chosen - count)
             form = {"action": action, "selection": selection, "count": count, "up_to": selection.up_to or last}
             return render_template(page, event=event, wanted=wanted, words=words, **form)
     with unit_of_work():
@@ -98,7 +99,14 @@ def photo(event: Event, photo_id: str, **_: Membership) -> ResponseReturnValue:
     """One photo: large, with its faces and who they are, and with what the camera wrote."""
     wanted = PhotoFilter.read(request.args)
     found = desk.details_of(event, photo_id, wanted)
-    return render_template("shots/photo.html", event=event, wanted=wanted, found=found, photo=found.photo)
+    return render_template(
+        "shots/photo.html",
+        event=event,
+        wanted=wanted,
+        found=found,
+        photo=found.photo,
+        for_all_today=shot_words.for_all_today(),
+    )
 
 
 @blueprint.post("/<photo_id>/same-shot")

@@ -17,9 +17,21 @@ from webapp.pages import call_limit, studio_words
 from webapp.pages.common import BUSY, IDLE, me, refuse, safe_next, trigger
 from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import costs, desk_figures, events, matching, statistics, studio_guests, studio_trouble, uploads
+from webapp.services import (
+    costs,
+    desk_figures,
+    events,
+    guests_without,
+    matching,
+    statistics,
+    studio_guests,
+    studio_trouble,
+    uploads,
+)
 from webapp.services import studio as desk
+from webapp.services.guests_without import Why
 from webapp.services.live import BILL, DESK, mark_of, stamp
+from webapp.services.studio_guests import Show
 
 blueprint = Blueprint("studio", __name__, url_prefix="/studio")
 
@@ -89,9 +101,14 @@ def retry(event: Event, membership: Membership) -> ResponseReturnValue:
 @blueprint.get("/events/<event_id>/guests")
 def guests(event: Event, **_: Membership) -> ResponseReturnValue:
     """The event's guests: searched by name, filtered, and paged as one scrolls."""
-    query, show = request.args.get("q", ""), _shown_guests()
+    query, show, why = request.args.get("q", ""), *_shown_guests()
     found = studio_guests.guests_of(
-        event, limit=studio_guests.PAGE + 1, before=request.args.get("before", type=_row_id), query=query, show=show
+        event,
+        limit=studio_guests.PAGE + 1,
+        before=request.args.get("before", type=_row_id),
+        query=query,
+        show=show,
+        why=why,
     )
     values = {
         "event": event,
@@ -99,10 +116,12 @@ def guests(event: Event, **_: Membership) -> ResponseReturnValue:
         "next_page": found[studio_guests.PAGE - 1].row_id if len(found) > studio_guests.PAGE else None,
         "query": query,
         "show": show,
+        "why": why,
     }
     if request.htmx and "before" in request.args:
         return render_template("studio/_guest_rows.html", **values)
-    return render_template("studio/guests.html", filters=_guest_filters(event), **values)
+    reasons = studio_words.reasons(guests_without.count_by_reason(event)) if show is Show.NONE_YET else []
+    return render_template("studio/guests.html", filters=_guest_filters(event), reasons=reasons, **values)
 
 
 @blueprint.get("/events/<event_id>/guests/<person_id>")
@@ -159,6 +178,7 @@ def _live_values(membership: Membership) -> dict[str, Any]:
     return {
         "event": event,
         "progress": progress,
+        "without": studio_words.reasons(progress.without),
         "figures": figures,
         "arrivals": studio_words.chart_table(statistics.chart(event, figures.arrived), event),
         "over_time": studio_words.chart_table(statistics.chart(event, figures.came, figures.indexed), event),
@@ -185,21 +205,23 @@ def _row_id(value: str) -> int:
     return int(value)
 
 
-def _shown_guests() -> studio_guests.Show:
-    wanted = request.args.get("show", "")
-    return studio_guests.Show(wanted) if wanted in list(studio_guests.Show) else studio_guests.Show.ALL
+def _shown_guests() -> tuple[Show, Why | None]:
+    """The filter of an address, and the reason for having no photo that it is narrowed to."""
+    wanted, why = request.args.get("show", ""), request.args.get("why", "")
+    show = Show(wanted) if wanted in list(Show) else Show.ALL
+    return show, Why(why) if show is Show.NONE_YET and why in list(Why) else None
 
 
 def _guest_filters(event: Event) -> list[tuple[str, str, int]]:
     """All, and each kind of guest that there is."""
     labels = {
-        studio_guests.Show.ALL: gettext("All"),
-        studio_guests.Show.FOUND: gettext("With photos"),
-        studio_guests.Show.NONE_YET: gettext("No photo yet"),
-        studio_guests.Show.CHECKING: gettext("Checking"),
-        studio_guests.Show.REFUSED: gettext("Selfie refused"),
-        studio_guests.Show.FAILED: gettext("Failed"),
-        studio_guests.Show.NO_SELFIE: gettext("No selfie"),
+        Show.ALL: gettext("All"),
+        Show.FOUND: gettext("With photos"),
+        Show.NONE_YET: gettext("Without a photo"),
+        Show.CHECKING: gettext("Checking"),
+        Show.REFUSED: gettext("Selfie refused"),
+        Show.FAILED: gettext("Failed"),
+        Show.NO_SELFIE: gettext("No selfie"),
     }
     counts = studio_guests.counts_of(event)
     return [(key.value, label, counts[key]) for key, label in labels.items() if counts[key] or key == "all"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask_babel import format_date, format_datetime, format_decimal, format_time, gettext, ngettext
 
 from webapp.models import Event
+from webapp.services.guests_without import Why
 from webapp.services.statistics import DAY, HOUR, MINUTE, Chart, zone_of
 
 _KILO, _MEGA, _GIGA, _TERA = 10**3, 10**6, 10**9, 10**12
@@ -36,6 +37,23 @@ def chart_table(chart: Chart | None, event: Event) -> ChartTable | None:
 
     rows = [(label(index), counts) for index, (_, counts) in enumerate(chart.rows)]
     return ChartTable(_unit(chart.seconds), rows, chart.totals)
+
+
+def reasons(counts: dict[Why, int]) -> list[tuple[str, str, int]]:
+    """Why guests have no photo: the word for an address, the label, and how many guests."""
+    labels = {
+        Why.UNSEEN: gettext("Only on photos that guests don’t see"),
+        Why.LIMIT: gettext("Limit reached"),
+        Why.FAILED: gettext("Failed"),
+        Why.REFUSED: gettext("Selfie refused"),
+        Why.CHECKING: gettext("Selfie being checked"),
+        Why.WITHDRAWN: gettext("Consent withdrawn"),
+        Why.NO_SELFIE: gettext("No selfie"),
+        Why.ASKED: gettext("Asked about a face"),
+        Why.SEARCHING: gettext("Search under way"),
+        Why.NONE_FOUND: gettext("None found"),
+    }
+    return [(why.value, labels[why], count) for why, count in counts.items()]
 
 
 def _unit(seconds: int) -> str:

@@ -18,6 +18,7 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.http import http_date
 
 from webapp import edge, imaging
+from webapp.columns import is_row_id
 from webapp.errors import FindMeError, Invalid
 from webapp.models import Event, EventStatus, Membership
 from webapp.permissions import PHOTOS_BODY, WITHOUT_TOKEN, Who
@@ -30,7 +31,7 @@ blueprint = Blueprint("uploading", __name__, url_prefix="/studio/events/<event_i
 
 PROGRAMS = frozenset({"state", "tus_create", "tus_head", "tus_patch", "tus_cancel"})
 PROGRAMS |= {"s3_begin", "s3_outcomes", "s3_echo", "s3_part", "s3_parts", "s3_finish", "s3_cancel"}
-WHO = dict.fromkeys(("page", "form", *PROGRAMS), Who.RUNNER)
+WHO = dict.fromkeys(("page", "lost", "form", *PROGRAMS), Who.RUNNER)
 BODIES = dict.fromkeys(("form", "tus_create", "tus_patch"), PHOTOS_BODY)
 
 # The client library posts there by itself and can't send a token; nothing changes by it.
@@ -58,8 +59,19 @@ def page(event: Event, membership: Membership) -> str:
         limits={"max_photo_mb": settings.max_photo_mb, "max_megapixels": settings.max_megapixels},
         formats=_formats(),
         counts=_counts(event),
-        rows=upload_ledger.trouble(event),
+        lost=upload_ledger.trouble(event),
     )
+
+
+@blueprint.get("/upload/lost")
+def lost(event: Event, **_: Membership) -> str:
+    """The files that did not come in, all of them, page by page."""
+    before = request.args.get("before", type=_row_id)
+    found = upload_ledger.trouble(event, before)
+    more = found.total > len(found.rows)
+    values = {"event": event, "lost": found, "next_page": found.rows[-1].id if more else None}
+    page = "studio/_lost_rows.html" if request.htmx and before is not None else "studio/lost.html"
+    return render_template(page, first=before is None, **values)
 
 
 @blueprint.post("/photos")
@@ -237,6 +249,13 @@ def _require_version() -> None:
         error = FindMeError(code="upload_protocol")
         error.status = 412
         raise error
+
+
+def _row_id(value: str) -> int:
+    """A row's key in an address; whatever can be none counts as absent."""
+    if not is_row_id(int(value)):
+        raise ValueError(value)
+    return int(value)
 
 
 def _number(header: str) -> int:

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, and_, func, select, true, update
 
 from webapp.clock import utcnow
 from webapp.extensions import db
@@ -93,10 +93,17 @@ class Done:
         return None
 
 
-def meant(event: Event, selection: Selection) -> tuple[int, int]:
-    """How many photos are meant, and the row's key of the last of them, by which a question is kept to these."""
-    ids = db.session.scalars(select(Photo.id).where(selection.condition(event))).all()
-    return len(ids), max(ids, default=0)
+def meant(event: Event, action: Action, selection: Selection) -> tuple[int, int, int]:
+    """How many photos the action would change, how many are chosen, and the largest key of these rows.
+
+    The key keeps a question to the photos that it was asked about.
+    """
+    last, chosen, changing = db.session.execute(
+        select(func.max(Photo.id), func.count(), func.count().filter(_changes(action))).where(
+            selection.condition(event)
+        )
+    ).one()
+    return changing, chosen, last or 0
 
 
 def carry_out(event: Event, action: Action, selection: Selection, actor: User) -> Done:
@@ -120,6 +127,15 @@ def carry_out(event: Event, action: Action, selection: Selection, actor: User) -
     return Done(action, list(ids), now)
 
 
+def _changes(action: Action) -> ColumnElement[bool]:
+    """That the action would change a photo."""
+    if action is Action.DELETE:
+        return true()
+    if action is Action.RETRY:
+        return Photo.status == PhotoStatus.FAILED
+    return _change(action, utcnow())[0]
+
+
 def _change(action: Action, now: datetime) -> tuple[ColumnElement[bool], dict[str, Any]]:
     """That a photo is not in the wanted state yet, and what puts it there."""
     changes: dict[Action, tuple[ColumnElement[bool], dict[str, Any]]] = {
@@ -134,7 +150,7 @@ def _change(action: Action, now: datetime) -> tuple[ColumnElement[bool], dict[st
 
 
 def _try_again(event: Event, selection: Selection) -> list[str]:
-    failed = select(Photo.public_id).where(selection.condition(event), Photo.status == PhotoStatus.FAILED)
+    failed = select(Photo.public_id).where(selection.condition(event), _changes(Action.RETRY))
     ids = list(db.session.scalars(failed))
     for public_id in ids:
         uploads.retry_failed(event, public_id)

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
 
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import (
     Event,
-    Match,
     Membership,
     MembershipRole,
     Person,
@@ -19,8 +18,8 @@ from webapp.models import (
     SelfieStatus,
     User,
 )
-from webapp.services import rematches, statistics
-from webapp.services.visibility import is_theirs
+from webapp.services import guests_without, rematches, statistics
+from webapp.services.guests_without import Why, attends
 
 LATEST = 12
 """Photos that the overview shows."""
@@ -41,12 +40,10 @@ class EventProgress:
     guests: int
     selfies: dict[SelfieStatus, int]
     """By the newest selfie of each guest."""
-    guests_without: int
-    """Guests who are searched for and have no photo yet."""
+    without: dict[Why, int]
+    """Guests who see no photo of themselves, by reason."""
     rematching: int
     """People whose matches wait to be computed."""
-    unsearched: int
-    """People of whom the last search gave up."""
     capped: int
     """Guests of whom the face service could not tell all faces."""
     rematch: rematches.State
@@ -68,6 +65,11 @@ class EventProgress:
         return self.by_status.get(PhotoStatus.FAILED, 0)
 
     @property
+    def guests_without(self) -> int:
+        """Guests who see no photo of themselves."""
+        return sum(self.without.values())
+
+    @property
     def waiting(self) -> int:
         """Photos that are still on their way."""
         return sum(self.by_status.get(status, 0) for status in _ON_THEIR_WAY)
@@ -86,10 +88,9 @@ class EventProgress:
 def progress_of_event(event: Event) -> EventProgress:
     """The event's counts; a constant number of queries."""
     by_status, unpublished = _photo_counts(event)
-    rematching, unsearched, capped = db.session.execute(
+    rematching, capped = db.session.execute(
         select(
             func.count(case((rematches.is_waiting(), 1))),
-            func.count(case((Person.match_failed.is_(True), 1))),
             func.count(case((Person.match_capped.is_(True), 1))),
         ).where(Person.event_id == event.id)
     ).one()
@@ -100,9 +101,8 @@ def progress_of_event(event: Event) -> EventProgress:
         unpublished=unpublished,
         guests=_count(select(func.count()).select_from(Membership), Membership.event_id == event.id, attends()),
         selfies=newest_selfies(event),
-        guests_without=guests_without(event),
+        without=guests_without.count_by_reason(event),
         rematching=rematching,
-        unsearched=unsearched,
         capped=capped,
         rematch=rematches.of_event(event),
         minutes_left=pace.minutes_for(waiting),
@@ -156,34 +156,13 @@ def newest_selfies(event: Event) -> dict[SelfieStatus, int]:
     newest = (
         select(func.max(Selfie.id))
         .join(Person)
-        .where(Person.event_id == event.id, Selfie.retired_at.is_(None))
+        .join(Membership)
+        # Whoever runs the event may have a selfie, too, and is no guest.
+        .where(Person.event_id == event.id, attends(), Selfie.retired_at.is_(None))
         .group_by(Selfie.person_id)
     )
     rows = db.session.execute(select(Selfie.status, func.count()).where(Selfie.id.in_(newest)).group_by(Selfie.status))
     return dict(sorted(rows.all()))
-
-
-def guests_without(event: Event) -> int:
-    """Guests who are searched for and have no photo yet."""
-    return _count(
-        select(func.count()).select_from(Person), Person.event_id == event.id, is_searched(), ~has_photos(event)
-    )
-
-
-def is_searched() -> ColumnElement[bool]:
-    """That a person has a selfie to be searched with."""
-    searched_with = (Selfie.status == SelfieStatus.ACCEPTED) & Selfie.retired_at.is_(None)
-    return exists().where(Selfie.person_id == Person.id, searched_with).correlate(Person)
-
-
-def has_photos(event: Event) -> ColumnElement[bool]:
-    """That a person of the event was found on a photo."""
-    return exists().where(Match.person_id == Person.id, is_theirs(event)).correlate(Person)
-
-
-def attends() -> ColumnElement[bool]:
-    """That a membership is a guest's."""
-    return Membership.role == MembershipRole.ATTENDEE
 
 
 def _photo_counts(event: Event) -> tuple[dict[PhotoStatus, int], int]:

@@ -5,14 +5,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from webapp.errors import NotFound
 from webapp.extensions import db
 from webapp.models import Band, Event, Match, Membership, Person, Photo, Selfie, SelfieStatus, Verdict
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit
 from webapp.services import claims, marking
-from webapp.services.studio import attends, guests_without, has_photos, is_searched, newest_selfies
+from webapp.services.guests_without import Why, gave_up, is_checking, join_newest_selfie, of_guests, reason, sees_photos
 from webapp.services.visibility import is_theirs
 
 LATEST = 8
@@ -49,6 +49,8 @@ class GuestRow:
     photos: int
     capped: bool
     """More faces resemble them than the face service can tell."""
+    why: Why | None
+    """Why they have no photo; None for who has one."""
     matching: bool
     """Their matches wait to be computed."""
     failure: str | None
@@ -71,11 +73,18 @@ class GuestPhoto:
 
 
 def guests_of(
-    event: Event, *, limit: int = PAGE, before: int | None = None, query: str = "", show: Show = Show.ALL
+    event: Event,
+    *,
+    limit: int = PAGE,
+    before: int | None = None,
+    query: str = "",
+    show: Show = Show.ALL,
+    why: Why | None = None,
 ) -> list[GuestRow]:
     """The event's guests, the latest first, with what became of their newest selfie; one query.
 
-    `before` is the row id of the last guest of the page before, `query` a part of the name.
+    `before` is the row id of the last guest of the page before, `query` a part of the name; `why` leaves only those
+    who have no photo for this reason.
     """
     wanted = _rows(event).order_by(Person.id.desc()).limit(limit)
     if before is not None:
@@ -85,24 +94,19 @@ def guests_of(
     condition = _shown_in(event, show)
     if condition is not None:
         wanted = wanted.where(condition)
+    if why is not None:
+        wanted = wanted.where(reason(event) == why.value)
     return [_row(*row) for row in db.session.execute(wanted)]
 
 
 def counts_of(event: Event) -> dict[Show, int]:
-    """How many guests each filter shows."""
-    selfies, without = newest_selfies(event), guests_without(event)
-    guests, searched, unsearched = db.session.execute(
-        _of_guests(event, select(func.count(), func.count().filter(is_searched()), func.count().filter(_gave_up())))
-    ).one()
-    return {
-        Show.ALL: guests,
-        Show.FOUND: searched - without,
-        Show.NONE_YET: without,
-        Show.CHECKING: selfies.get(SelfieStatus.RECEIVED, 0) + selfies.get(SelfieStatus.CHECKING, 0),
-        Show.REFUSED: selfies.get(SelfieStatus.REJECTED, 0),
-        Show.FAILED: unsearched,
-        Show.NO_SELFIE: guests - sum(selfies.values()),
-    }
+    """How many guests each filter shows; one query, of the conditions that the filters use."""
+    conditions = {show: _shown_in(event, show) for show in Show}
+    columns = [
+        func.count() if condition is None else func.count().filter(condition) for condition in conditions.values()
+    ]
+    counts = db.session.execute(join_newest_selfie(of_guests(event, select(*columns)))).one()
+    return dict(zip(conditions, counts, strict=True))
 
 
 def guest_of(event: Event, public_id: str) -> GuestRow:
@@ -158,7 +162,7 @@ def photos_of_guest(
 
 def retry(event: Event, public_id: str | None = None) -> int:
     """Let selfies and searches that failed be tried again, of everybody or of one guest; returns how many."""
-    wanted = _of_guests(event, select(Person.id))
+    wanted = of_guests(event, select(Person.id))
     if public_id is not None:
         wanted = wanted.where(Person.public_id == public_id)
     event = marking.lock_event(event.id)
@@ -186,45 +190,23 @@ def _rows(event: Event) -> Any:
         .correlate(Person)
         .scalar_subquery()
     )
-    wanted = _of_guests(event, select(Person, Membership, Selfie, photos_found))
-    return wanted.outerjoin(Selfie, Selfie.id == _newest())
-
-
-def _of_guests(event: Event, wanted: Any) -> Any:
-    """Narrow a select to the people of the event who are guests, those in their care among them."""
-    joined = wanted.select_from(Person).join(Membership, Membership.id == Person.membership_id)
-    return joined.where(Person.event_id == event.id, attends())
-
-
-def _newest() -> ColumnElement[int | None]:
-    return (
-        select(func.max(Selfie.id))
-        .where(Selfie.person_id == Person.id, Selfie.retired_at.is_(None))
-        .correlate(Person)
-        .scalar_subquery()
-    )
-
-
-def _gave_up() -> ColumnElement[bool]:
-    """That a person's selfie or search failed for good."""
-    failed = (Selfie.status == SelfieStatus.FAILED) & Selfie.retired_at.is_(None)
-    return or_(Person.match_failed.is_(True), exists().where(Selfie.person_id == Person.id, failed).correlate(Person))
+    return join_newest_selfie(of_guests(event, select(Person, Membership, Selfie, photos_found, reason(event))))
 
 
 def _shown_in(event: Event, show: Show) -> ColumnElement[bool] | None:
     """What a filter asks of a guest; `Selfie` is their newest."""
     conditions: dict[Show, ColumnElement[bool]] = {
-        Show.FOUND: and_(is_searched(), has_photos(event)),
-        Show.NONE_YET: and_(is_searched(), ~has_photos(event)),
-        Show.CHECKING: Selfie.status.in_((SelfieStatus.RECEIVED, SelfieStatus.CHECKING)),
+        Show.FOUND: sees_photos(event),
+        Show.NONE_YET: ~sees_photos(event),
+        Show.CHECKING: is_checking(),
         Show.REFUSED: Selfie.status == SelfieStatus.REJECTED,
-        Show.FAILED: _gave_up(),
+        Show.FAILED: gave_up(),
         Show.NO_SELFIE: Selfie.id.is_(None),
     }
     return conditions.get(show)
 
 
-def _row(person: Person, membership: Membership, selfie: Selfie | None, photos: int) -> GuestRow:
+def _row(person: Person, membership: Membership, selfie: Selfie | None, photos: int, why: str | None) -> GuestRow:
     return GuestRow(
         row_id=person.id,
         public_id=person.public_id,
@@ -235,6 +217,7 @@ def _row(person: Person, membership: Membership, selfie: Selfie | None, photos: 
         selfie_reason=selfie.reason if selfie else None,
         photos=photos,
         capped=person.match_capped,
+        why=Why(why) if why is not None else None,
         matching=person.match_wanted != person.match_done and not person.match_failed,
         failure=person.match_failure or "internal" if person.match_failed else None,
     )

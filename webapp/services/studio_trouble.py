@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import func, select
 
 from webapp.extensions import db
 from webapp.models import Event, Person, Photo, PhotoStatus, Selfie, SelfieStatus
 from webapp.services import upload_ledger
+from webapp.services.guests_without import gave_up, of_guests
 
 MOST = 10
 """Rows that each list shows at most."""
@@ -22,6 +23,8 @@ class Trouble:
     """File name, `rejected` or `interrupted`, and reason."""
     guests: list[tuple[str, str, str | None]]
     """Public id, name and reason of whoever could not be searched for."""
+    uploads_total: int
+    guests_total: int
 
     def __bool__(self) -> bool:
         return bool(self.photos or self.uploads or self.guests)
@@ -35,17 +38,28 @@ def trouble_of(event: Event) -> Trouble:
         .order_by(Photo.id.desc())
         .limit(MOST)
     )
-    failed = (Selfie.status == SelfieStatus.FAILED) & Selfie.retired_at.is_(None)
-    guests = db.session.execute(
-        select(Person.public_id, Person.name, func.coalesce(Selfie.reason, Person.match_failure))
-        .outerjoin(Selfie, and_(Selfie.person_id == Person.id, failed))
-        .where(Person.event_id == event.id, or_(Selfie.id.is_not(None), Person.match_failed.is_(True)))
-        .order_by(Person.id.desc())
-        .limit(MOST)
-    )
+    guests, guests_total = _guests_not_searched_for(event)
+    lost = upload_ledger.trouble(event, limit=MOST)
     return Trouble(
         photos=[(key, filename, reason) for key, filename, reason in photos],
-        uploads=[(row.filename, row.status.value, row.reason) for row in upload_ledger.trouble(event, limit=MOST)],
-        # Somebody may have handed in several selfies that failed.
-        guests=list({key: (key, name, reason) for key, name, reason in guests}.values()),
+        uploads=[(row.filename, row.status.value, row.reason) for row in lost.rows],
+        guests=guests,
+        uploads_total=lost.total,
+        guests_total=guests_total,
     )
+
+
+def _guests_not_searched_for(event: Event) -> tuple[list[tuple[str, str, str | None]], int]:
+    """The latest and the number of all. One row each: a guest may have several selfies that failed."""
+    failed = (Selfie.status == SelfieStatus.FAILED) & Selfie.retired_at.is_(None)
+    why = (
+        select(Selfie.reason)
+        .where(Selfie.person_id == Person.id, failed)
+        .order_by(Selfie.id.desc())
+        .limit(1)
+        .correlate(Person)
+        .scalar_subquery()
+    )
+    asked = select(Person.public_id, Person.name, func.coalesce(why, Person.match_failure), func.count().over())
+    rows = db.session.execute(of_guests(event, asked).where(gave_up()).order_by(Person.id.desc()).limit(MOST)).all()
+    return [(key, name, reason) for key, name, reason, _ in rows], rows[0][3] if rows else 0

@@ -1,5 +1,6 @@
 """What is put in order every now and then: leftovers that nobody waits for, and limits raised by a setting."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import structlog
@@ -34,7 +35,7 @@ STALE = timedelta(days=1)
 """How much longer than UPLOAD_KEEP_HOURS an upload in parts has to be forgotten until the store throws it away."""
 
 ROUND = 200
-"""Uploads that are given up in one round."""
+"""Uploads that are given up in one round, and names of files that are looked up at once."""
 
 
 def tidy() -> bool:
@@ -75,17 +76,20 @@ def _give_up_uploads() -> None:
 def _forget_partials() -> None:
     """Files of events and uploads that are gone; one that is waited for is older only where its row was extended."""
     partials = resumable.partials()
-    old = list(partials.keys((utcnow() - upload_ledger.keeping()).timestamp()))[:ROUND]
-    names = [key.rpartition("/")[2] for key in old]
+    old = list(partials.keys((utcnow() - upload_ledger.keeping()).timestamp()))
+    # All of them: were only the first looked at, files that are waited for would keep others from ever being deleted.
+    for start in range(0, len(old), ROUND):
+        names = {key: key.rpartition("/")[2] for key in old[start : start + ROUND]}
+        waited_for = _waited_for(names.values())
+        for key, name in names.items():
+            if name not in waited_for:
+                partials.delete(key)
+
+
+def _waited_for(upload_ids: Iterable[str]) -> set[str]:
+    receiving = Upload.public_id.in_(list(upload_ids)) & (Upload.status == UploadStatus.RECEIVING)
     with reading():
-        waited_for = set(
-            db.session.scalars(
-                select(Upload.public_id).where(Upload.public_id.in_(names), Upload.status == UploadStatus.RECEIVING)
-            )
-        )
-    for key, name in zip(old, names, strict=True):
-        if name not in waited_for:
-            partials.delete(key)
+        return set(db.session.scalars(select(Upload.public_id).where(receiving)))
 
 
 def _tidy_store() -> None:

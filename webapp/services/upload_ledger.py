@@ -4,6 +4,7 @@ So that every file of an evening can be accounted for, by whatever way it came: 
 watched folder, or straight to the store.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import current_app
@@ -18,6 +19,14 @@ PAGE = 60
 
 TROUBLE = (UploadStatus.REJECTED, UploadStatus.INTERRUPTED)
 """What somebody has to do something about: send the file again, or another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Files that did not come in: the latest of them, and how many there are."""
+
+    rows: list[Upload]
+    total: int
 
 
 def begin(event_id: int, user_id: int | None, filename: str, way: UploadWay, byte_size: int) -> Upload:
@@ -90,8 +99,10 @@ def page(
     return list(db.session.scalars(wanted.order_by(Upload.id.desc()).limit(limit)))
 
 
-def trouble(event: Event, *, limit: int = PAGE) -> list[Upload]:
+def trouble(event: Event, before: int | None = None, *, limit: int = PAGE) -> Lost:
     """The latest files that were rejected or never came to their end, unless they were taken in afterwards.
+
+    before: the `id` of the last row of the page before; `total` counts from there on.
 
     Cameras number alike, so a name alone tells no file: somebody else's is another one, and so is one of another size,
     but for a file that could not be used, which whoever sent it has mended.
@@ -99,7 +110,7 @@ def trouble(event: Event, *, limit: int = PAGE) -> list[Upload]:
     lost = (Upload.event_id == event.id) & Upload.status.in_(TROUBLE)
     # Most often there is none, and then nothing else is read.
     if db.session.scalar(select(Upload.id).where(lost).limit(1)) is None:
-        return []
+        return Lost([], 0)
     later = (
         select(Upload.filename, Upload.user_id, Upload.byte_size, func.max(Upload.id).label("last"))
         .where(Upload.event_id == event.id, Upload.status.in_((UploadStatus.ACCEPTED, UploadStatus.DUPLICATE)))
@@ -113,5 +124,8 @@ def trouble(event: Event, *, limit: int = PAGE) -> list[Upload]:
         & ((later.c.byte_size == Upload.byte_size) | (Upload.status == UploadStatus.REJECTED))
         & (later.c.last > Upload.id)
     )
-    wanted = select(Upload).outerjoin(later, mended).where(lost, later.c.last.is_(None))
-    return list(db.session.scalars(wanted.order_by(Upload.id.desc()).limit(limit)))
+    wanted = select(Upload, func.count().over()).outerjoin(later, mended).where(lost, later.c.last.is_(None))
+    if before is not None:
+        wanted = wanted.where(Upload.id < before)
+    rows = db.session.execute(wanted.order_by(Upload.id.desc()).limit(limit)).all()
+    return Lost([row for row, _ in rows], rows[0][1] if rows else 0)
