@@ -3,10 +3,11 @@
 import io
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from flask import Flask
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFilter
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
@@ -14,12 +15,14 @@ from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import HTMX, Browser, text
 from tests.concurrency import at_once, inside
 from tests.reindexing import index_again, reexported
+from webapp.clock import utcnow
 from webapp.errors import Conflict, NotFound
 from webapp.extensions import db
-from webapp.models import Event, Face, Match, Photo, PhotoStatus, Rendition, RenditionKind, Upload, User, Verdict
+from webapp.models import Event, Face, Lease, Match, Photo, PhotoStatus, Rendition, RenditionKind, Upload, User, Verdict
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, erasing, photo_desk, removals, same_shot
+from webapp.services import blobs, erasing, photo_desk, removals, replaced, same_shot, tidying
 from webapp.services.same_shot import Decision
+from webapp.services.visibility import is_there
 
 OWNER = "photographer@example.com"
 
@@ -46,11 +49,12 @@ def exports(number: int = 1) -> list[tuple[str, bytes]]:
     ]
 
 
-def blank(number: int = 1) -> tuple[str, bytes]:
+def blurred(number: int = 1) -> tuple[str, bytes]:
     """An export of the same shot on which no face can be seen."""
     target = io.BytesIO()
-    Image.new("RGB", (900, 600), "white").save(target, "JPEG")
-    return "blank.jpg", of_shot(target.getvalue(), number)
+    with Image.open(io.BytesIO(photos_with("grace", number)[number - 1][1])) as image:
+        image.filter(ImageFilter.GaussianBlur(image.width // 30)).save(target, "JPEG")
+    return "blurred.jpg", of_shot(target.getvalue(), number)
 
 
 @dataclass
@@ -104,7 +108,29 @@ class Shots:
 
     def names(self) -> dict[str, str]:
         with self.app.app_context():
-            return dict(db.session.execute(select(Photo.public_id, Photo.filename).order_by(Photo.id)).all())
+            there = select(Photo.public_id, Photo.filename).where(is_there()).order_by(Photo.id)
+            return dict(db.session.execute(there).all())
+
+    def replaced(self) -> dict[str, str]:
+        """Names of the replaced photos, the last replaced first."""
+        with self.app.app_context():
+            return {photo.public_id: photo.filename for photo in replaced.page_of(self.event())}
+
+    def event(self) -> Event:
+        return db.session.scalars(select(Event)).one()
+
+    def bring_back(self, photo_id: str) -> TestResponse:
+        return self.owner.submit(f"{self.path}/replaced/{photo_id}", {}, page=f"{self.path}/replaced")
+
+    def let_days_pass(self, days: float) -> None:
+        """What was replaced was replaced so many days earlier, and a worker's periodic work is due."""
+        with self.app.app_context():
+            for photo in db.session.scalars(select(Photo).where(Photo.replaced_at.is_not(None))):
+                photo.replaced_at = (photo.replaced_at or utcnow()) - timedelta(days=days)
+            db.session.execute(update(Lease).values(expires_at=utcnow() - timedelta(seconds=1)))
+            db.session.commit()
+            assert tidying.tidy()
+        self.world.work()
 
     def original(self, photo_id: str) -> bytes:
         with self.owner.get(f"/media/photos/{photo_id}/original") as answer:
@@ -168,15 +194,15 @@ def test_of_two_words_about_one_face_the_later_one_counts(shots: Shots) -> None:
 
 @pytest.mark.parametrize("verdict", ["confirmed", "rejected"])
 def test_a_face_that_only_the_new_file_shows_brings_its_verdict(shots: Shots, verdict: str) -> None:
-    earlier, later = shots.add(blank(), exports()[1])
+    earlier, later = shots.add(blurred(), exports()[1])
     match_id = shots.say(later, verdict)
     shots.decide(later, "replace")
     assert shots.said() == [(earlier, match_id, verdict)], "before it is looked at again as well"
     shots.world.work()
     assert shots.said() == [(earlier, match_id, verdict)]
     with shots.app.app_context():
-        assert [face.ordinal for face in db.session.scalars(select(Face))] == [0]
-        assert db.session.scalars(select(Photo)).one().faces_count == 1
+        assert [face.ordinal for face in db.session.scalars(select(Face).join(Photo).where(is_there()))] == [0]
+        assert db.session.scalars(select(Photo.faces_count).where(is_there())).all() == [1]
     assert shots.guest.photo_ids() == ([earlier] if verdict == "confirmed" else [])
 
 
@@ -204,9 +230,11 @@ def test_a_shot_is_replaced_again_and_again_and_leaves_nothing_when_it_is_erased
     assert shots.original(earlier) == third[1]
     shots.assert_blobs_are_known()
     with shots.app.app_context(), unit_of_work():
-        erasing.erase_photo(db.session.scalars(select(Photo)).one(), None)
+        erasing.erase_photo(db.session.scalars(select(Photo).where(is_there())).one(), None)
     shots.world.work()
     shots.assert_blobs_are_known()
+    assert len(shots.replaced()) == 2
+    shots.let_days_pass(8)
     with shots.app.app_context():
         assert list(blobs.store().keys(f"events/{shots.event_id}/photos/")) == []
 
@@ -232,7 +260,7 @@ def test_the_ledger_and_duplicates_name_the_photo_that_stays(shots: Shots) -> No
     earlier, later = shots.add(old, new)
     shots.decide(later, "replace")
     with shots.app.app_context():
-        photo = db.session.scalars(select(Photo)).one()
+        photo = db.session.scalars(select(Photo).where(is_there())).one()
         assert set(db.session.scalars(select(Upload.photo_id))) == {photo.id}
     assert shots.add(new) == [earlier], "its bytes are there already"
     (again,) = shots.add(old)

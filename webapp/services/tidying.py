@@ -20,6 +20,7 @@ from webapp.services import (
     marking,
     orphans,
     precheck,
+    replaced,
     resumable,
     upload_ledger,
 )
@@ -42,6 +43,7 @@ def tidy() -> bool:
     if not duties.take(DUTY, EVERY):
         return False
     _give_up_uploads()
+    _erase_replaced()
     _tidy_store()
     _sweep_orphans()
     _resume_below_limits()
@@ -86,6 +88,12 @@ def _forget_partials() -> None:
     for key, name in zip(old, names, strict=True):
         if name not in waited_for:
             partials.delete(key)
+
+
+def _erase_replaced() -> None:
+    count = replaced.erase_old()
+    if count:
+        log.info("tidy.replaced", erased=count)
 
 
 def _tidy_store() -> None:
