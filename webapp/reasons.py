@@ -102,6 +102,8 @@ _WORK = {
     "not_same_shot": lazy_gettext(
         "There is nothing to decide about this photo any more: somebody has already decided, or one of the two is gone."
     ),
+    "not_replaced": lazy_gettext("This photo is back already, or its days are over and it was erased."),
+    "replaced_there": lazy_gettext("The same file was handed in again and is among the photos already."),
     "shot_busy": lazy_gettext("One of the two photos is still being worked on. Please decide in a moment."),
     "shot_failed": lazy_gettext("The new photo has failed, so the old one stays. Try the new one again first."),
     "upload_missing": lazy_gettext("This upload was interrupted for too long. Please send the picture again."),

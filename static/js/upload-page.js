@@ -5,7 +5,7 @@ import { Batch } from "./upload-batch.js";
 import { Direct } from "./upload-direct.js";
 import { Journal } from "./upload-journal.js";
 import { Session } from "./upload-session.js";
-import { Aside, kindOf, stemOf } from "./upload-sorting.js";
+import { Aside, kindOf, pairKeyOf } from "./upload-sorting.js";
 import { View } from "./upload-view.js";
 import { AT_ONCE, isReadable, sendByTus, verdictOf } from "./upload-ways.js";
 import { Words } from "./upload-words.js";
@@ -21,7 +21,8 @@ class Sender {
     this.formats = new Set(this.facts.accept.split(",").filter((end) => end.startsWith(".")).map((end) => end.slice(1)).concat("jpe", "jfif"));
     this.batch = new Batch();
     this.aside = new Aside();
-    this.stems = new Set();
+    this.pairs = new Set();
+    this.choice = 0;
     this.known = new Map();
     this.state = { paused: false, offline: !navigator.onLine, lost: false, dropped: 0 };
     this.view = new View(root, this);
@@ -104,11 +105,13 @@ class Sender {
   isWanted(file, files) {
     const path = file.meta.relativePath || file.name;
     const kind = kindOf(file.name, path, this.formats);
+    // Pairs lie in one choice: the cards of two cameras have the same folders, and single files none at all.
+    const pair = `${this.choice}/${pairKeyOf(path)}`;
     if (kind !== "photo") {
-      this.aside.add(kind, file.name, path);
+      this.aside.add(file.id, kind, path, pair);
       return false;
     }
-    this.stems.add(stemOf(file.name));
+    this.pairs.add(pair);
     const before = this.batch.items.get(file.id);
     if (Object.hasOwn(files, file.id) || (before && before.state !== "failed")) return false;
     const entry = this.known.get(file.id);
@@ -122,6 +125,7 @@ class Sender {
   }
 
   start(files) {
+    this.choice += 1;
     for (const file of files) {
       const path = file.meta.relativePath || file.name;
       if (!this.batch.move(file.id, "waiting")) this.batch.add(file.id, path, file.size);

@@ -10,8 +10,20 @@ const HEIC = words("heic heif hif");
 
 const suffixOf = (name) => (name.includes(".") ? name.slice(name.lastIndexOf(".") + 1).toLowerCase() : "");
 
-/** The name without folder and suffix: what a camera gives both to a RAW file and to its JPEG. */
-export const stemOf = (name) => name.slice(0, name.includes(".") ? name.lastIndexOf(".") : undefined).toLowerCase();
+const KINDS_OF_FILES = new Set([...RAW, ...words("raws jpg jpgs jpeg jpegs jpe heic heif hif avif photo photos picture pictures file files")]);
+
+/**
+ * What a RAW file and its JPEG have in common: the name without suffix, and the folder, where folders that differ only
+ * in the kind of their files ("RAW" and "JPG", "CAM_A_RAW" and "CAM_A") are the same. Two cameras use the same numbers,
+ * so other folders never pair.
+ */
+export function pairKeyOf(path) {
+  const parts = path.toLowerCase().split("/").filter(Boolean);
+  const name = parts.pop() ?? "";
+  const stem = name.includes(".") ? name.slice(0, name.lastIndexOf(".")) : name;
+  const last = (parts.pop() ?? "").split(/[\s_.()-]+/).filter((word) => word && !KINDS_OF_FILES.has(word)).join("_");
+  return [...parts, last, stem].filter(Boolean).join("/");
+}
 
 /** One of photo, raw, video, sidecar, system, heic (a photo that this installation can't read) and other. */
 export function kindOf(name, path, formats) {
@@ -26,14 +38,17 @@ export function kindOf(name, path, formats) {
   return HEIC.has(suffix) ? "heic" : "other";
 }
 
-/** What was set aside, once each, and in the end grouped: a RAW file counts as covered if its JPEG is among `stems`. */
+/** What was set aside, once each, and in the end grouped: a RAW file counts as covered if its JPEG is among `pairs`. */
 export class Aside {
   constructor() {
     this.files = new Map();
   }
 
-  add(kind, name, path) {
-    this.files.set(path || name, { kind, name });
+  /** `pair` is the key by which a RAW file finds its JPEG. A file that was chosen before may find it this time. */
+  add(id, kind, path, pair) {
+    const file = this.files.get(id) ?? { kind, path, pairs: new Set() };
+    file.pairs.add(pair);
+    this.files.set(id, file);
   }
 
   get size() {
@@ -41,11 +56,11 @@ export class Aside {
   }
 
   /** Kind → paths; RAW files are parted into `raw` and `lonely`. */
-  grouped(stems) {
+  grouped(pairs) {
     const groups = {};
-    for (const [path, { kind, name }] of this.files) {
-      const group = kind === "raw" && !stems.has(stemOf(name)) ? "lonely" : kind;
-      (groups[group] ??= []).push(path);
+    for (const { kind, path, pairs: own } of this.files.values()) {
+      const isLonely = kind === "raw" && ![...own].some((pair) => pairs.has(pair));
+      (groups[isLonely ? "lonely" : kind] ??= []).push(path);
     }
     return groups;
   }

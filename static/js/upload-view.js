@@ -1,7 +1,8 @@
 // Draws the upload page from its batch. Everything is text set by name; the markup stands in the template.
 
-const KINDS = ["raw", "lonely", "heic", "video", "sidecar", "system", "other"];
+const KINDS = ["lonely", "raw", "heic", "video", "sidecar", "system", "other"];
 const ROWS = 2000;
+const FEW = 20;
 
 export class View {
   constructor(root, sender) {
@@ -122,11 +123,12 @@ export class View {
     });
   }
 
-  /** What was set aside, in one line that opens to the names. */
+  /** What was set aside, in one line that opens to the names; a few RAW files without a JPEG are named at once. */
   chosen() {
-    const groups = this.sender.aside.grouped(this.sender.stems);
+    const groups = this.sender.aside.grouped(this.sender.pairs);
     const kinds = KINDS.filter((kind) => groups[kind]);
     this.part("aside").hidden = !kinds.length;
+    if (groups.lonely && groups.lonely.length <= FEW) this.part("aside").open = true;
     this.write("aside-line", kinds.map((kind) => this.say(`aside_${kind}`, { count: groups[kind].length })).join(" · "));
     this.part("aside-names").replaceChildren(...kinds.flatMap((kind) => this.names(this.say(`aside_${kind}`, { count: groups[kind].length }), groups[kind])));
     this.write("announce", this.say("chosen", { count: this.sender.batch.size }));
@@ -137,7 +139,7 @@ export class View {
     const head = document.createElement("h3");
     head.textContent = title;
     const list = document.createElement("p");
-    list.textContent = names.slice(0, ROWS).join(", ");
+    list.textContent = names.join(", ");
     return [head, list];
   }
 

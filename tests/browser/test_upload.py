@@ -66,6 +66,38 @@ def test_a_folder_with_all_that_a_camera_leaves_in_it(open_page: OpenPage, produ
     assert in_event(product, page, "upload", "status = 'rejected'") == 2
 
 
+@ON_LAPTOP
+def test_two_cameras_use_the_same_numbers(open_page: OpenPage, product: Product, tmp_path: Path) -> None:
+    """A RAW file is covered by its own camera's JPEG alone; every other one is named, however it was chosen."""
+    photo = (folder_of(tmp_path / "spare", 1) / "IMG_0000.jpg").read_bytes()
+    card, other = tmp_path / "one" / "card", tmp_path / "two" / "card"
+    for name in ("CAM_A/RAW/IMG_0001.CR3", "CAM_A/RAW/IMG_0002.CR3", "CAM_B/IMG_0001.CR3"):
+        (card / name).parent.mkdir(parents=True, exist_ok=True)
+        (card / name).write_bytes(name.encode())
+    for number, name in enumerate(("CAM_A/JPG/IMG_0001.JPG", "CAM_B/IMG_0002.JPG")):
+        (card / name).parent.mkdir(parents=True, exist_ok=True)
+        (card / name).write_bytes(photo + bytes(number + 1))
+    (other / "CAM_A/RAW").mkdir(parents=True)
+    (other / "CAM_A/RAW/IMG_0001.CR3").write_bytes(b"of another card with the same folders")
+    loose = tmp_path / "IMG_0001.CR3"
+    loose.write_bytes(b"of a third camera")
+    page = upload_page(open_page, product)
+    page.locator("#folder").set_input_files(card)
+    expect(page.locator(SUMS)).to_have_text("2 in", timeout=60_000)
+    aside, names = page.locator('[data-part="aside-line"]'), page.locator('[data-part="aside-names"] p').first
+    expect(aside).to_contain_text("1 RAW file not sent; its JPEG is")
+    expect(aside).to_contain_text("2 RAW files not sent, without a JPEG beside them")
+    expect(names).to_be_visible()
+    expect(names).to_have_text(re.compile("card/CAM_A/RAW/IMG_0002.CR3"))
+    expect(names).to_have_text(re.compile("card/CAM_B/IMG_0001.CR3"))
+    page.locator("#folder").set_input_files(other)
+    expect(aside).to_contain_text("3 RAW files not sent, without a JPEG beside them")
+    page.locator('input[type="file"]:not(#folder)').first.set_input_files(loose)
+    expect(aside).to_contain_text("4 RAW files not sent, without a JPEG beside them")
+    page.locator("#folder").set_input_files(card)
+    expect(aside).to_contain_text("4 RAW files not sent, without a JPEG beside them")
+
+
 @ON_BOTH
 def test_a_lost_connection_goes_on(open_page: OpenPage, product: Product, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "card", 10, weight=150_000)

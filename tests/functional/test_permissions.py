@@ -135,6 +135,8 @@ CALLS = [
     Call("shots.photo", "GET", "/studio/events/{event}/photos/{photo}", only(200, *RUNNERS)),
     Call("shots.act", "POST", "/studio/events/{event}/photos/actions", only(422, *RUNNERS), {"action": "nothing"}),
     Call("shots.decide", "POST", "/studio/events/{event}/photos/{photo}/same-shot", only(409, *RUNNERS), REPLACE),
+    Call("replaced.page", "GET", "/studio/events/{event}/photos/replaced", only(200, *RUNNERS)),
+    Call("replaced.bring_back", "POST", "/studio/events/{event}/photos/replaced/{photo}", only(409, *RUNNERS)),
     Call("shots.decide_all", "POST", "/studio/events/{event}/photos/same-shot", only(303, *RUNNERS), REPLACE),
     Call("studio.rematch", "POST", "/studio/events/{event}/rematch", only(303, *RUNNERS)),
     Call("studio.retry", "POST", "/studio/events/{event}/retry", only(303, *RUNNERS)),

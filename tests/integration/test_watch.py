@@ -29,7 +29,7 @@ from webapp.models import Event, EventStatus, Photo, UploadToken, User
 from webapp.queueing import unit_of_work
 from webapp.services import erasing, events, upload_tokens
 from webapp.watching import watch as watching
-from webapp.watching.folder import kind_of
+from webapp.watching.folder import kind_of, pair_key
 from webapp.watching.manifest import InUseError, Manifest
 from webapp.watching.saying import Voice
 from webapp.watching.server import Server
@@ -185,6 +185,60 @@ def test_kinds_of_files() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("raw", "picture", "pair"),
+    [
+        ("IMG_0001.CR3", "IMG_0001.jpg", True),
+        ("DCIM/IMG_0001.CR3", "dcim/img_0001.JPG", True),
+        ("CARD1/RAW/IMG_0001.CR3", "CARD1/JPG/IMG_0001.JPG", True),
+        ("CARD1/raw files/IMG_0001.CR3", "CARD1/IMG_0001.JPG", True),
+        ("CAM_A_RAW/IMG_0001.NEF", "CAM_A/IMG_0001.heic", True),
+        ("CAM_A-NEF/IMG_0001.NEF", "CAM_A (JPEG)/IMG_0001.jpg", True),
+        ("CAM_A/IMG_0001.CR3", "CAM_B/IMG_0001.JPG", False),
+        ("CAM_A/RAW/IMG_0001.CR3", "CAM_B/JPG/IMG_0001.JPG", False),
+        ("CAM_A_RAW/IMG_0001.CR3", "CAM_B_JPG/IMG_0001.JPG", False),
+        ("100CANON/IMG_0001.CR3", "101CANON/IMG_0001.JPG", False),
+        ("CAM_A/IMG_0001.CR3", "IMG_0001.JPG", False),
+        ("RAW/IMG_0001.CR3", "JPG/IMG_0002.JPG", False),
+    ],
+)
+def test_a_raw_file_and_its_jpeg_lie_in_one_folder_or_in_folders_of_one_camera(
+    raw: str, picture: str, pair: bool
+) -> None:
+    assert (pair_key(raw) == pair_key(picture)) is pair
+
+
+def test_every_raw_file_without_its_jpeg_is_named(place: Place) -> None:
+    for folder in ("CAM_A/RAW", "CAM_A/JPG", "CAM_B"):
+        (place.folder / folder).mkdir(parents=True)
+    for name in ("CAM_A/JPG/IMG_0001.JPG", "CAM_B/IMG_0002.JPG"):
+        (place.folder / name).write_bytes(picture(len(name)))
+    for name in ("CAM_A/RAW/IMG_0001.CR3", "CAM_A/RAW/IMG_0002.CR3", "CAM_B/IMG_0001.CR3", "CAM_B/IMG_0002.CR3"):
+        (place.folder / name).write_bytes(b"x")
+    with serving(place.door, place.port):
+        assert place.once() == 0
+        said = place.said.getvalue().splitlines()
+        assert [line for line in said if line.startswith("RAW without")] == [
+            "RAW without its JPEG, not sent: CAM_A/RAW/IMG_0002.CR3",
+            "RAW without its JPEG, not sent: CAM_B/IMG_0001.CR3",
+        ]
+        assert said[-1].startswith("Party: 2 sent, 4 set aside (4 RAW), 2 RAW without their JPEGs.")
+        (place.folder / "CAM_B/IMG_0002.JPG").unlink()
+        assert place.once() == 0
+        assert "IMG_0002.CR3" not in place.said.getvalue().splitlines()[-2], "its JPEG was sent before it went"
+
+
+def test_a_raw_file_is_given_time_for_its_jpeg_to_follow(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LONELY_AFTER", 3.0)
+    (place.folder / "a.CR3").write_bytes(b"x")
+    (place.folder / "b.CR3").write_bytes(b"x")
+    with serving(place.door, place.port), place.for_ever():
+        until(lambda: "2 RAW without" in place.said.getvalue())
+        (place.folder / "a.jpg").write_bytes(picture(1))
+        until(lambda: "not sent: b.CR3" in place.said.getvalue())
+    assert "not sent: a.CR3" not in place.said.getvalue()
+
+
 def test_everything_of_a_folder_is_sent_once_and_the_rest_is_counted(place: Place) -> None:
     deep = place.folder / "DCIM" / "100 été"
     deep.mkdir(parents=True)
@@ -198,7 +252,8 @@ def test_everything_of_a_folder_is_sent_once_and_the_rest_is_counted(place: Plac
         assert place.once() == 0
         assert place.photos() == sorted(["a.jpg", "b.JPEG", "ç 📷.jpg", "d.png", "e.webp"])
         last = place.said.getvalue().splitlines()[-1]
-        assert last.startswith("Party: 5 sent, 6 set aside (2 RAW, 1 sidecar, 1 system, 1 unfinished, 1 video)")
+        kinds = "2 RAW, 1 sidecar, 1 system, 1 unfinished, 1 video"
+        assert last.startswith(f"Party: 5 sent, 6 set aside ({kinds}), 1 RAW without its JPEG.")
         assert place.door.uploads == 5
         assert place.once() == 0  # a restart
         assert place.door.uploads == 5

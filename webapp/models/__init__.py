@@ -11,9 +11,9 @@ from webapp.models.installation_fact import InstallationFact
 from webapp.models.invitation import Invitation
 from webapp.models.lease import Lease
 from webapp.models.mail import Mail, MailStatus
-from webapp.models.match import Band, ConfirmedVector, Match, UserScore, Verdict
+from webapp.models.match import Band, ConfirmedVector, KeptVerdict, Match, UserScore, Verdict
 from webapp.models.membership import Membership, MembershipRole, Person, PersonKind
-from webapp.models.photo import Photo, PhotoStatus, Rendition, RenditionKind
+from webapp.models.photo import GONE, Photo, PhotoStatus, Rendition, RenditionKind
 from webapp.models.rematch import Rematch, RematchPerson, RematchTrigger
 from webapp.models.removal import Removal, RemovalKind
 from webapp.models.selfie import Selfie, SelfieStatus, SelfieVector
@@ -22,6 +22,7 @@ from webapp.models.upload_token import UploadToken
 from webapp.models.user import SignInLink, User, UserRole, UserSession
 
 __all__ = [
+    "GONE",
     "Alarm",
     "AuditEntry",
     "Band",
@@ -35,6 +36,7 @@ __all__ = [
     "FaceVector",
     "InstallationFact",
     "Invitation",
+    "KeptVerdict",
     "Lease",
     "Mail",
     "MailStatus",

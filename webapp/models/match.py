@@ -56,6 +56,24 @@ class Match(Model):
     person: Mapped[Person] = relationship()
 
 
+class KeptVerdict(Model):
+    """What a person said of a face of a replaced photo: a match again when the photo is brought back.
+
+    Not a match meanwhile, so that nothing that counts or shows matches meets one of a photo that is hidden.
+    """
+
+    __tablename__ = "kept_verdict"
+    __table_args__ = (UniqueConstraint("face_id", "person_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    face_id: Mapped[int] = mapped_column(ForeignKey("face.id", ondelete="CASCADE"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
+    similarity: Mapped[float]
+    band: Mapped[Band] = mapped_column(word(Band))
+    verdict: Mapped[Verdict] = mapped_column(word(Verdict))
+    decided_at: Mapped[datetime | None]
+
+
 class ConfirmedVector(Model):
     """A face that a person said is theirs, as a service keeps it among the guests' faces."""
 

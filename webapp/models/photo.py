@@ -23,6 +23,12 @@ class PhotoStatus(StrEnum):
     FAILED = "failed"
     ERASING = "erasing"
     """Deleted with many others: nobody is shown it any more, and a job erases what is left of it."""
+    REPLACED = "replaced"
+    """Another export of the shot took its place: kept for some days for the photographer alone, then erased."""
+
+
+GONE = (PhotoStatus.ERASING, PhotoStatus.REPLACED)
+"""States of photos that count nowhere and are in no list but their own."""
 
 
 class RenditionKind(StrEnum):
@@ -89,6 +95,13 @@ class Photo(Claimable, Model):
     """What exports of one shot have in common (camera and moment, hashed); null where that can't be told."""
     same_shot_as_id: Mapped[int | None] = mapped_column(ForeignKey("photo.id", ondelete="SET NULL"), index=True)
     """An earlier photo of the same shot, while nobody has said whether this one replaces it."""
+    pixel_hash: Mapped[str | None]
+    """Perceptual hash of the thumbnail in hex; null where none was made yet."""
+    replaced_at: Mapped[datetime | None]
+    replaced_by_id: Mapped[int | None] = mapped_column(ForeignKey("photo.id", ondelete="SET NULL"), index=True)
+    """The photo that took this one's place and shows the other export of the shot."""
+    replaced_sha256: Mapped[str | None]
+    """The digest of a replaced photo, kept apart so that the same bytes can be handed in again."""
     faces_count: Mapped[int | None]
     published_at: Mapped[datetime | None]
     hidden_at: Mapped[datetime | None]

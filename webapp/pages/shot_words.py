@@ -179,8 +179,8 @@ def same_shot_question(decision: Decision, count: int) -> Question:
     return Question(
         ngettext("Replace %(num)s photo?", "Replace %(num)s photos?", count),
         gettext(
-            "The new files take the place of the old ones, which are deleted for good. Links to the photos and what "
-            "guests said about them stay."
+            "The new files take the place of the old ones, which are kept for 7 days, seen by you alone, and can be "
+            "brought back. Links to the photos and what guests said about them stay."
         ),
         ngettext("Replace %(num)s photo", "Replace %(num)s photos", count),
     )
@@ -189,16 +189,27 @@ def same_shot_question(decision: Decision, count: int) -> Question:
 def decided(decision: Decision, outcome: Decided) -> str:
     """What was decided, and what is still to be."""
     n = outcome.done
-    if not n and not outcome.left:
+    if not n and not outcome.left and not outcome.apart:
         return str(gettext("There is nothing to decide any more."))
+    words = []
     if decision is Decision.BOTH:
-        words = ngettext("Kept both photos of %(num)s shot.", "Kept both photos of %(num)s shots.", n)
-    else:
-        words = ngettext("Replaced %(num)s photo.", "Replaced %(num)s photos.", n)
-    if outcome.left:
-        words += " " + ngettext(
-            "%(num)s is left: decide about it in a moment.",
-            "%(num)s are left: decide about them in a moment.",
-            outcome.left,
+        words.append(ngettext("Kept both photos of %(num)s shot.", "Kept both photos of %(num)s shots.", n))
+    elif n or not outcome.apart:
+        words.append(ngettext("Replaced %(num)s photo.", "Replaced %(num)s photos.", n))
+    if outcome.apart:
+        words.append(
+            ngettext(
+                "%(num)s is another shot: both photos stay.",
+                "%(num)s are other shots: both photos stay.",
+                outcome.apart,
+            )
         )
-    return str(words)
+    if outcome.left:
+        words.append(
+            ngettext(
+                "%(num)s is left: decide about it in a moment.",
+                "%(num)s are left: decide about them in a moment.",
+                outcome.left,
+            )
+        )
+    return " ".join(words)

@@ -113,9 +113,11 @@ def photo(event: Event, photo_id: str, **_: Membership) -> ResponseReturnValue:
 def decide(event: Event, photo_id: str, membership: Membership) -> ResponseReturnValue:
     """Say what becomes of a photo whose shot was there before: it takes the earlier one's place, or both stay."""
     wanted, decision = PhotoFilter.read(request.form), Decision.read(request.form.get("decision", ""))
+    same_shot.compare(event, photo_id)
     with unit_of_work():
         stays = same_shot.decide(desk.photo_of(event, photo_id), decision, membership.user).public_id
-    words = shot_words.decided(decision, Decided(1, 0))
+    is_apart = decision is Decision.REPLACE and stays == photo_id
+    words = shot_words.decided(decision, Decided(0, 0, 1) if is_apart else Decided(1, 0))
     if request.htmx:
         return _toast(event, wanted, words=words, gone=[photo_id])
     flash(words, "good")
@@ -188,7 +190,7 @@ def _toast(event: Event, wanted: PhotoFilter, *, anew: bool = False, **values: A
 def _count_values(event: Event, wanted: PhotoFilter) -> dict[str, Any]:
     counts = desk.counts_of(event)
     count = desk.count_of(event, wanted) if wanted.is_narrow else counts.of(wanted.state)
-    shown = (counts.total, sorted(counts.by_state.items()), counts.erasing, count, event.approval)
+    shown = (counts.total, sorted(counts.by_state.items()), counts.erasing, counts.replaced, count, event.approval)
     return {
         "counts": counts,
         "count": count,

@@ -5,33 +5,27 @@ timezone, where the camera wrote none, and by how far the camera's clock is off.
 """
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import PurePath
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Interval, String, cast, func, literal, select, update
+from sqlalchemy import Interval, String, and_, cast, func, literal, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.elements import ColumnElement
 
 from webapp.errors import Invalid, NotFound
 from webapp.exif import CameraBody
 from webapp.extensions import db
+from webapp.imaging import PictureInfo
 from webapp.models import Camera, Event, Photo, PhotoStatus, User
-from webapp.services import audit, marking
+from webapp.services import audit, likeness, marking
+from webapp.services.visibility import is_there
 
 MOST_SECONDS = 10 * 366 * 24 * 3600
 """How far a clock may be off: ten years, for one that was never set."""
 
 BATCH = 500
-
-_EXPORT = re.compile(
-    r"[-_ ]*(?:\(\d{1,3}\)|[-_ ](?:edit(?:ed)?|copy|kopie|copie|export|final|web|print|bw|sw|retouch(?:ed)?|"
-    r"small|large|full|hires|lowres)|(?<=[^\d]\d{4})[-_]\d{1,2})$"
-)
-"""What programs put behind a file's name when they export it once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +61,19 @@ def moment(taken: datetime | None, timezone: str, offset_seconds: int) -> dateti
 
 
 def shot_key(camera_key: str, taken: datetime, filename: str) -> str:
-    """What all exports of one shot have in common, and no other shot.
+    """What all exports of one shot have in common: the camera and the moment. Photos with the same key are candidates,
+    among which `likeness` decides.
 
-    Cameras that write fractions of a second tell shots apart by time alone; of others, which take several in one
-    second, the file's name has to be the same as well, but for what programs add to it.
+    Cameras that write no fractions of a second take several shots in one; of theirs the file's name has to be the same
+    as well, but for what programs add to it.
     """
-    told_by = taken.isoformat() if taken.microsecond else f"{taken.isoformat()}|{_stem(filename)}"
+    told_by = taken.isoformat() if taken.microsecond else f"{taken.isoformat()}|{likeness.stem_of(filename)}"
     return hashlib.sha256(f"{camera_key}|{told_by}".encode()).hexdigest()[:32]
 
 
 def find_same_shot(photo: Photo, key: str | None) -> None:
-    """Where there is another export of the photo's shot, point the later one at the earlier one. The event is locked.
+    """Where there is another export of the photo's shot, point the later one at the earlier one. The event is locked,
+    and `complete_candidates` has been called before.
 
     A photo whose shot was known before stays as it is: nobody is asked again about what they decided.
     """
@@ -86,20 +82,23 @@ def find_same_shot(photo: Photo, key: str | None) -> None:
     photo.shot_key, photo.same_shot_as_id = key, None
     if key is None:
         return
-    first = db.session.scalar(
-        select(Photo)
-        .where(
-            Photo.event_id == photo.event_id,
-            Photo.shot_key == key,
-            Photo.status == PhotoStatus.INDEXED,
-            Photo.id != photo.id,
-        )
-        .order_by(Photo.id)
-        .limit(1)
-    )
+    candidates = db.session.scalars(select(Photo).where(_has_key(photo.event_id, key), Photo.id != photo.id))
+    same = [other for other in candidates if likeness.is_same_shot(photo, other)]
+    first = min(same, key=lambda other: other.id, default=None)
     if first is not None:
         earlier, later = (first, photo) if first.id < photo.id else (photo, first)
         later.same_shot_as_id = earlier.id
+
+
+def complete_candidates(event_id: int, event_key: str, picture: PictureInfo, filename: str) -> None:
+    """Compute what the photos lack with which `find_same_shot` would compare this one. Outside a unit of work."""
+    if picture.camera is not None and picture.taken_at is not None:
+        key = shot_key(_camera_key(event_key, picture.camera), picture.taken_at, filename)
+        likeness.complete(_has_key(event_id, key))
+
+
+def _has_key(event_id: int, key: str) -> ColumnElement[bool]:
+    return and_(Photo.event_id == event_id, Photo.shot_key == key, Photo.status == PhotoStatus.INDEXED)
 
 
 def clocks_of(event: Event) -> list[Clock]:
@@ -109,7 +108,7 @@ def clocks_of(event: Event) -> list[Clock]:
             select(Photo.camera_id, func.count())
             .where(
                 Photo.event_id == event.id,
-                Photo.status != PhotoStatus.ERASING,
+                is_there(),
                 Photo.camera_id.is_not(None),
                 Photo.camera_time.is_not(None),
             )
@@ -179,23 +178,20 @@ def timezone_changed(event: Event) -> int:
     return sum(map(len, ids.values()))
 
 
-def _row_of(event: Event, camera: CameraBody) -> Camera:
+def _camera_key(event_key: str, camera: CameraBody) -> str:
     # With the event's id in it, nobody can tell from two events' rows that one body was at both.
-    told_by = "|".join((event.public_id, camera.make, camera.model, camera.serial))
-    key = hashlib.sha256(told_by.encode()).hexdigest()[:32]
+    told_by = "|".join((event_key, camera.make, camera.model, camera.serial))
+    return hashlib.sha256(told_by.encode()).hexdigest()[:32]
+
+
+def _row_of(event: Event, camera: CameraBody) -> Camera:
+    key = _camera_key(event.public_id, camera)
     row = db.session.scalar(select(Camera).where(Camera.event_id == event.id, Camera.key == key))
     if row is None:
         row = Camera(event_id=event.id, key=key, name=camera.name, offset_seconds=0)
         db.session.add(row)
         db.session.flush()
     return row
-
-
-def _stem(filename: str) -> str:
-    stem, before = PurePath(filename.casefold()).stem, ""
-    while stem != before:
-        stem, before = _EXPORT.sub("", stem), stem
-    return stem or filename.casefold()
 
 
 def _move(seconds: int, which: ColumnElement[bool]) -> int:

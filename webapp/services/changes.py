@@ -36,6 +36,7 @@ _CHANGES = "changes"
 _UNSEEN = frozenset(
     {"crashes", "interruptions", "retries", "retry_at", "claim", "lease_expires_at"}  # of whatever waits for work
     | {"matched_at", "expansion", "expansion_version", "user_key"}
+    | {"pixel_hash", "replaced_sha256"}
     | {"received", "expires_at", "multipart_id"}  # of a file on its way in
     | {"templates_revision", "removals_revision", "engine_version", "reconcile_requested_at"}
 )

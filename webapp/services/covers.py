@@ -15,6 +15,7 @@ from webapp.extensions import db
 from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, User
 from webapp.queueing import unit_of_work
 from webapp.services import audit, blobs, marking, removals
+from webapp.services.visibility import is_there
 
 SIDE = 1600
 MOST_MEGABYTES = 30
@@ -128,7 +129,7 @@ def _keep(event: Event, content: bytes, actor: User, photo_public_id: str = "") 
 
 def _require_photo(public_id: str) -> None:
     """Raises NotFound when the photo of a cover has been deleted while the cover was made. The event is locked."""
-    there = select(Photo.id).where(Photo.public_id == public_id, Photo.status != PhotoStatus.ERASING)
+    there = select(Photo.id).where(Photo.public_id == public_id, is_there())
     if public_id and db.session.scalar(there) is None:
         raise NotFound(code="photo_unknown", fields={"photo": "photo_unknown"})
 

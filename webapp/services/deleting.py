@@ -6,8 +6,9 @@ from sqlalchemy import func, select
 
 from webapp.errors import Invalid
 from webapp.extensions import db
-from webapp.models import Event, Membership, MembershipRole, Photo, PhotoStatus, User
+from webapp.models import Event, Membership, MembershipRole, Photo, User
 from webapp.services import erasing, events
+from webapp.services.visibility import is_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Contents:
 
 def contents_of(event: Event) -> Contents:
     """What goes with the event."""
-    there = (Photo.event_id == event.id) & (Photo.status != PhotoStatus.ERASING)
+    there = (Photo.event_id == event.id) & is_there()
     photos = select(func.count()).select_from(Photo).where(there)
     guests = (
         select(func.count())

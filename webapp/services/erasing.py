@@ -16,7 +16,6 @@ from webapp.models import (
     PhotoStatus,
     RemovalKind,
     Rendition,
-    RenditionKind,
     User,
 )
 from webapp.services import audit, blobs, covers, marking, removals
@@ -41,9 +40,9 @@ def erase_photos(event_id: int, photos: Sequence[Photo], actor: User | None) -> 
     prefixes = [blobs.photo_key(event.public_id, photo.public_id, "") for photo in photos]
     removals.remove_blobs_below(event.public_id, *prefixes)
     covers.forget_photos(event, {photo.public_id for photo in photos})
-    # One that took another one's place has its original where that one's was.
-    originals = select(Rendition.blob_key).where(Rendition.photo_id.in_(ids), Rendition.kind == RenditionKind.ORIGINAL)
-    elsewhere = [key for key in db.session.scalars(originals) if not key.startswith(tuple(prefixes))]
+    # One that took another one's place, or was replaced, has its pictures below that one's prefix.
+    stored = select(Rendition.blob_key).where(Rendition.photo_id.in_(ids))
+    elsewhere = [key for key in db.session.scalars(stored) if not key.startswith(tuple(prefixes))]
     removals.remove_blobs(event.public_id, elsewhere)
     # People whose galleries change have to be told so, and a face that somebody confirmed is a template no longer.
     shown = select(Person).where(Person.id.in_(select(Match.person_id).where(Match.photo_id.in_(ids))))
@@ -60,10 +59,12 @@ def erase_photos(event_id: int, photos: Sequence[Photo], actor: User | None) -> 
 
 
 def _is_indexed(photo: Photo) -> bool:
-    """That no try is left over; of one that is being erased, the moment when it was indexed says so."""
+    """That no try is left over; of one that is being erased, the moment when it was indexed says so. One that was
+    replaced has never been tried under its own name.
+    """
     if photo.status is PhotoStatus.ERASING:
         return photo.indexed_at is not None
-    return photo.status is PhotoStatus.INDEXED
+    return photo.status in (PhotoStatus.INDEXED, PhotoStatus.REPLACED)
 
 
 def erase_event(event: Event, actor: User | None) -> str:

@@ -27,6 +27,7 @@ from webapp.models import (
     User,
 )
 from webapp.services import audit, cameras, marking, rematches
+from webapp.services.visibility import is_there
 
 CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 """Letters and digits without those that are taken for one another."""
@@ -261,7 +262,7 @@ def _cards(rows: list[tuple[Event, MembershipRole]]) -> list[EventCard]:
     photos: dict[int, dict[PhotoStatus, int]] = {}
     for event_id, status, count in db.session.execute(
         select(Photo.event_id, Photo.status, func.count())
-        .where(Photo.event_id.in_(ids), Photo.status.not_in((PhotoStatus.DUPLICATE, PhotoStatus.ERASING)))
+        .where(Photo.event_id.in_(ids), is_there(), Photo.status != PhotoStatus.DUPLICATE)
         .group_by(Photo.event_id, Photo.status)
     ):
         photos.setdefault(event_id, {})[status] = count

@@ -39,6 +39,7 @@ class _Task:
     event_id: int
     event_public_id: str
     photo_public_id: str
+    filename: str
     engine: str
     original_key: str
     inspected: bool
@@ -52,6 +53,7 @@ class _Work:
 
     info: imaging.PictureInfo
     placeholder: str
+    pixel_hash: str
     renditions: list[Rendition]
     faces: list[DetectedFace]
     concerned: Concerned | None
@@ -130,6 +132,7 @@ def _load(public_id: str) -> _Task:
             event_id=event.id,
             event_public_id=event.public_id,
             photo_public_id=photo.public_id,
+            filename=photo.filename,
             engine=event.engine,
             original_key=original.blob_key,
             inspected=photo.sha256 is not None,
@@ -147,12 +150,14 @@ def _process(task: _Task) -> _Work:
         )
     made = imaging.renditions(decoded.frame)
     place = task.event_public_id, task.photo_public_id
+    suffix = _suffix(task)
     work = _Work(
         info=decoded.info,
         placeholder=made.placeholder,
+        pixel_hash=made.pixel_hash,
         renditions=[
-            renditions.keep(*place, RenditionKind.PREVIEW, made.preview),
-            renditions.keep(*place, RenditionKind.THUMBNAIL, made.thumbnail),
+            renditions.keep(*place, RenditionKind.PREVIEW, made.preview, f"preview{suffix}"),
+            renditions.keep(*place, RenditionKind.THUMBNAIL, made.thumbnail, f"thumbnail{suffix}"),
         ],
         faces=[],
         concerned=None,
@@ -161,6 +166,14 @@ def _process(task: _Task) -> _Work:
         return _find_faces(task, decoded.frame, work)
     except LimitReached as error:
         raise _LimitError(work) from error
+
+
+def _suffix(task: _Task) -> str:
+    """What is put to the names of renditions whose original came in as another photo's: those of the photo's former
+    file may be kept under the plain names.
+    """
+    origin = task.original_key.split("/")[-2]
+    return "" if origin == task.photo_public_id else f"-{origin}"
 
 
 def _find_faces(task: _Task, frame: Frame, work: _Work) -> _Work:
@@ -177,6 +190,7 @@ def _record(task: _Task, token: str, work: _Work) -> None:
     with reading():
         if db.session.get(Event, task.event_id) is None:
             return
+    cameras.complete_candidates(task.event_id, task.event_public_id, work.info, task.filename)
     with unit_of_work():
         event = marking.lock_event(task.event_id)
         photo: Photo | None = claims.held(Photo, task.photo_public_id, token)
@@ -220,6 +234,7 @@ def _describe(event: Event, photo: Photo, work: _Work) -> str | None:
     """Write down what the picture is; returns what other exports of its shot have in common with it."""
     renditions.replace_all(event.public_id, photo, work.renditions)
     photo.width, photo.height, photo.placeholder = work.info.width, work.info.height, work.placeholder
+    photo.pixel_hash = work.pixel_hash
     return cameras.describe(event, photo, work.info.camera, work.info.taken_at)
 
 

@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 
 from webapp.errors import NotFound
 from webapp.extensions import db
-from webapp.models import Band, Camera, Event, Face, Match, Person, Photo, PhotoStatus, User, Verdict
+from webapp.models import GONE, Band, Camera, Event, Face, Match, Person, Photo, PhotoStatus, User, Verdict
 from webapp.services.photo_filter import ON_THEIR_WAY, PhotoFilter, Place, State
-from webapp.services.visibility import is_theirs
+from webapp.services.visibility import is_theirs, is_there
 
 PAGE = 60
 """Photos of a page: rows of two to six are all full."""
@@ -39,6 +39,8 @@ class Counts:
     by_state: dict[State, int]
     erasing: int
     """Photos that were deleted and are still being erased."""
+    replaced: int
+    """Photos that were replaced and can be brought back."""
 
     def of(self, state: State | None) -> int:
         return self.total if state is None else self.by_state[state]
@@ -102,7 +104,7 @@ def page_of(event: Event, wanted: PhotoFilter, *, after: Place | None = None) ->
 
 def tiles_of(event: Event, public_ids: list[str]) -> list[Tile]:
     """These photos of the event, in no order; those that are gone are left out."""
-    mine = select(Photo).where(Photo.event_id == event.id, Photo.status != PhotoStatus.ERASING)
+    mine = select(Photo).where(Photo.event_id == event.id, is_there())
     return _tiles(event, db.session.scalars(mine.where(Photo.public_id.in_(public_ids))).all())
 
 
@@ -126,7 +128,7 @@ def counts_of(event: Event) -> Counts:
         .group_by(Photo.status)
     )
     rows = {status: counts for status, *counts in db.session.execute(counted)}
-    erasing = rows.pop(PhotoStatus.ERASING, [0])[0]
+    erasing, replaced = (rows.pop(status, [0])[0] for status in GONE)
     total = sum(count for count, _, _ in rows.values())
 
     def some(*statuses: PhotoStatus) -> int:
@@ -141,15 +143,15 @@ def counts_of(event: Event) -> Counts:
         State.SHARED: _shared(event),
         State.SAME_SHOT: _same_shot(event),
     }
-    return Counts(total, by_state, erasing)
+    return Counts(total, by_state, erasing, replaced)
 
 
 def _shared(event: Event) -> int:
-    """Photos that are shown to all: those of their own index, without those of them that are being erased."""
+    """Photos that are shown to all: those of their own index, without those of them that are gone."""
     shared = select(func.count()).select_from(Photo).where(Photo.event_id == event.id, Photo.shown_to_all.is_(True))
     # Every photo has a time: naming it is how SQLite comes to take that index.
     shared = shared.where(Photo.sorted_at > datetime(1, 1, 1, tzinfo=UTC))
-    going = shared.where(Photo.status == PhotoStatus.ERASING)
+    going = shared.where(Photo.status.in_(GONE))
     return db.session.scalar(select(shared.scalar_subquery() - going.scalar_subquery())) or 0
 
 
@@ -158,7 +160,7 @@ def _same_shot(event: Event) -> int:
     than to look which of them are the event's, and the sum keeps the database from doing that.
     """
     undecided = (Photo.same_shot_as_id > 0) & (Photo.event_id + 0 == event.id)
-    wanted = select(func.count()).select_from(Photo).where(undecided, Photo.status != PhotoStatus.ERASING)
+    wanted = select(func.count()).select_from(Photo).where(undecided, is_there())
     return db.session.scalar(wanted) or 0
 
 
@@ -229,7 +231,7 @@ def photo_of(event: Event, public_id: str) -> Photo:
     Raises:
         NotFound: the event has no such photo, or it is being erased.
     """
-    mine = select(Photo).where(Photo.event_id == event.id, Photo.status != PhotoStatus.ERASING)
+    mine = select(Photo).where(Photo.event_id == event.id, is_there())
     photo = db.session.scalar(mine.where(Photo.public_id == public_id))
     if photo is None:
         raise NotFound(code="photo_unknown")
@@ -241,7 +243,7 @@ def same_shots(event: Event, photos: list[Photo]) -> dict[int, Photo]:
     keys = [photo.same_shot_as_id for photo in photos if photo.same_shot_as_id is not None]
     if not keys:
         return {}
-    mine = select(Photo).where(Photo.event_id == event.id, Photo.status != PhotoStatus.ERASING, Photo.id.in_(keys))
+    mine = select(Photo).where(Photo.event_id == event.id, is_there(), Photo.id.in_(keys))
     return {photo.id: photo for photo in db.session.scalars(mine)}
 
 

@@ -34,6 +34,19 @@ def record(event: Event, photo: Photo, found: list[DetectedFace]) -> set[int]:
     return people
 
 
+def copy_place(face: Face, photo: Photo, ordinal: int) -> Face:
+    """The same place on another photo, without a vector."""
+    same = {
+        column.key: getattr(face, column.key)
+        for column in Face.__mapper__.column_attrs
+        if column.key not in ("id", "photo_id", "ordinal")
+    }
+    row = Face(photo_id=photo.id, ordinal=ordinal, **same)
+    db.session.add(row)
+    db.session.flush()
+    return row
+
+
 def _make_way(
     event: Event, photo: Photo, former: list[Face], kept: dict[int, Face], found: list[DetectedFace]
 ) -> set[int]:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, select, tuple_
 
 from webapp.columns import is_row_id
 from webapp.models import Camera, Event, Match, Photo, PhotoStatus, User
-from webapp.services.visibility import is_theirs
+from webapp.services.visibility import is_theirs, is_there
 
 ON_THEIR_WAY = (PhotoStatus.RECEIVING, PhotoStatus.UPLOADED, PhotoStatus.INDEXING)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,7 +110,7 @@ class PhotoFilter:
 
     def condition(self, event: Event) -> ColumnElement[bool]:
         """That a photo of the event is wanted."""
-        parts: list[ColumnElement[bool]] = [Photo.event_id == event.id, Photo.status != PhotoStatus.ERASING]
+        parts: list[ColumnElement[bool]] = [Photo.event_id == event.id, is_there()]
         if self.state is not None:
             parts.append(_in_state(self.state))
         if self.faces is not None:

@@ -6,8 +6,9 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 
 from webapp.clock import utcnow
 from webapp.extensions import db
-from webapp.models import Event, Photo, PhotoStatus, User
+from webapp.models import Event, Photo, User
 from webapp.services import audit
+from webapp.services.visibility import is_there
 
 
 def published_at_for(event: Event) -> datetime | None:
@@ -36,4 +37,4 @@ def publish_waiting(event: Event, actor: User) -> int:
 
 
 def _waits(event: Event) -> ColumnElement[bool]:
-    return and_(Photo.event_id == event.id, Photo.status != PhotoStatus.ERASING, Photo.published_at.is_(None))
+    return and_(Photo.event_id == event.id, is_there(), Photo.published_at.is_(None))

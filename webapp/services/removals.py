@@ -26,7 +26,6 @@ from webapp.models import (
     Removal,
     RemovalKind,
     Rendition,
-    RenditionKind,
     Selfie,
     SelfieVector,
 )
@@ -129,7 +128,7 @@ def _remove_blobs(task: _Task) -> None:
 
 
 def _taken_over(event_key: str) -> set[str]:
-    """Originals that still lie where they came in as those of another photo, whose file an earlier one took over."""
+    """Pictures below the prefix of another photo: of a file that an earlier photo took over, or of one it replaced."""
     with reading():
         return set(
             db.session.scalars(
@@ -138,7 +137,6 @@ def _taken_over(event_key: str) -> set[str]:
                 .join(Event, Event.id == Photo.event_id)
                 .where(
                     Event.public_id == event_key,
-                    Rendition.kind == RenditionKind.ORIGINAL,
                     ~Rendition.blob_key.contains(Photo.public_id),
                 )
             )

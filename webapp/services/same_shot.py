@@ -2,7 +2,8 @@
 
 Where it is replaced, the earlier photo keeps its row, so that links, verdicts and what the photographer set live on. It
 takes over the later one's file, which stays where it lies, and is indexed again. What people said about the later one
-is carried over face by face, by where the faces are: its picture is the one that will be looked at.
+is carried over face by face, by where the faces are: its picture is the one that will be looked at. What the earlier
+one showed is kept for some days (`replaced`).
 """
 
 import time
@@ -29,8 +30,9 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import audit, boxes, erasing, marking, removals, renditions, uploads
+from webapp.services import audit, boxes, erasing, likeness, marking, photo_faces, renditions, replaced, uploads
 from webapp.services.photo_filter import PhotoFilter, State
+from webapp.services.visibility import is_there
 
 SECONDS = 8.0
 """For how long one request replaces photos one after the other; what is left is decided by the next one."""
@@ -55,14 +57,21 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """How many photos were decided about, and how many of those that were meant are still to be decided about."""
+    """How many photos were decided about, and how many of those that were meant are still to be decided about.
+
+    apart: those that were to replace another one and turned out to be different shots; both stay.
+    """
 
     done: int
     left: int
+    apart: int = 0
 
 
 def decide(photo: Photo, decision: Decision, actor: User) -> Photo:
     """Let a photo take the place of the earlier one of the same shot, or keep both; returns the one that stays.
+
+    Of a pair that turns out to be different shots both stay, whatever was decided, and the later one is returned. Call
+    `compare` before, outside the unit of work.
 
     Raises:
         Conflict: `not_same_shot`: there is nothing to decide; `shot_busy`: a worker has one of the two; `shot_failed`:
@@ -78,8 +87,24 @@ def decide(photo: Photo, decision: Decision, actor: User) -> Photo:
         raise Conflict(code="shot_busy")
     if later.status is PhotoStatus.FAILED:
         raise Conflict(code="shot_failed")
+    # Pairs of former versions were told by time alone.
+    if not likeness.is_same_shot(earlier, later):
+        later.same_shot_as_id = None
+        return later
     _replace(event, earlier, later, actor)
     return earlier
+
+
+def compare(event: Event, public_id: str) -> None:
+    """Compute what a photo and the earlier one of its shot lack for being compared. Outside a unit of work."""
+    mine = (Photo.event_id == event.id) & (Photo.public_id == public_id)
+    _compare(mine)
+
+
+def _compare(later: ColumnElement[bool]) -> None:
+    earlier = select(Photo.same_shot_as_id).where(later, Photo.same_shot_as_id.is_not(None)).scalar_subquery()
+    pair = select(Photo.id).where(later).union(select(Photo.id).where(Photo.id == earlier))
+    likeness.complete(Photo.id.in_(pair))
 
 
 def meant(event: Event, wanted: PhotoFilter) -> tuple[int, int]:
@@ -100,24 +125,26 @@ def decide_all(event: Event, wanted: PhotoFilter, up_to: int, decision: Decision
         return _keep_all(event, condition, actor)
     ids = db.session.scalars(select(Photo.id).where(condition).order_by(Photo.id)).all()
     # Read now: each unit of work begins with fresh rows.
-    actor_id, done, deadline = actor.id, 0, time.monotonic() + SECONDS
+    actor_id, done, apart, deadline = actor.id, 0, 0, time.monotonic() + SECONDS
     for row_id in ids:
-        done += _replace_one(row_id, actor_id)
+        stays = _replace_one(row_id, actor_id)
+        done, apart = done + (stays is not None and stays != row_id), apart + (stays == row_id)
         if time.monotonic() > deadline:
             break
-    return Decided(done, len(ids) - done)
+    return Decided(done, len(ids) - done - apart, apart)
 
 
-def _replace_one(row_id: int, actor_id: int) -> bool:
+def _replace_one(row_id: int, actor_id: int) -> int | None:
+    """Row's key of the photo that stays; None where nothing could be decided now."""
+    _compare(Photo.id == row_id)
     with unit_of_work():
         photo, actor = db.session.get(Photo, row_id), db.session.get(User, actor_id)
         if photo is None or actor is None:
-            return False
+            return None
         try:
-            decide(photo, Decision.REPLACE, actor)
+            return decide(photo, Decision.REPLACE, actor).id
         except Conflict:
-            return False
-    return True
+            return None
 
 
 def _keep_all(event: Event, condition: ColumnElement[bool], actor: User) -> Decided:
@@ -144,7 +171,7 @@ def _pair(photo_id: int) -> tuple[Photo, Photo]:
     other = select(Photo.same_shot_as_id).where(Photo.id == photo_id).scalar_subquery()
     rows = db.session.scalars(
         select(Photo)
-        .where(or_(Photo.id == photo_id, Photo.id == other), Photo.status != PhotoStatus.ERASING)
+        .where(or_(Photo.id == photo_id, Photo.id == other), is_there())
         .order_by(Photo.id)
         .with_for_update(of=Photo)
         .execution_options(populate_existing=True)
@@ -159,10 +186,11 @@ def _pair(photo_id: int) -> tuple[Photo, Photo]:
 
 def _replace(event: Event, earlier: Photo, later: Photo, actor: User) -> None:
     people = _lock_people(earlier, later)
+    replaced.keep(earlier)
     _carry_verdicts(earlier, later)
     _point_to(earlier, later)
-    former, new = (renditions.of_kind(photo, RenditionKind.ORIGINAL) for photo in (earlier, later))
-    # A row of its own, so that nobody who makes a picture of the former file takes it for one of this.
+    new = renditions.of_kind(later, RenditionKind.ORIGINAL)
+    # A row of its own: the later photo's goes with that one.
     original = Rendition(
         kind=RenditionKind.ORIGINAL,
         blob_key=new.blob_key,
@@ -171,13 +199,10 @@ def _replace(event: Event, earlier: Photo, later: Photo, actor: User) -> None:
         height=new.height,
         byte_size=new.byte_size,
     )
-    digest, size, filename = later.sha256, later.byte_size, later.filename
+    digest, size, filename, pixel_hash = later.sha256, later.byte_size, later.filename, later.pixel_hash
     erasing.erase_photos(event.id, [later], actor)
-    removals.remove_blobs(event.public_id, [former.blob_key])
-    earlier.renditions.remove(former)
-    db.session.flush()  # the old row goes before the new one of its kind comes
     earlier.renditions.append(original)
-    earlier.sha256, earlier.byte_size, earlier.filename = digest, size, filename
+    earlier.sha256, earlier.byte_size, earlier.filename, earlier.pixel_hash = digest, size, filename, pixel_hash
     uploads.wait_again(earlier)
     for person in people:
         marking.templates_changed(event, person)
@@ -224,7 +249,7 @@ def _carry_verdicts(earlier: Photo, later: Photo) -> None:
     for face in new:
         if face.id in {match.face_id for match in said} - places.keys():
             ordinal += 1
-            places[face.id] = _place(face, earlier, ordinal)
+            places[face.id] = photo_faces.copy_place(face, earlier, ordinal)
     for match in said:
         _say(match, places[match.face_id])
     db.session.flush()
@@ -237,19 +262,6 @@ def _say(match: Match, face: Face) -> None:
         match.face_id, match.photo_id = face.id, face.photo_id
     elif (known.decided_at or _NEVER) <= (match.decided_at or _NEVER):
         known.verdict, known.decided_at = match.verdict, match.decided_at
-
-
-def _place(face: Face, photo: Photo, ordinal: int) -> Face:
-    """The same place on another photo, without a vector."""
-    same = {
-        column.key: getattr(face, column.key)
-        for column in Face.__mapper__.column_attrs
-        if column.key not in ("id", "photo_id", "ordinal")
-    }
-    row = Face(photo_id=photo.id, ordinal=ordinal, **same)
-    db.session.add(row)
-    db.session.flush()
-    return row
 
 
 def _faces(photo: Photo) -> list[Face]:

@@ -19,6 +19,7 @@ from webapp.faces.protocols import Angle, DetectedFace, Gallery, Keep, SelfieChe
 from webapp.models import (
     ConfirmedVector,
     Event,
+    KeptVerdict,
     Match,
     Membership,
     Person,
@@ -314,7 +315,8 @@ def erase_selfies(person: Person) -> None:
     removals.remove_leftovers(event.engine, event.public_id, RemovalKind.GUEST_NAMES, names)
     for row in selfies:
         db.session.delete(row)
-    db.session.execute(delete(Match).where(Match.person_id == person.id))
+    for model in (Match, KeptVerdict):
+        db.session.execute(delete(model).where(model.person_id == person.id))
     marking.templates_changed(event, person)
     person.match_revision += 1
     person.match_done = person.match_wanted

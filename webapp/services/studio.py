@@ -20,6 +20,7 @@ from webapp.models import (
 )
 from webapp.services import guests_without, rematches, statistics
 from webapp.services.guests_without import Why, attends
+from webapp.services.visibility import is_there
 
 LATEST = 12
 """Photos that the overview shows."""
@@ -114,7 +115,7 @@ def photos_of(
     event: Event, *, status: PhotoStatus | None = None, limit: int = LATEST, before: int | None = None
 ) -> list[Photo]:
     """The event's photos, the latest handed in first. `before` is the row id of the last photo of the page before."""
-    there = (Photo.event_id == event.id) & (Photo.status != PhotoStatus.ERASING)
+    there = (Photo.event_id == event.id) & is_there()
     wanted = select(Photo).where(there).order_by(Photo.id.desc()).limit(limit)
     if status is not None:
         wanted = wanted.where(Photo.status == status)
@@ -169,7 +170,7 @@ def _photo_counts(event: Event) -> tuple[dict[PhotoStatus, int], int]:
     """Photos by status, and how many are ready and not published."""
     counted = (
         select(Photo.status, func.count(), func.count(Photo.published_at))
-        .where(Photo.event_id == event.id, Photo.status != PhotoStatus.ERASING)
+        .where(Photo.event_id == event.id, is_there())
         .group_by(Photo.status)
     )
     rows = sorted((status, count, published) for status, count, published in db.session.execute(counted))

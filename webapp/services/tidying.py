@@ -21,6 +21,7 @@ from webapp.services import (
     marking,
     orphans,
     precheck,
+    replaced,
     resumable,
     upload_ledger,
 )
@@ -43,6 +44,7 @@ def tidy() -> bool:
     if not duties.take(DUTY, EVERY):
         return False
     _give_up_uploads()
+    _erase_replaced()
     _tidy_store()
     _sweep_orphans()
     _resume_below_limits()
@@ -90,6 +92,12 @@ def _waited_for(upload_ids: Iterable[str]) -> set[str]:
     receiving = Upload.public_id.in_(list(upload_ids)) & (Upload.status == UploadStatus.RECEIVING)
     with reading():
         return set(db.session.scalars(select(Upload.public_id).where(receiving)))
+
+
+def _erase_replaced() -> None:
+    count = replaced.erase_old()
+    if count:
+        log.info("tidy.replaced", erased=count)
 
 
 def _tidy_store() -> None:

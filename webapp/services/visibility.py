@@ -2,7 +2,7 @@
 
 | who | sees |
 |---|---|
-| owner, team of the event; admins | every photo, whatever its state, until it is deleted |
+| owner, team of the event; admins | every photo, whatever its state, until it is deleted; replaced ones apart |
 | attendee | photos that are published and not hidden, and either shown to all or theirs |
 
 A photo is an attendee's when one of their persons' matches is confirmed, or sure without a verdict. A `maybe` is never
@@ -18,7 +18,7 @@ from sqlalchemy import Select, and_, exists, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from webapp.extensions import db
-from webapp.models import Band, Event, Match, Membership, Person, Photo, PhotoStatus, User, Verdict
+from webapp.models import GONE, Band, Event, Match, Membership, Person, Photo, PhotoStatus, User, Verdict
 
 
 def is_theirs(event: Event) -> ColumnElement[bool]:
@@ -38,6 +38,11 @@ def is_question(event: Event) -> ColumnElement[bool]:
 def shows_face() -> ColumnElement[bool]:
     """That a match shows its person the face's crop: it is theirs or a question, which of both the event says."""
     return or_(Match.verdict == Verdict.CONFIRMED, and_(Match.band != Band.NONE, Match.verdict == Verdict.NONE))
+
+
+def is_there() -> ColumnElement[bool]:
+    """That a photo counts and is listed for who runs the event: neither deleted nor replaced."""
+    return Photo.status.not_in(GONE)
 
 
 def is_out() -> ColumnElement[bool]:

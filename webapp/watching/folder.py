@@ -1,9 +1,10 @@
 """What lies in a watched folder: which files are pictures, and which of them are complete."""
 
 import os
+import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,11 @@ _BY_ENDING = {
     for kind, endings in (("RAW", _RAW), ("sidecar", _SIDECARS), ("video", _VIDEOS))
     for ending in endings.split()
 }
+_KINDS_OF_FILES = frozenset(
+    f"{_RAW} raws jpg jpgs jpeg jpegs jpe heic heif hif avif photo photos picture pictures file files".split()
+)
+"""Words of folder names that say of which kind the files are, and nothing about the camera."""
+
 _SYSTEM = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "autorun.inf", "icon\r"})
 _UNFINISHED = frozenset({".tmp", ".temp", ".part", ".partial", ".crdownload", ".download", ".filepart", ".!ut"})
 
@@ -32,6 +38,18 @@ def kind_of(name: str) -> str:
     return "picture" if ending in PICTURES else _BY_ENDING.get(ending, "other")
 
 
+def pair_key(path: str) -> str:
+    """What a RAW file and its JPEG have in common: the name without ending, and the folder.
+
+    Folders that differ only in the kind of their files (`RAW` and `JPG`, `CAM_A_RAW` and `CAM_A`) are the same. Two
+    cameras use the same numbers, so other folders never pair.
+    """
+    *parts, name = path.replace(os.sep, "/").lower().split("/")
+    last = re.split(r"[\s_.()-]+", parts.pop()) if parts else []
+    camera = "_".join(word for word in last if word and word not in _KINDS_OF_FILES)
+    return "/".join(filter(None, (*parts, camera, os.path.splitext(name)[0])))  # noqa: PTH122 - a name, not a path
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """By what a file is known to be the same as before: size in bytes, time of its last change in nanoseconds."""
@@ -46,11 +64,21 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One look: pictures by their path below the folder, other files counted by kind, folders that can't be read."""
+    """One look: pictures by their path below the folder, other files counted by kind, RAW files by their path as well,
+    and folders that can't be read.
+    """
 
     pictures: dict[str, Stamp] = field(default_factory=dict)
     aside: Counter[str] = field(default_factory=Counter)
+    raw: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+
+    def without_picture(self, sent: Iterable[str]) -> list[str]:
+        """RAW files whose JPEG neither lies here nor is among those that were sent, which may be gone since."""
+        if not self.raw:
+            return []
+        pairs = {pair_key(path) for path in (*self.pictures, *sent)}
+        return [path for path in self.raw if pair_key(path) not in pairs]
 
 
 def look(root: Path) -> Seen:
@@ -93,6 +121,8 @@ def _note(seen: Seen, root: Path, entry: os.DirEntry[str]) -> None:
     kind = kind_of(entry.name)
     if kind != "picture":
         seen.aside[kind] += 1
+        if kind == "RAW":
+            seen.raw.append(os.path.relpath(entry.path, root))
         return
     try:
         stamp = Stamp.of(entry.stat())

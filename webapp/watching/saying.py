@@ -9,9 +9,16 @@ _PLURALS = {"sidecar": "sidecars", "video": "videos", "system": "system files", 
 
 
 def status(
-    event: str, *, answers: Counter[str], under_way: int, to_come: int, aside: Counter[str], trouble: str
+    event: str,
+    *,
+    answers: Counter[str],
+    under_way: int,
+    to_come: int,
+    aside: Counter[str],
+    lonely: int,
+    trouble: str,
 ) -> str:
-    """How things stand, in one line."""
+    """How things stand, in one line. lonely: RAW files without a JPEG; they are among those that were set aside."""
     sent = answers["accepted"] + answers["duplicate"]
     parts = [f"{sent} sent" + (f" ({answers['duplicate']} were there already)" if answers["duplicate"] else "")]
     if answers["rejected"]:
@@ -25,6 +32,8 @@ def status(
             f"{count} {kind if count == 1 else _PLURALS.get(kind, kind)}" for kind, count in sorted(aside.items())
         )
         parts.append(f"{aside.total()} set aside ({kinds})")
+    if lonely:
+        parts.append(f"{lonely} RAW without {'its JPEG' if lonely == 1 else 'their JPEGs'}")
     return f"{event}: {', '.join(parts)}." + (f" {trouble}" if trouble else "")
 
 

@@ -23,6 +23,9 @@ FIRST_HOLD, LONGEST_HOLD = 1.0, 300.0
 
 FAREWELL = 5.0
 
+LONELY_AFTER = 60.0
+"""Seconds until a RAW file is said to have no JPEG: cameras and copying programs often write the RAW file first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -69,6 +72,8 @@ class Watch:
         self._holds: dict[str, _Hold] = {}
         self._seen = Seen()
         self._due: dict[str, Stamp] = {}
+        self._lonely: dict[str, float] = {}
+        self._named: set[str] = set()
         self._unsettled = 0
         self._event_name = code
         self._greeted = False
@@ -137,6 +142,13 @@ class Watch:
         self._due = {path: stamp for path, stamp in complete.items() if path not in self._under_way}
         for path in set(self._holds) - set(fresh):
             del self._holds[path]
+        self._find_lonely()
+
+    def _find_lonely(self) -> None:
+        """Note which RAW files have no JPEG, and since when."""
+        sent = (path for path, entry in self._known.items() if entry.status in SENT)
+        now = time.monotonic()
+        self._lonely = {path: self._lonely.get(path, now) for path in self._seen.without_picture(sent)}
 
     def _is_known(self, path: str, stamp: Stamp) -> bool:
         entry = self._known.get(path)
@@ -224,13 +236,22 @@ class Watch:
         entry: Entry | None = self._known.get(path)
         return entry.status if entry is not None and entry.stamp == self._seen.pictures[path] else ""
 
+    def _name_lonely(self, *, final: bool) -> None:
+        """Name each RAW file without a JPEG once: after a while, or in the end."""
+        limit = time.monotonic() - (0 if final else LONELY_AFTER)
+        for path in sorted(path for path, since in self._lonely.items() if since <= limit and path not in self._named):
+            self._named.add(path)
+            self._voice.line(f"RAW without its JPEG, not sent: {path}")
+
     def _say(self, *, final: bool = False) -> None:
+        self._name_lonely(final=final)
         said = status(
             self._event_name,
             answers=Counter(entry.status for entry in self._known.values()),
             under_way=len(self._under_way - {""}),
             to_come=len(self._due) + self._unsettled,
             aside=self._seen.aside,
+            lonely=len(self._lonely),
             trouble=self._trouble(),
         )
         self._voice.status(said, final=final)
