@@ -10,6 +10,7 @@ FIRST_YEAR, LAST_YEAR = 1990, 2100
 MAX_NAME = 80
 """Letters of a camera's name that are kept."""
 
+_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 _TIMES = (
     (ExifTags.Base.DateTimeOriginal, ExifTags.Base.SubsecTimeOriginal, ExifTags.Base.OffsetTimeOriginal),
@@ -35,14 +36,21 @@ class CameraBody:
         return (self.model if twice or not self.make else f"{self.make} {self.model}").strip()[:MAX_NAME]
 
 
-def read(image: Image.Image) -> Image.Exif:
-    """The picture's EXIF; an empty one where it is damaged, since the picture itself may be fine."""
+def read(content: bytes, xmp: bytes = b"") -> Image.Exif:
+    """Parse EXIF; an empty one where it is damaged, since the picture itself may be fine.
+
+    xmp: says which way is up where the EXIF does not.
+    """
+    exif = Image.Exif()
     try:
-        exif = image.getexif()
+        exif.load(content)
         exif.get_ifd(ExifTags.IFD.Exif)
-        return exif
     except Exception:
-        return Image.Exif()
+        exif = Image.Exif()
+    turn = _XMP_ORIENTATION.search(xmp)
+    if turn and ExifTags.Base.Orientation not in exif:
+        exif[ExifTags.Base.Orientation] = int(turn[1])
+    return exif
 
 
 def orientation(exif: Image.Exif) -> int:

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from webapp import exif
+from webapp import exif, isobmff, picture_heads, pixel_data
 from webapp.errors import FindMeError, TooLarge, UnsupportedType
 from webapp.exif import CameraBody
+from webapp.picture_heads import Head
 
 try:
     # The extra `heic`: its wheels are under the GPL, so that whoever passes FindMe on may leave it out.
@@ -46,7 +47,7 @@ FAULTS = {
 FRAME_SIDE, PREVIEW_SIDE, THUMBNAIL_SIDE = 1600, 1600, 400
 SELFIE_SIDE, CROP_SIDE, PLACEHOLDER_SIDE = 480, 240, 16
 
-_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
 
 Frame = npt.NDArray[np.uint8]
 
@@ -64,6 +65,8 @@ class PictureInfo:
     width: int
     height: int
     """Pixels of the upright picture."""
+    scales: bool
+    """Whether it is scaled down while it is decoded, in little memory: a JPEG that is not progressive."""
     taken_at: datetime | None
     """By the camera's clock; with a zone only where the camera wrote one."""
     camera: CameraBody | None
@@ -101,15 +104,16 @@ class Renditions:
 
 
 def probe(stream: IO[bytes], *, max_megapixels: float) -> PictureInfo:
-    """Look at the head of a file without decoding it; cheap enough for a web request. Leaves the stream at its start.
+    """Read the header of a file in constant memory, without decoding it. Leaves the stream at its start.
 
     Raises:
         UnsupportedType: code `empty`, `not_a_picture`, `heic` or `truncated`.
         TooLarge: code `too_many_pixels`.
     """
     try:
-        with _faults_named(), _open(stream, max_megapixels) as image:
-            return _info(image, exif.read(image))
+        with _faults_named():
+            head = _head(stream, max_megapixels)
+            return _info(head, exif.read(head.exif, head.xmp), (head.width, head.height))
     finally:
         stream.seek(0)
 
@@ -118,22 +122,31 @@ def decode(stream: IO[bytes], *, max_megapixels: float, min_long_side: int = FRA
     """The picture, upright, in sRGB, scaled down by a whole factor so that its long side stays ≥ `min_long_side`.
 
     JPEG is scaled while it is decoded, which saves most of time and memory: 24 MP take 90 ms and 18 MB. Transparent
-    pictures are laid on white; of animated ones the first frame counts.
+    pictures are laid on white; of animated ones the first frame counts. Metadata that can't be read, or a missing end
+    marker, are no damage; missing pixels are.
 
     Raises:
         UnsupportedType: code `empty`, `not_a_picture`, `heic` or `truncated`.
         TooLarge: code `too_many_pixels`.
     """
-    with _faults_named(), _open(stream, max_megapixels) as image:
-        full_size = image.size
-        longest = max(full_size)
-        if image.format in ("JPEG", "MPO") and longest > min_long_side:
+
+    def draft(image: Image.Image) -> None:
+        longest = max(image.size)
+        if longest > min_long_side:
             wanted = (math.ceil(side * min_long_side / longest) for side in image.size)
             image.draft(None, (next(wanted), next(wanted)))
-        image.load()
-        tags = exif.read(image)
-        info = _info(image, tags, full_size)
-        return Decoded(np.asarray(_upright(_reduced_rgb(image, min_long_side), exif.orientation(tags))), info)
+
+    with _faults_named():
+        head = _head(stream, max_megapixels)
+        tags = exif.read(head.exif, head.xmp)
+        image = pixel_data.load(stream, head, FORMATS, draft)
+        # The container of HEIC and AVIF says which way is up; libheif has turned the pixels already.
+        if head.format == "AVIF":
+            orientation = exif.orientation(image.getexif())
+        else:
+            orientation = 1 if head.format == "HEIF" else exif.orientation(tags)
+        frame = np.asarray(_upright(_reduced_rgb(image, min_long_side), orientation))
+        return Decoded(frame, _info(head, tags, (head.width, head.height) if head.format != "HEIF" else image.size))
 
 
 def renditions(frame: Frame) -> Renditions:
@@ -198,38 +211,36 @@ def _faults_named() -> Iterator[None]:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise fault("too_many_pixels") from error
-    except UnidentifiedImageError as error:
-        raise fault("not_a_picture") from error
+    except picture_heads.HeadError as error:
+        raise fault(error.code) from error
+    except (UnidentifiedImageError, isobmff.BrokenContainerError, pixel_data.MissingPixelsError) as error:
+        raise fault("truncated") from error
     except Exception as error:
         raise fault("truncated") from error
 
 
-def _open(stream: IO[bytes], max_megapixels: float) -> Image.Image:
+def _head(stream: IO[bytes], max_megapixels: float) -> Head:
     stream.seek(0)
-    head = stream.read(12)
-    stream.seek(0)
-    if not head:
-        raise fault("empty")
+    start = stream.read(16)
     try:
-        image = Image.open(stream, formats=FORMATS)
-    except UnidentifiedImageError as error:
-        if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
-            raise fault("truncated" if HEIC else "heic") from error
-        if head[4:12] == b"ftypavif":
-            raise fault("truncated") from error
+        head = picture_heads.read(stream)
+    except picture_heads.HeadError as error:
+        if not HEIC and isobmff.is_picture(start) and start[8:12] not in _AVIF_BRANDS:
+            raise fault("heic") from error
         raise
-    if image.width * image.height > max_megapixels * 1e6:
-        # Not closed here: that would close the caller's stream as well.
+    if head.format == "HEIF" and not HEIC:
+        raise fault("heic")
+    if head.width * head.height > max_megapixels * 1e6:
         raise fault("too_many_pixels")
-    return image
+    return head
 
 
-def _info(image: Image.Image, tags: Image.Exif, full_size: tuple[int, int] | None = None) -> PictureInfo:
-    width, height = full_size or image.size
-    if exif.orientation(tags) >= 5:
+def _info(head: Head, tags: Image.Exif, size: tuple[int, int]) -> PictureInfo:
+    width, height = size
+    if head.container is None and exif.orientation(tags) >= 5:
         width, height = height, width
-    kind = "JPEG" if image.format == "MPO" else str(image.format)
-    return PictureInfo(kind, width, height, exif.taken_at(tags), exif.camera(tags))
+    scales = head.format == "JPEG" and not head.progressive
+    return PictureInfo(head.format, width, height, scales, exif.taken_at(tags), exif.camera(tags))
 
 
 def _reduced_rgb(image: Image.Image, min_long_side: int) -> Image.Image:

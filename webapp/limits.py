@@ -1,4 +1,4 @@
-"""Guessing is slow: how many failed tries one address gets at codes, passwords and links.
+"""How many failed tries one address gets at codes, passwords and links, and at pictures that are checked for anybody.
 
 What succeeds does not count, since at an event everybody comes from one address: the venue's. Redis counts for all web
 processes together; while it is away or refuses to write, each counts by itself.
@@ -22,6 +22,9 @@ from webapp.extensions import limiter
 from webapp.settings import Settings
 
 GUESSES = "30 per minute"
+
+CHECKS = "60 per minute"
+"""Pictures from one address that were checked and not found to be fine, or not in time. Each costs a worker seconds."""
 
 WINDOW = 60
 """Seconds after which failures are forgotten."""
@@ -56,8 +59,17 @@ def guesses(*failures: int, **options: Any) -> Callable[[View], View]:
     def failed(response: Response) -> bool:
         return response.status_code in failures or _is_told_wrong(response)
 
-    limit = limiter.shared_limit(GUESSES, scope="guesses", deduct_when=failed, key_func=_caller, **options)
+    return _limiting(limiter.shared_limit(GUESSES, scope="guesses", deduct_when=failed, key_func=_caller, **options))
 
+
+def checks() -> Callable[[View], View]:
+    """Limit how many pictures a view may find to be anything but valid. Good selfies don't count: all guests of a venue
+    have one address.
+    """
+    return _limiting(limiter.shared_limit(CHECKS, scope="checks", deduct_when=_is_not_told_valid, key_func=_caller))
+
+
+def _limiting(limit: Callable[..., Any]) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         limited = cast("View", limit(view))
         limited.is_limited = True  # type: ignore[attr-defined]
@@ -104,3 +116,8 @@ def _is_told_wrong(response: Response) -> bool:
     """Whether it is the API's friendly answer to a code that is none."""
     said = response.get_json(silent=True) if response.is_json else None
     return isinstance(said, dict) and said.get("valid") is False
+
+
+def _is_not_told_valid(response: Response) -> bool:
+    said = response.get_json(silent=True) if response.is_json else None
+    return not (isinstance(said, dict) and said.get("valid") is True)

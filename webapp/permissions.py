@@ -5,10 +5,12 @@ scope: a view of such an endpoint takes `event` and `membership` instead of the 
 not the caller's is a 404.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from flask import Flask, current_app, request
+from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from webapp.errors import FindMeError, Forbidden, NotFound, Unauthenticated
@@ -43,6 +45,9 @@ PERMISSIONS: dict[str, Who] = {
 BODY_LIMITS: dict[str, int] = {}
 """Endpoint → bytes that it may be sent; everything else takes 2 MB."""
 
+ADMISSIONS: dict[str, Callable[[], ResponseReturnValue | None]] = {}
+"""Endpoint → what is asked before the first byte of its body is read. An answer from it is the request's answer."""
+
 WITHOUT_TOKEN: set[str] = set()
 """Endpoints of pages that are not ours and carry no CSRF token: their writes have to come from our own address."""
 
@@ -60,9 +65,9 @@ def init_app(app: Flask) -> None:
     app.before_request(_authorise)
 
 
-def _authorise() -> None:
+def _authorise() -> ResponseReturnValue | None:
     if request.endpoint is None:
-        return
+        return None
     request.max_content_length = BODY_LIMITS.get(request.endpoint, DEFAULT_BODY)
     who = PERMISSIONS.get(request.endpoint)
     if who is None:
@@ -79,7 +84,12 @@ def _authorise() -> None:
     if request.method not in _READING:
         # The body has not been read yet, and over a weak network it takes its time: no transaction waits for it.
         db.session.rollback()
+    admit = ADMISSIONS.get(request.endpoint)
+    if admit is not None and (refusal := admit()) is not None:
+        return refusal
+    # This may read the body, to look for the token in a form.
     _check_csrf()
+    return None
 
 
 def _check(who: Who, user: User) -> None:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import redis
 from flask import Flask
+from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from tests.actors import Api, selfie
+from tests.actors import PASSWORD, Api, World, selfie
+from tests.browsing import Browser
 from tests.servers import valkey
 from webapp import create_app, queueing
 from webapp.extensions import db
@@ -127,6 +129,85 @@ def test_only_some_may_wait_at_once(app: Flask, api: Api) -> None:
         thread.join()
     assert [answer.status_code for answer in answers] == [202] * precheck.AT_ONCE
     assert kept(app) == []
+
+
+class Watched(io.BytesIO):
+    """A request's body that notes how many places were free whenever it was read."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.free: list[int] = []
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.free.append(free_places())
+        return super().read(size)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        self.free.append(free_places())
+        return super().readline(size)
+
+    def readinto(self, target: bytearray) -> int:  # type: ignore[override]
+        self.free.append(free_places())
+        return super().readinto(target)
+
+
+def free_places() -> int:
+    taken = 0
+    while precheck.enter():
+        taken += 1
+    for _ in range(taken):
+        precheck.leave()
+    return taken
+
+
+def send(client: FlaskClient, body: Watched) -> TestResponse:
+    return client.post(
+        "/api/validate-selfie",
+        input_stream=body,
+        content_type="multipart/form-data; boundary=x",
+        headers={"Content-Length": str(len(body.getvalue()))},
+    )
+
+
+def form(content: bytes) -> bytes:
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="me.jpg"\r\n\r\n'
+    return head + content + b"\r\n--x--\r\n"
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+def test_a_place_is_taken_before_the_first_byte_is_read(app: Flask, world: World, signed_in: bool) -> None:
+    client = app.test_client()
+    if signed_in:
+        world.person("ada@example.com")
+        browser = Browser(app)
+        browser.sign_in("ada@example.com", PASSWORD)
+        client = browser.client
+    body = Watched(form(b"no picture"))
+    answer = send(client, body)
+    # The session of a browser needs the page's token, which is looked for in the form.
+    assert answer.json["code" if signed_in else "reason"] == ("csrf" if signed_in else "not_a_picture")
+    assert set(body.free) == {precheck.AT_ONCE - 1}
+    assert free_places() == precheck.AT_ONCE
+    for _ in range(precheck.AT_ONCE):
+        assert precheck.enter()
+    try:
+        unread = Watched(form(picture()))
+        busy = send(client, unread)
+    finally:
+        for _ in range(precheck.AT_ONCE):
+            precheck.leave()
+    assert busy.status_code == 202
+    assert busy.json == {"valid": None, "reason": "checking", "detail": str(SENTENCES["checking"])}
+    assert unread.free == []
+
+
+def test_a_place_is_given_back_whatever_happens(app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert api.post("/validate-selfie", data={}).status_code == 422
+    assert api.post("/validate-selfie", data=b"x", content_type="text/plain").status_code == 415
+    assert ask(api, b"\0" * 65 * 1024 * 1024).status_code == 413
+    monkeypatch.setattr(app.extensions["blobs"], "put", lambda *_: 1 / 0)
+    assert ask(api, picture()).status_code == 500
+    assert free_places() == precheck.AT_ONCE
 
 
 def test_while_redis_is_away_it_is_not_known(settings: Settings) -> None:

@@ -1,10 +1,12 @@
 """Guessing is slow, and a full room behind one address is not taken for somebody who guesses."""
 
+import io
 import threading
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from tests.actors import PASSWORD, Api, World
 from tests.browsing import Browser, text
@@ -13,6 +15,7 @@ from tests.servers import Valkey, valkey
 from webapp import create_app
 from webapp.extensions import db
 from webapp.reasons import SENTENCES
+from webapp.services import precheck
 from webapp.settings import Settings
 
 
@@ -136,3 +139,29 @@ def test_many_who_guess_at_once_are_limited_too(limited: Flask) -> None:
     assert set(statuses) == {200, 429}
     # Those who are on their way when the limit is reached still get through.
     assert GUESSES <= statuses.count(200) <= GUESSES + 4
+
+
+def test_pictures_that_are_not_found_to_be_valid_are_counted_by_address(limited: Flask) -> None:
+    api = Api(limited)
+
+    def check(address: str = "127.0.0.1") -> TestResponse:
+        return limited.test_client().post(
+            "/api/validate-selfie",
+            data={"file": (io.BytesIO(b"no picture"), "me.jpg")},
+            environ_base={"REMOTE_ADDR": address},
+        )
+
+    assert {check().status_code for _ in range(60)} == {200}
+    refused = check()
+    assert (refused.status_code, refused.json["code"]) == (429, "too_many_requests")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 61
+    # Others, and what else is counted, are not concerned.
+    assert check("192.0.2.7").status_code == 200
+    assert api.post("/check-event-code", json={"event_code": "PARTY234"}).json["valid"] is True
+
+
+def test_valid_selfies_of_a_full_room_are_not_counted(limited: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precheck, "ask", lambda _: precheck.Verdict(True, None))
+    for _ in range(65):
+        answer = Api(limited).post("/validate-selfie", data={"file": (io.BytesIO(b"a selfie"), "me.jpg")})
+        assert answer.json["valid"] is True

@@ -8,7 +8,7 @@ from flask_smorest import Api
 from webapp.api import accounts, admin, guests, health, media, studio, upload_token
 from webapp.api.answers import ErrorSchema
 from webapp.api.documenting import INFO, Completing
-from webapp.permissions import BODY_LIMITS, PERMISSIONS, Who
+from webapp.permissions import ADMISSIONS, BODY_LIMITS, PERMISSIONS, Who
 
 ROOMS = (accounts, guests, media, studio, upload_token, admin, health)
 
@@ -43,6 +43,9 @@ def init_app(app: Flask) -> None:
         PERMISSIONS.update({f"{room.blueprint.name}.{name}": who for name, who in room.WHO.items()})
         BODY_LIMITS.update(
             {f"{room.blueprint.name}.{name}": size for name, size in getattr(room, "BODIES", {}).items()}
+        )
+        ADMISSIONS.update(
+            {f"{room.blueprint.name}.{name}": admit for name, admit in getattr(room, "ADMISSIONS", {}).items()}
         )
     api = JsonApi(app, spec_kwargs={"extra_plugins": [Completing(app)]})
     for room in ROOMS:

@@ -14,7 +14,7 @@ from apispec import APISpec, BasePlugin
 from flask import Flask
 from werkzeug.routing import Rule
 
-from webapp.limits import GUESSES, is_limited
+from webapp.limits import CHECKS, GUESSES, is_limited
 from webapp.permissions import PERMISSIONS, Who
 from webapp.reasons import sentence
 
@@ -36,7 +36,8 @@ not there does. A wrong method is a 405 with `Allow`.
 **Lists** come in pages of `limit` rows; while there are more, a `Link` header with `rel="next"` names the next page.
 
 **Limits.** Wrong codes and passwords are counted by address, {GUESSES}, all calls that can be guessed at together; then
-they answer 429 with `Retry-After` for a while. What succeeds is never counted.
+they answer 429 with `Retry-After` for a while. So are pictures that `/api/validate-selfie` does not find to be valid,
+{CHECKS}. What succeeds is never counted.
 
 Ids are opaque strings. Times are ISO 8601. Fields that a call does not know are ignored."""
 }

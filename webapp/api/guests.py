@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from flask import Response, jsonify, url_for
+from flask import Response, g, jsonify, url_for
+from flask.typing import ResponseReturnValue
 
 from webapp.api import answers, schemas
 from webapp.api.common import (
@@ -17,12 +18,14 @@ from webapp.api.common import (
     time_cursor,
 )
 from webapp.errors import Conflict
+from webapp.limits import checks
 from webapp.models import Event, Match, Person
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import sentence
 from webapp.services import enrolment, gallery, matching, precheck, selfies
 from webapp.services.gallery import PhotoCard
+from webapp.services.precheck import Verdict
 
 blueprint = Blueprint("api_guests", __name__, url_prefix="/api", description="Selfies and photos of a guest")
 
@@ -43,7 +46,26 @@ BODIES = {"upload_selfie": SELFIE_BODY, "validate_selfie": SELFIE_BODY}
 _PHOTOS_OR_QUESTIONS = {"type": "array", "items": {"oneOf": [answers.PhotoAnswer, answers.QuestionAnswer]}}
 
 
+def _admit_check() -> ResponseReturnValue | None:
+    """Answer at once where too many pictures are checked already, without reading one more."""
+    if precheck.enter():
+        g.is_checking = True
+        return None
+    answer, status = _verdict(precheck.UNKNOWN)
+    return jsonify(answer), status
+
+
+@blueprint.teardown_request
+def _end_check(_error: BaseException | None) -> None:
+    if g.pop("is_checking", False):
+        precheck.leave()
+
+
+ADMISSIONS = {"validate_selfie": _admit_check}
+
+
 @blueprint.post("/validate-selfie")
+@checks()
 @blueprint.arguments(schemas.SelfieFile, location="multipart")
 @blueprint.response(200, answers.PictureAnswer)
 @blueprint.alt_response(202, schema=answers.PictureAnswer, success=True, description="not known yet")
@@ -52,9 +74,13 @@ def validate_selfie(form: dict[str, Any]) -> Any:
 
     The file's size and head are looked at here; the rest is seen by a worker that looks for faces and keeps nothing. It
     gets two seconds. What it can't say by then is a 202 with `valid: null` and the reason `checking`: then go on, since
-    the check that counts is made when the selfie itself is sent.
+    the check that counts is made when the selfie itself is sent. While many pictures are checked, that is the answer at
+    once, before this one is read.
     """
-    verdict = precheck.ask(form["file"].stream)
+    return _verdict(precheck.ask(form["file"].stream))
+
+
+def _verdict(verdict: Verdict) -> tuple[dict[str, Any], int]:
     answer = {
         "valid": verdict.valid,
         "reason": verdict.reason,

@@ -1,6 +1,7 @@
 """The cover picture of an event: what everybody who knows its code sees of it, also before they join."""
 
 import io
+import threading
 from collections.abc import Collection
 from typing import IO
 
@@ -20,10 +21,13 @@ from webapp.services.visibility import is_there
 SIDE = 1600
 MOST_MEGABYTES = 30
 MOST_MEGAPIXELS = 24
-"""What the web process decodes by itself; JPEG, which is scaled while it is decoded, may be larger."""
+"""What the web process decodes by itself; a JPEG that is scaled while it is decoded may be larger."""
 
 CHOICE = 12
 CONTENT_TYPE = "image/jpeg"
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Decoding takes memory: one web process decodes one cover at a time."""
 
 
 def choice(event: Event) -> list[Photo]:
@@ -103,10 +107,10 @@ def _rendered(stream: IO[bytes]) -> bytes:
     """The picture as it is served: upright, in sRGB, without metadata, long side ≤ SIDE."""
     settings = current_app.extensions["settings"]
     info = imaging.probe(stream, max_megapixels=settings.max_megapixels)
-    if info.format != "JPEG" and info.width * info.height > MOST_MEGAPIXELS * 1e6:
+    if not info.scales and info.width * info.height > MOST_MEGAPIXELS * 1e6:
         raise imaging.fault("too_many_pixels")
-    stream.seek(0)
-    picture = Image.fromarray(imaging.decode(stream, max_megapixels=settings.max_megapixels).frame)
+    with _ONE_AT_A_TIME:
+        picture = Image.fromarray(imaging.decode(stream, max_megapixels=settings.max_megapixels).frame)
     picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     made = io.BytesIO()
     picture.save(made, "JPEG", quality=82, progressive=True)

@@ -26,7 +26,9 @@ PATIENCE = 2.0
 """Seconds for which a request waits for its verdict."""
 
 AT_ONCE = 4
-"""Requests of one process that may wait at the same time, so that most of its threads stay free for pages."""
+"""Requests of one process that may send a picture or wait at the same time, so that most of its threads stay free for
+pages.
+"""
 
 LEFT_BEHIND = 600
 """Seconds after which nobody waits for a verdict any more, whatever happened."""
@@ -49,8 +51,19 @@ class Verdict:
 UNKNOWN = Verdict(None, "checking")
 
 
+def enter() -> bool:
+    """Take one of the AT_ONCE places without waiting; call it before the picture is read. `leave` gives it back."""
+    return _slots.acquire(blocking=False)
+
+
+def leave() -> None:
+    """Give back the place that `enter` took."""
+    _slots.release()
+
+
 def ask(stream: IO[bytes]) -> Verdict:
-    """Have a picture judged, and wait for the verdict for PATIENCE seconds at most. Runs in a web process.
+    """Have a picture judged, and wait for the verdict for PATIENCE seconds at most. Runs in a web process, in a place
+    that `enter` took.
 
     Raises:
         Transient: the picture can't be stored for the worker now.
@@ -58,14 +71,9 @@ def ask(stream: IO[bytes]) -> Verdict:
     fault = _fault_of_file(stream)
     if fault is not None:
         return Verdict(False, fault)
-    if not _slots.acquire(blocking=False):
-        return UNKNOWN
-    try:
-        # No transaction is held while a picture is stored, nor while somebody waits.
-        db.session.rollback()
-        return _ask_worker(stream)
-    finally:
-        _slots.release()
+    # No transaction is held while a picture is stored, nor while somebody waits.
+    db.session.rollback()
+    return _ask_worker(stream)
 
 
 def judge(key: str) -> None:

@@ -1,0 +1,299 @@
+"""Decode a picture, or find out that pixels of it are missing.
+
+Pixels count, not what a decoder raises. Decoders are given a file's pixels and colours without its other metadata, so
+that damaged metadata never cost a picture; and they accept files whose pixels are missing, which they fill with grey or
+green, so that this is looked for here.
+"""
+
+import io
+import re
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import accumulate
+from typing import IO
+
+import numpy as np
+from PIL import Image
+
+from webapp import isobmff, picture_heads
+from webapp.picture_heads import Head
+
+Draft = Callable[[Image.Image], None]
+"""What is asked of a JPEG's decoder before it begins, such as a smaller size."""
+
+_EOI = b"\xff\xd9"
+_LATER_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_MAX_SEGMENTS = 1000
+_RANDOM = np.random.default_rng(1).integers(1, 255, 8192, dtype=np.uint8).tobytes()
+_PADDING = _RANDOM + b"".join(bytes([0xFF, 0xD0 + number]) + _RANDOM for number in range(8)) * 2
+"""Entropy-coded data and restart markers that are certainly not those that are missing."""
+
+_GREY = range(126, 131)
+_PNG_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS"})
+_PNG_COLOURS = frozenset({b"cICP", b"cHRM", b"gAMA", b"sRGB", b"sBIT", b"iCCP"})
+_EXIF_FLAG, _XMP_FLAG, _ANIMATION_FLAG = 0x08, 0x04, 0x02
+
+
+_UNWRITTEN = 2**14
+"""Zeros at the end of a file from which on they were never written. Pixels of one colour may be coded in fewer."""
+
+
+class MissingPixelsError(Exception):
+    """Pixels of the picture are not in the file."""
+
+
+class _Pieces(io.RawIOBase):
+    """A stream of pieces of another one, and of bytes between them, without a copy of the whole."""
+
+    def __init__(self, stream: IO[bytes], pieces: list[bytes | tuple[int, int]]) -> None:
+        super().__init__()
+        self._stream, self._place, self._pieces = stream, 0, pieces
+        sizes = (len(piece) if isinstance(piece, bytes) else piece[1] for piece in pieces)
+        self._ends = list(accumulate(sizes))
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._ends[-1]}[whence])
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, target: memoryview) -> int:  # type: ignore[override]
+        number = bisect_right(self._ends, self._place)
+        if number == len(self._pieces):
+            return 0
+        piece, left = self._pieces[number], self._ends[number] - self._place
+        size = min(len(target), left)
+        if isinstance(piece, bytes):
+            found = piece[len(piece) - left :][:size]
+        else:
+            start, length = piece
+            self._stream.seek(start + length - left)
+            found = self._stream.read(size)
+        target[: len(found)] = found
+        self._place += len(found)
+        return len(found)
+
+
+def load(stream: IO[bytes], head: Head, formats: tuple[str, ...], draft: Draft) -> Image.Image:
+    """Decode the pixels of a file whose head was read before.
+
+    Raises:
+        MissingPixelsError: some are not there.
+        Exception: whatever Pillow's decoders raise where data are damaged.
+    """
+    if head.format == "JPEG":
+        return _jpeg(stream, head, formats, draft)
+    if head.format == "PNG":
+        source: IO[bytes] = _png(stream)
+    elif head.format == "WEBP":
+        source = io.BytesIO(_webp(stream))
+    else:
+        source = io.BytesIO(_container(stream, head))
+    image = Image.open(source, formats=formats)
+    image.load()
+    return image
+
+
+# JPEG
+
+
+def _jpeg(stream: IO[bytes], head: Head, formats: tuple[str, ...], draft: Draft) -> Image.Image:
+    """Decode a JPEG with or without its end marker. With it, libjpeg paints whatever is missing in grey; without it,
+    Pillow refuses a picture whose pixels may all be there.
+    """
+
+    def decoded(source: IO[bytes]) -> Image.Image:
+        image = Image.open(source, formats=formats)
+        draft(image)
+        image.load()
+        return image
+
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, size - 64))
+    ended = stream.read().rstrip(b"\0").endswith(_EOI)
+    whole = _jpeg_pixels(stream, size)
+    if ended:
+        image = decoded(io.BufferedReader(whole, 2**16))
+        if not _ends_in_grey(image):
+            return image
+    whole.seek(0)
+    data = whole.readall()
+    end, ended = _scans(data)
+    image = decoded(io.BytesIO(data[:end] + _EOI))
+    if ended and (head.progressive or not _ends_in_grey(image)):
+        return image
+    # Data behind the last pixel change nothing; where pixels are missing, they become those.
+    padded = decoded(io.BytesIO(data[:end] + _PADDING + _EOI))
+    if image.tobytes() != padded.tobytes():
+        raise MissingPixelsError("rows or details of a JPEG are missing")
+    return image
+
+
+def _jpeg_pixels(stream: IO[bytes], size: int) -> _Pieces:
+    """The file without its metadata, but with what says how its colours are meant."""
+    pieces: list[bytes | tuple[int, int]] = [b"\xff\xd8"]
+    for segment in picture_heads.jpeg_segments(stream):
+        if segment.marker == 0xDA:
+            pieces.append((segment.start, size - segment.start))
+        elif _says_pixels(stream, segment):
+            pieces.append((segment.start, segment.end - segment.start))
+    return _Pieces(stream, pieces)
+
+
+def _says_pixels(stream: IO[bytes], segment: picture_heads.Segment) -> bool:
+    least = {0xE0: (b"JFIF\0", 14), 0xE2: (b"ICC_PROFILE\0", 14), 0xEE: (b"Adobe", 12)}.get(segment.marker)
+    if least is None:
+        return not (0xE0 <= segment.marker <= 0xEF or segment.marker == 0xFE)
+    stream.seek(segment.body)
+    return segment.size >= least[1] and stream.read(len(least[0])) == least[0]
+
+
+def _ends_in_grey(image: Image.Image) -> bool:
+    """Whether the last pixel may be one that libjpeg made up."""
+    pixel = image.getpixel((image.width - 1, image.height - 1))
+    values = pixel if isinstance(pixel, tuple) else (pixel,)
+    return all(value in _GREY for value in values)
+
+
+def _scans(data: bytes) -> tuple[int, bool]:
+    """Where the data of the last scan end, and whether an end marker follows.
+
+    Raises:
+        MissingPixelsError: without that marker, scans are missing that bring parts of the picture or its details.
+    """
+    segments = list(picture_heads.jpeg_segments(io.BytesIO(data)))
+    left = _unsent(data, segments)
+    place = segments[-1].start
+    for _ in range(_MAX_SEGMENTS):
+        # Tables may stand between two scans.
+        if data[place + 1] == 0xDA:
+            _note_scan(data, place, left)
+        found = _LATER_MARKER.search(data, place + 2 + int.from_bytes(data[place + 2 : place + 4], "big"))
+        if found is None:
+            break
+        place = found.start()
+        if data[place + 1] == 0xD9:
+            return place, True
+    if any(left.values()):
+        raise MissingPixelsError("scans of a JPEG are missing")
+    # What was reserved for a file and never written are zeros. Two bytes FF 00 stand for one of data.
+    kept = len(data.rstrip(b"\0"))
+    kept = kept + 1 if kept < len(data) and data[kept - 1] == 0xFF else len(data[:kept].rstrip(b"\xff"))
+    return kept, False
+
+
+def _unsent(data: bytes, segments: list[picture_heads.Segment]) -> dict[int, set[int]]:
+    """The coefficients (0 to 63) of each component that are still to come in full precision."""
+    left: dict[int, set[int]] = {}
+    for segment in segments:
+        if 0xC0 <= segment.marker <= 0xCF and segment.marker not in (0xC4, 0xC8, 0xCC):
+            left = {data[segment.body + 6 + 3 * at]: set(range(64)) for at in range(data[segment.body + 5])}
+    return left
+
+
+def _note_scan(data: bytes, scan: int, left: dict[int, set[int]]) -> None:
+    count = data[scan + 4]
+    spectral = data[scan + 5 + 2 * count : scan + 8 + 2 * count]
+    if len(spectral) < 3 or spectral[2] & 15:
+        return
+    for at in range(count):
+        left.get(data[scan + 5 + 2 * at], set()).difference_update(range(spectral[0], spectral[1] + 1))
+
+
+# PNG
+
+
+def _png(stream: IO[bytes]) -> IO[bytes]:
+    """The file with its pixels and what says how its colours are meant."""
+    size = stream.seek(0, io.SEEK_END)
+    pieces: list[bytes | tuple[int, int]] = [b"\x89PNG\r\n\x1a\n"]
+    first = last = 0
+    for chunk in picture_heads.png_chunks(stream, most=size // 12):
+        end = chunk.body + chunk.size + 4
+        if chunk.kind == b"IDAT":
+            first, last = first or chunk.body - 8, end
+        elif first:
+            break
+        elif _is_kept(stream, chunk):
+            pieces.append((chunk.body - 8, end - chunk.body + 8))
+    pieces.append((first, last - first))
+    if last <= size:
+        pieces.append(b"\0\0\0\0IEND" + zlib.crc32(b"IEND").to_bytes(4, "big"))
+    return io.BufferedReader(_Pieces(stream, pieces), 2**16)
+
+
+def _is_kept(stream: IO[bytes], chunk: picture_heads.Chunk) -> bool:
+    """Whether a chunk before the pixels is given to the decoder."""
+    if chunk.kind in _PNG_PIXELS:
+        return True
+    if chunk.kind not in _PNG_COLOURS or not picture_heads.is_intact(stream, chunk):
+        return False
+    return chunk.kind != b"iCCP" or _has_profile(stream, chunk)
+
+
+def _has_profile(stream: IO[bytes], chunk: picture_heads.Chunk) -> bool:
+    stream.seek(chunk.body)
+    compressed = stream.read(chunk.size).partition(b"\0")[2]
+    return compressed[:1] == b"\0" and bool(picture_heads.inflated(compressed[1:]))
+
+
+# WebP
+
+
+def _webp(stream: IO[bytes]) -> bytes:
+    """The file with its pixels and its colour profile; of an animated one, the frames that are whole."""
+    parts: list[bytes] = []
+    written = _written(stream)
+    for chunk in picture_heads.webp_chunks(stream):
+        if chunk.kind not in (b"VP8X", b"ICCP", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L"):
+            continue
+        stream.seek(chunk.body)
+        content = stream.read(chunk.size)
+        if chunk.body + chunk.size > written:
+            if chunk.kind == b"ANMF" and any(part.startswith(b"ANMF") for part in parts):
+                break
+            raise MissingPixelsError("a WebP ends within its pixels")
+        if chunk.kind == b"VP8X":
+            content = bytes([content[0] & ~(_EXIF_FLAG | _XMP_FLAG)]) + content[1:]
+        parts.append(chunk.kind + chunk.size.to_bytes(4, "little") + content + b"\0" * (chunk.size % 2))
+    body = b"WEBP" + b"".join(parts)
+    return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
+# HEIC and AVIF
+
+
+def _container(stream: IO[bytes], head: Head) -> bytearray:
+    if head.container is None:
+        raise MissingPixelsError("no container")
+    isobmff.check_tiles(stream, head.container)
+    written = _written(stream)
+    for item in head.container.needed().values():
+        if any(at + length > written for at, length in item.extents):
+            raise MissingPixelsError("the end of an image was never written")
+    return isobmff.without_metadata(stream, head.container)
+
+
+# Files of full length whose transfer broke off
+
+
+def _written(stream: IO[bytes]) -> int:
+    """How many bytes of the file can hold data: all, unless it ends in very many zeros."""
+    place = size = stream.seek(0, io.SEEK_END)
+    kept = 0
+    while place and not kept:
+        start = max(0, place - 2**20)
+        stream.seek(start)
+        kept = len(stream.read(place - start).rstrip(b"\0"))
+        place = start
+    kept += place
+    # Data may end in a few zeros of their own.
+    return size if size - kept < _UNWRITTEN else kept + 8
