@@ -22,13 +22,14 @@ from webapp.queueing import (
     RECONCILE_EVENT,
     REMATCH_EVENT,
     REMOVE,
+    REMOVE_TRACES,
     SEND_MAIL,
     JobKind,
     enqueue,
     enqueued_ids,
     unit_of_work,
 )
-from webapp.services import claims, duties, indexing, marking, mass_erasing, selfies
+from webapp.services import claims, duties, indexing, marking, mass_erasing, selfies, traces
 
 log = structlog.get_logger()
 
@@ -99,6 +100,7 @@ def _waiting() -> list[Waiting]:
             ),
             Waiting(REMOVE, _keys(Removal, true())),
             Waiting(ERASE_PHOTOS, mass_erasing.events_waiting()),
+            Waiting(REMOVE_TRACES, ["owed"] if traces.is_owed() else []),
             Waiting(SEND_MAIL, _keys(Mail, Mail.status.in_((MailStatus.WAITING, MailStatus.SENDING)))),
             Waiting(INDEX_PHOTO, _keys(Photo, Photo.status.in_(indexing.WAITING))),
         ]

@@ -21,6 +21,8 @@ from webapp.services import (
     orphans,
     precheck,
     resumable,
+    selfies,
+    traces,
     upload_ledger,
 )
 
@@ -45,6 +47,8 @@ def tidy() -> bool:
     _tidy_store()
     _sweep_orphans()
     _resume_below_limits()
+    selfies.erase_refused()
+    traces.compact_daily()
     return True
 
 
