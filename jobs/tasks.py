@@ -26,7 +26,9 @@ from webapp.services import (
     recovery,
     removals,
     selfies,
+    templates,
     tidying,
+    traces,
 )
 from webapp.services.matching import Diff
 
@@ -137,6 +139,24 @@ def erase_photos(key: str) -> None:
 
 
 @job
+def remove_traces(_key: str) -> None:
+    """Truncate the database's log, where erased faces would be left."""
+    traces.remove_traces()
+
+
+@job
+def compact(_key: str) -> None:
+    """Rewrite the database's file without what is free in it."""
+    traces.compact()
+
+
+@job
+def drop_erased() -> None:
+    """Drop faces and templates of events from which some were erased; called when the version of erasures has moved."""
+    templates.drop_erased()
+
+
+@job
 def send_mail(public_id: str) -> None:
     """One message."""
     mail.send(public_id)
@@ -145,6 +165,7 @@ def send_mail(public_id: str) -> None:
 @job
 def sweep() -> None:
     """Enqueue what waits without a job; called from each worker's maintenance loop."""
+    templates.drop_erased()
     recovery.sweep()
     tidying.tidy()
 

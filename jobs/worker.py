@@ -31,6 +31,7 @@ from jobs.rider import AWAY, Rider
 from jobs.stable import Stable
 from jobs.upkeep import enqueue_due, put_back_lost
 from webapp.processes import ALONE
+from webapp.redis_keys import ERASURES
 from webapp.settings import Settings
 
 _OUR_DEFAULTS = {
@@ -54,8 +55,11 @@ class Worker(Stable, Rider, rq.worker.Worker):
     sweep = "jobs.tasks.sweep"
     # What a new horse calls when the one before it died at a job: frees the row and counts the death.
     record_death = "jobs.tasks.record_death"
+    # What the horse calls after erasures: it drops what it holds of the faces that are gone.
+    drop_erased = "jobs.tasks.drop_erased"
     # So often a worker that waits looks whether it shall stop, and for delayed jobs that are due.
     idle_seconds = 1
+    _erasures_word: Any = None
 
     def __init__(self, queues: Any, name: str | None = None, **options: Any) -> None:
         # The CLI hands over its own defaults as if they had been asked for. Another serializer would only make every
@@ -188,7 +192,22 @@ class Worker(Stable, Rider, rq.worker.Worker):
         self._heartbeat_if_due()
         if self.should_run_maintenance_tasks:
             self.run_maintenance_tasks()
+        self._pass_erasures_on()
         enqueue_due(self.queues, self.connection)
+
+    def _pass_erasures_on(self) -> None:
+        """Let the horse drop erased faces once the word in Redis has changed; it compares its own with the database.
+
+        While Redis is away there is no word, and the horse looks each time.
+        """
+        try:
+            word = self.connection.get(ERASURES)
+        except AWAY:
+            self._call(self.drop_erased)
+            raise
+        if word != self._erasures_word:
+            self._erasures_word = word
+            self._call(self.drop_erased)
 
     def _dequeue(self, timeout: int | None) -> tuple[Job, Queue] | None:
         """One read of the queues; None when there is nothing and none shall be waited for (burst)."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from weakref import WeakSet
 
 import structlog
@@ -120,6 +120,7 @@ def prepare(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "checkin", _release_pages)
 
 
 def is_passing(error: SQLAlchemyError) -> bool:
@@ -180,16 +181,73 @@ def beside(engine: Engine) -> Iterator[Connection]:
         _writing.reset(mark)
 
 
+def truncate_log(engine: Engine, seconds: float) -> bool:
+    """Move all of SQLite's write-ahead log to the database file and truncate it; waits up to `seconds` for readers.
+
+    Returns False where one held it back. No transaction of this thread may be open.
+    """
+    with _alone(engine, seconds) as connection:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+
+def vacuum(engine: Engine) -> bool:
+    """Rewrite SQLite's file so that nothing but its rows is in it; returns False where it was in use for too long, or
+    there is no room for the copy. Nothing can be written meanwhile, and no transaction of this thread may be open.
+    """
+    with _alone(engine, BUSY_MILLISECONDS / 1000) as connection:
+        connection.execute("PRAGMA temp_store=FILE")  # the copy can be large
+        try:
+            connection.execute("VACUUM")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _SQLITE_PASSING:
+                raise
+            return False
+        finally:
+            connection.execute("PRAGMA temp_store=MEMORY")
+    return True
+
+
+def file_size(engine: Engine) -> int:
+    """Bytes of SQLite's file, without its log."""
+    with _alone(engine, 0) as connection:
+        (pages,), (size,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
+        return int(pages * size)
+
+
+@contextmanager
+def _alone(engine: Engine, seconds: float) -> Iterator[sqlite3.Connection]:
+    """A connection of SQLite's outside any transaction, which waits for others for this long."""
+    pooled = engine.raw_connection()
+    try:
+        connection = cast("sqlite3.Connection", pooled.driver_connection)
+        connection.execute(f"PRAGMA busy_timeout={round(seconds * 1000)}")
+        try:
+            yield connection
+        finally:
+            connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+    finally:
+        pooled.close()
+
+
 def _configure_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None
     for pragma in (
         "journal_mode=WAL",
         "synchronous=NORMAL",
         "foreign_keys=ON",
+        # ON and not FAST: what is deleted is overwritten also in pages that are free from then on.
+        "secure_delete=ON",
         f"busy_timeout={BUSY_MILLISECONDS}",
         "temp_store=MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _release_pages(connection: sqlite3.Connection | None, _entry: ConnectionPoolEntry) -> None:
+    """An idle connection caches no pages: what is erased from the file would live on in them until its next use."""
+    if connection is not None:
+        connection.execute("PRAGMA shrink_memory")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from flask import Flask, g, session
 from flask.typing import ResponseReturnValue
 from htmx_flask import request
 
-from webapp.services import changes, live  # noqa: F401 - changes listens from its import on
+from webapp.services import changes, live, traces  # noqa: F401 - changes and traces listen from their import on
 from webapp.sessions import by_bearer
 
 POLLS = frozenset({"guest.live", "shots.live", "studio.live"})

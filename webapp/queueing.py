@@ -56,6 +56,8 @@ REMOVE = JobKind("jobs.tasks.remove", MAINTENANCE)
 SEND_MAIL = JobKind("jobs.tasks.send_mail", MAIL)
 CHECK_PICTURE = JobKind("jobs.tasks.check_picture", SELFIES)
 ERASE_PHOTOS = JobKind("jobs.tasks.erase_photos", MAINTENANCE)
+REMOVE_TRACES = JobKind("jobs.tasks.remove_traces", MAINTENANCE)
+COMPACT = JobKind("jobs.tasks.compact", MAINTENANCE)
 JOB_KINDS = (
     INDEX_PHOTO,
     MATCH_SELFIE,
@@ -66,6 +68,8 @@ JOB_KINDS = (
     SEND_MAIL,
     CHECK_PICTURE,
     ERASE_PHOTOS,
+    REMOVE_TRACES,
+    COMPACT,
 )
 
 

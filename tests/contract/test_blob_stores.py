@@ -17,6 +17,7 @@ from webapp.settings import Settings
 from webapp.storage import open_store
 from webapp.storage.blobs import PROBE, BlobStore
 from webapp.storage.local import LocalBlobStore
+from webapp.storage.partials import PartialFiles
 from webapp.storage.s3 import PIECE, S3BlobStore
 
 MEGABYTE = 1024 * 1024
@@ -210,6 +211,62 @@ def test_a_folder_has_one_id_whoever_asks_first(tmp_path: Path) -> None:
     (tmp_path / "blobs").rename(tmp_path / "moved")
     assert LocalBlobStore(tmp_path / "moved").identity == ids.pop()
     assert LocalBlobStore(tmp_path / "other").identity != LocalBlobStore(tmp_path / "moved").identity
+
+
+def test_folders_go_with_their_last_file(tmp_path: Path) -> None:
+    root = tmp_path / "blobs"
+    store = LocalBlobStore(root)
+    for key in ("events/e/selfies/s/original.jpg", "events/e/selfies/t/original.jpg", "events/e/photos/p/a.webp"):
+        store.put(key, io.BytesIO(b"x"))
+    store.delete("events/e/selfies/s/original.jpg")
+    assert folders_below(root) == {"events", "events/e", "events/e/selfies", "events/e/selfies/t"} | {
+        "events/e/photos",
+        "events/e/photos/p",
+    }
+    store.delete_all("events/e/photos/p/")
+    assert folders_below(root) == {"events", "events/e", "events/e/selfies", "events/e/selfies/t"}
+    store.delete_all("events/e/")
+    assert folders_below(root) == set()
+
+
+def test_folders_of_uploads_go_with_their_last_file(tmp_path: Path) -> None:
+    partials = PartialFiles(tmp_path)
+    partials.append("events/e/uploads/u", 0, b"x")
+    partials.append("events/f/uploads/u", 0, b"x")
+    partials.delete("events/e/uploads/u")
+    assert folders_below(tmp_path) == {"events", "events/f", "events/f/uploads"}
+    partials.delete_all("events/f/")
+    assert folders_below(tmp_path) == set()
+
+
+def test_a_folder_that_just_goes_fails_no_file_that_just_comes(tmp_path: Path) -> None:
+    store, partials = LocalBlobStore(tmp_path / "blobs"), PartialFiles(tmp_path / "partials")
+
+    def come_and_go(number: int) -> None:
+        for _ in range(300):
+            store.put(f"events/e/selfies/{number % 2}/{number}", io.BytesIO(b"x"))
+            store.delete(f"events/e/selfies/{number % 2}/{number}")
+            partials.append(f"events/e/uploads/{number}", 0, b"x")
+            partials.delete(f"events/e/uploads/{number}")
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(come_and_go, range(6)))
+    assert list(store.keys("events/")) == []
+
+
+def test_two_that_remove_the_same_folder_leave_nothing_of_it(tmp_path: Path) -> None:
+    store = LocalBlobStore(tmp_path)
+    for _ in range(20):
+        for number in range(20):
+            store.put(f"events/e/photos/{number}/a", io.BytesIO(b"x"))
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: store.delete_all("events/e/"), range(4)))
+        assert list(store.keys("events/")) == []
+
+
+def folders_below(root: Path) -> set[str]:
+    found = (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_dir())
+    return {name for name in found if name != ".incoming"}
 
 
 def test_a_key_never_leaves_the_folder(tmp_path: Path) -> None:

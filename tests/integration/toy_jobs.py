@@ -16,6 +16,7 @@ class PlainWorker(Worker):
     """Ours without the app and its models, which these jobs don't need and which take seconds to load."""
 
     sweep = "tests.integration.toy_jobs.sweep"
+    drop_erased = "tests.integration.toy_jobs.sweep"
     warm_up = "tests.integration.toy_jobs.warm_up"
     record_death = "tests.integration.toy_jobs.record_death"
 

@@ -5,6 +5,7 @@ from webapp.models.audit_entry import AuditEntry
 from webapp.models.camera import Camera
 from webapp.models.consent import Consent
 from webapp.models.engine_usage import EngineUsage
+from webapp.models.erasure_version import ErasureVersion
 from webapp.models.event import Event, EventStatus
 from webapp.models.face import Face, FaceVector
 from webapp.models.installation_fact import InstallationFact
@@ -30,6 +31,7 @@ __all__ = [
     "ConfirmedVector",
     "Consent",
     "EngineUsage",
+    "ErasureVersion",
     "Event",
     "EventStatus",
     "Face",

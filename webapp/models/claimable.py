@@ -9,7 +9,7 @@ class Claimable:
     """Columns that guard the work on a row; `webapp.services.claims` is the only writer.
 
     `crashes` counts processes that died of the work on this row, `interruptions` those that died of something else
-    while they had it (see docs/decisions/0010); any outcome clears both. `retries` counts transient faults; `retry_at`
+    while they had it (see docs/decisions/0011); any outcome clears both. `retries` counts transient faults; `retry_at`
     is the time from which the next try may start.
     """
 

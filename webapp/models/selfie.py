@@ -47,6 +47,8 @@ class Selfie(Claimable, Model):
     decided_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
     """Replaced by a newer one: no longer searched with."""
+    pictures_erased_at: Mapped[datetime | None]
+    """From then on only the row is left: the pictures of a selfie that was refused or replaced go before it."""
 
     person: Mapped[Person] = relationship()
 

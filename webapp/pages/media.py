@@ -55,7 +55,7 @@ def crop(match_id: str) -> Response:
 def selfie(selfie_id: str) -> Response:
     """A selfie, to the one whom it shows and to who runs the event; the small rendition once a worker has made it."""
     found = studio.visible_selfie(me(), selfie_id)
-    if found is None:
+    if found is None or found.pictures_erased_at is not None:
         raise NotFound(code="not_found")
     preview = selfies.preview_key(found.blob_key)
     if blobs.exists(preview):

@@ -22,6 +22,7 @@ from webapp.queueing import (
     RECONCILE_EVENT,
     REMATCH_EVENT,
     REMOVE,
+    REMOVE_TRACES,
     SEND_MAIL,
     JobKind,
     enqueue,
@@ -29,7 +30,7 @@ from webapp.queueing import (
     enqueued_ids,
     unit_of_work,
 )
-from webapp.services import claims, duties, indexing, marking, mass_erasing, selfies
+from webapp.services import claims, duties, indexing, marking, mass_erasing, selfies, traces
 from webapp.services.claims import Death
 
 log = structlog.get_logger()
@@ -128,6 +129,7 @@ def _waiting() -> dict[JobKind, list[str]]:
     return claimed | {
         REMATCH_EVENT: _events(Event.id.in_(select(Rematch.event_id).where(Rematch.started_at.is_(None)))),
         RECONCILE_EVENT: _events(Event.reconcile_requested_at.is_not(None)),
+        REMOVE_TRACES: ["owed"] if traces.is_owed() else [],
         ERASE_PHOTOS: mass_erasing.events_waiting(),
     }
 

@@ -4,10 +4,12 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import IO, get_args
 
+import structlog
 from flask import current_app
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, or_, select
 
 from webapp import imaging
 from webapp.clock import utcnow
@@ -35,8 +37,16 @@ from webapp.queueing import MATCH_SELFIE, enqueue_after_commit, unit_of_work
 from webapp.services import audit, blobs, claims, engines, enrolment, marking, rematches, removals
 from webapp.services.templates import to_blob
 
+log = structlog.get_logger()
+
 MAX_TEMPLATES = 5
 """How many selfies a person is searched with; a further one takes the place of the oldest."""
+
+REFUSED_KEPT = timedelta(hours=24)
+"""How long the pictures of a refused selfie are kept: until then its owner may ask what was wrong with it."""
+
+ROUND = 200
+"""Refused selfies whose pictures one round of cleaning up erases."""
 
 WAITING = (SelfieStatus.RECEIVED, SelfieStatus.CHECKING)
 
@@ -279,7 +289,8 @@ def _accept(public_id: str, token: str, guests: Gallery, face: DetectedFace) -> 
 
 
 def _retire_replaced(event: Event, selfie: Selfie) -> None:
-    """Stop searching with the selfies that this one replaces, and forget their vectors and pictures.
+    """Stop searching with the selfies that this one replaces, and forget their vectors and pictures. Pictures of those
+    before it that were refused go as well.
 
     Of two that replace each other the later one wins, whichever is judged first.
     """
@@ -293,10 +304,66 @@ def _retire_replaced(event: Event, selfie: Selfie) -> None:
     newest = max((row.id for row in current if not row.adds), default=0)
     kept = [row for row in current if row.id >= newest][-MAX_TEMPLATES:]
     gone = [row for row in current if row not in kept]
-    for row in gone:
-        row.retired_at = utcnow()
     _forget_vectors(event, [row.id for row in gone])
-    removals.remove_blobs(event.public_id, _pictures([row.blob_key for row in gone]))
+    _retire(event, gone + _superseded(selfie.person_id, max(row.id for row in current), newest))
+
+
+def _superseded(person_id: int, newest: int, replacing: int) -> list[Selfie]:
+    """Selfies before an accepted one that were not: refused ones, and those that failed and may be tried again unless
+    a later one has replaced them.
+    """
+    return list(
+        db.session.scalars(
+            select(Selfie).where(
+                Selfie.person_id == person_id,
+                Selfie.retired_at.is_(None),
+                or_(
+                    (Selfie.status == SelfieStatus.REJECTED) & (Selfie.id < newest),
+                    (Selfie.status == SelfieStatus.FAILED) & (Selfie.id < replacing),
+                ),
+            )
+        )
+    )
+
+
+def _retire(event: Event, selfies: list[Selfie]) -> None:
+    """Leave only the rows of selfies that are of no use any more."""
+    for row in selfies:
+        row.retired_at = utcnow()
+    # Whether a try that failed left its face at a service, no row says.
+    failed = [row.public_id for row in selfies if row.status is SelfieStatus.FAILED]
+    removals.remove_leftovers(event.engine, event.public_id, RemovalKind.GUEST_NAMES, failed)
+    _erase_pictures(event.public_id, selfies)
+
+
+def _erase_pictures(event_key: str, selfies: list[Selfie]) -> None:
+    left = [row for row in selfies if row.pictures_erased_at is None]
+    removals.remove_blobs(event_key, _pictures([row.blob_key for row in left]))
+    for row in left:
+        row.pictures_erased_at = utcnow()
+
+
+def erase_refused() -> int:
+    """Erase the pictures of selfies that were refused a day ago; the rows keep the reason. Returns how many."""
+    with unit_of_work():
+        rows = db.session.execute(
+            select(Selfie, Event.public_id)
+            .join(Person, Person.id == Selfie.person_id)
+            .join(Event, Event.id == Person.event_id)
+            .where(
+                Selfie.status == SelfieStatus.REJECTED,
+                Selfie.pictures_erased_at.is_(None),
+                func.coalesce(Selfie.decided_at, Selfie.created_at) < utcnow() - REFUSED_KEPT,
+            )
+            .order_by(Selfie.id)
+            .limit(ROUND)
+            .with_for_update(of=Selfie)
+        ).all()
+        for event_key in {key for _, key in rows}:
+            _erase_pictures(event_key, [row for row, key in rows if key == event_key])
+    if rows:
+        log.info("selfies.refused_erased", count=len(rows))
+    return len(rows)
 
 
 def erase_selfies(person: Person) -> None:
@@ -368,6 +435,19 @@ def _decide(public_id: str, token: str, status: SelfieStatus, reason: str) -> No
         if selfie is not None:
             selfie.status, selfie.reason, selfie.decided_at = status, reason, utcnow()
             claims.settle(selfie)
+            if status is SelfieStatus.REJECTED and _has_later(selfie):
+                _retire(db.session.get_one(Event, selfie.person.event_id), [selfie])
+
+
+def _has_later(selfie: Selfie) -> bool:
+    """Whether a later selfie of the same person was judged first, and accepted."""
+    later = select(Selfie.id).where(
+        Selfie.person_id == selfie.person_id,
+        Selfie.id > selfie.id,
+        Selfie.status == SelfieStatus.ACCEPTED,
+        Selfie.retired_at.is_(None),
+    )
+    return db.session.scalar(later.limit(1)) is not None
 
 
 def _try_later(public_id: str, token: str, reason: str) -> None:

@@ -44,6 +44,7 @@ class GuestRow:
     name: str
     joined_at: datetime
     selfie_id: str | None
+    """None where there is no picture to show."""
     selfie_status: SelfieStatus | None
     selfie_reason: str | None
     photos: int
@@ -122,11 +123,11 @@ def guest_of(event: Event, public_id: str) -> GuestRow:
 
 
 def selfies_of(guest: GuestRow) -> list[Selfie]:
-    """What the guest has handed in and not replaced, the latest first."""
+    """What the guest has handed in and not replaced and whose pictures are still there, the latest first."""
     return list(
         db.session.scalars(
             select(Selfie)
-            .where(Selfie.person_id == guest.row_id, Selfie.retired_at.is_(None))
+            .where(Selfie.person_id == guest.row_id, Selfie.retired_at.is_(None), Selfie.pictures_erased_at.is_(None))
             .order_by(Selfie.id.desc())
         )
     )
@@ -212,7 +213,7 @@ def _row(person: Person, membership: Membership, selfie: Selfie | None, photos: 
         public_id=person.public_id,
         name=person.name,
         joined_at=membership.created_at,
-        selfie_id=selfie.public_id if selfie else None,
+        selfie_id=selfie.public_id if selfie and selfie.pictures_erased_at is None else None,
         selfie_status=selfie.status if selfie else None,
         selfie_reason=selfie.reason if selfie else None,
         photos=photos,

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from flask import current_app
 from sqlalchemy import func, select, union_all
 
+from webapp.database import reading
 from webapp.extensions import db
 from webapp.faces.protocols import FaceIndex, Gallery, Vector
 from webapp.models import Consent, Event, FaceVector, Match, Person, Selfie, SelfieStatus, SelfieVector, Verdict
-from webapp.services import engines
+from webapp.services import engines, traces
 
 EVENTS_IN_MEMORY = 16
 """How many events' faces a worker keeps; the one that was not used for longest goes first."""
@@ -25,6 +26,7 @@ Matrix = npt.NDArray[np.float32]
 
 @dataclass(slots=True)
 class _Loaded:
+    index: FaceIndex
     last_id: int
     removals: int
 
@@ -40,8 +42,16 @@ class Templates:
 
 @dataclass(slots=True)
 class _Memory:
+    version: int | None = None
+    """The version of erasures at which what is held was last compared with the database."""
     faces: OrderedDict[int, _Loaded] = field(default_factory=OrderedDict)
     templates: OrderedDict[int, Templates] = field(default_factory=OrderedDict)
+
+
+def drop_erased() -> None:
+    """Drop faces and templates of events from which some were erased. Call it outside any transaction."""
+    with reading():
+        _memory()
 
 
 def to_blob(vector: Vector) -> bytes:
@@ -61,7 +71,7 @@ def synced_index(event: Event) -> FaceIndex:
     loaded = memory.faces.get(event.id)
     if loaded is None or loaded.removals != event.removals_revision:
         index.drop(gallery)
-        loaded = memory.faces[event.id] = _Loaded(0, event.removals_revision)
+        loaded = memory.faces[event.id] = _Loaded(index, 0, event.removals_revision)
     rows = db.session.execute(
         select(FaceVector.id, FaceVector.face_id, FaceVector.vector)
         .where(
@@ -74,11 +84,13 @@ def synced_index(event: Event) -> FaceIndex:
         .order_by(FaceVector.id)
     ).all()
     if rows:
-        index.add(gallery, [row.face_id for row in rows], from_blobs(row.vector for row in rows))
+        vectors = from_blobs(row.vector for row in rows)
+        index.add(gallery, [row.face_id for row in rows], vectors)
+        vectors.fill(0)
         loaded.last_id = rows[-1].id
     memory.faces.move_to_end(event.id)
     while len(memory.faces) > EVENTS_IN_MEMORY:
-        index.drop(Gallery(memory.faces.popitem(last=False)[0], ""))
+        _drop_faces(memory, next(iter(memory.faces)))
     return index
 
 
@@ -94,18 +106,19 @@ def faces_state(event: Event) -> tuple[int, int]:
 
 def all_templates(event: Event) -> Templates:
     """What new faces are held against: templates and expansions of everybody who agreed to be searched for."""
-    memory = _memory().templates
-    known = memory.get(event.id)
+    memory = _memory()
+    known = memory.templates.get(event.id)
     if known is None or known.revision != event.templates_revision:
+        _drop_templates(memory, event.id)
         rows = _template_rows(event)
-        known = memory[event.id] = Templates(
+        known = memory.templates[event.id] = Templates(
             event.templates_revision,
             np.array([person_id for person_id, _ in rows], dtype=np.int64),
             from_blobs(vector for _, vector in rows),
         )
-    memory.move_to_end(event.id)
-    while len(memory) > EVENTS_IN_MEMORY:
-        memory.popitem(last=False)
+    memory.templates.move_to_end(event.id)
+    while len(memory.templates) > EVENTS_IN_MEMORY:
+        _drop_templates(memory, next(iter(memory.templates)))
     return known
 
 
@@ -165,4 +178,34 @@ def _memory() -> _Memory:
     if "vector_memory" not in extensions:
         extensions["vector_memory"] = _Memory()
     memory: _Memory = extensions["vector_memory"]
+    erased = traces.version()
+    if memory.version != erased:
+        _drop_changed(memory)
+        memory.version = erased
     return memory
+
+
+def _drop_changed(memory: _Memory) -> None:
+    """Drop what is held of events that are gone, or whose faces or templates are others now."""
+    held = {*memory.faces, *memory.templates}
+    rows = db.session.execute(
+        select(Event.id, Event.removals_revision, Event.templates_revision).where(Event.id.in_(held))
+    )
+    present = {row.id: row for row in rows}
+    for event_id in held:
+        now, faces, known = present.get(event_id), memory.faces.get(event_id), memory.templates.get(event_id)
+        if faces is not None and (now is None or now.removals_revision != faces.removals):
+            _drop_faces(memory, event_id)
+        if known is not None and (now is None or now.templates_revision != known.revision):
+            _drop_templates(memory, event_id)
+
+
+def _drop_faces(memory: _Memory, event_id: int) -> None:
+    memory.faces.pop(event_id).index.drop(Gallery(event_id, ""))
+
+
+def _drop_templates(memory: _Memory, event_id: int) -> None:
+    """The matrix is overwritten: freed memory keeps its contents until it is used again."""
+    known = memory.templates.pop(event_id, None)
+    if known is not None:
+        known.matrix.fill(0)

@@ -23,6 +23,8 @@ from webapp.services import (
     precheck,
     replaced,
     resumable,
+    selfies,
+    traces,
     upload_ledger,
 )
 
@@ -48,6 +50,8 @@ def tidy() -> bool:
     _tidy_store()
     _sweep_orphans()
     _resume_below_limits()
+    selfies.erase_refused()
+    traces.compact_daily()
     return True
 
 

@@ -14,12 +14,16 @@ from typing import IO
 
 from webapp.errors import NotFound, Transient
 from webapp.storage.blobs import PROBE, BlobInfo
+from webapp.storage.folders import in_folder, remove_empty, remove_tree
 
 _ID_FILE = ".store-id"
 
 
 class LocalBlobStore:
-    """Files below `root`. A blob appears whole or not at all: it is written beside, synced and renamed."""
+    """Files below `root`. A blob appears whole or not at all: it is written beside, synced and renamed.
+
+    Folders are made for their first file and go with the last one.
+    """
 
     origin = None
     direct_uploads = None
@@ -44,12 +48,11 @@ class LocalBlobStore:
         target = self.path(key)
         draft = self._incoming / secrets.token_hex(12)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
             with draft.open("xb") as file:
                 shutil.copyfileobj(source, file, 1024 * 1024)
                 file.flush()
                 os.fsync(file.fileno())
-            draft.replace(target)
+            in_folder(target.parent, lambda: draft.replace(target))
         except OSError as error:
             code = "no_space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "storage_away"
             raise Transient(code=code) from error
@@ -83,7 +86,9 @@ class LocalBlobStore:
 
     def delete(self, key: str) -> None:
         try:
-            self.path(key).unlink(missing_ok=True)
+            path = self.path(key)
+            path.unlink(missing_ok=True)
+            remove_empty(path.parent, self._root)
         except OSError as error:
             raise Transient(code="storage_away") from error
 
@@ -91,8 +96,9 @@ class LocalBlobStore:
         if not prefix.endswith("/"):
             raise ValueError(f"{prefix!r} might mean more than was meant")
         try:
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(self.path(prefix))
+            path = self.path(prefix)
+            remove_tree(path)
+            remove_empty(path.parent, self._root)
         except OSError as error:
             raise Transient(code="storage_away") from error
 

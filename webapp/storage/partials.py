@@ -8,13 +8,13 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from webapp.errors import Conflict, NotFound, Transient
+from webapp.storage.folders import in_folder, remove_empty, remove_tree
 
 
 class PartialFiles:
@@ -44,8 +44,7 @@ class PartialFiles:
         """
         path = self._path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            handle = in_folder(path.parent, lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o600), mode=0o700)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX)
                 if os.fstat(handle).st_size != offset:
@@ -78,7 +77,9 @@ class PartialFiles:
     def delete(self, key: str) -> None:
         """Remove a file; one that is not there is no error."""
         try:
-            self._path(key).unlink(missing_ok=True)
+            path = self._path(key)
+            path.unlink(missing_ok=True)
+            remove_empty(path.parent, self._root)
         except OSError as error:
             raise Transient(code="storage_away") from error
 
@@ -91,8 +92,9 @@ class PartialFiles:
         if not prefix.endswith("/"):
             raise ValueError(f"{prefix!r} might mean more than was meant")
         try:
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(self._path(prefix))
+            path = self._path(prefix)
+            remove_tree(path)
+            remove_empty(path.parent, self._root)
         except OSError as error:
             raise Transient(code="storage_away") from error
 

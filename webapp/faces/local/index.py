@@ -51,8 +51,10 @@ class LocalFaceIndex:
             faces.remove([int(key) for key in keys])
 
     def drop(self, gallery: Gallery) -> None:
-        """Forget the whole gallery."""
-        self._galleries.pop((gallery.event_id, gallery.kind), None)
+        """Forget the whole gallery; its vectors are overwritten."""
+        faces = self._galleries.pop((gallery.event_id, gallery.kind), None)
+        if faces is not None:
+            faces.clear()
 
     def search(self, gallery: Gallery, probes: Sequence[Probe], floor: float) -> SearchResult:
         """All faces whose best cosine against any probe's vector is at least `floor`, best first; never capped.
@@ -111,6 +113,12 @@ class _Faces:
                 self._rows[place] = self._rows[last]
                 self._keys[place] = self._keys[last]
                 self._places[int(self._keys[last])] = place
+            self._rows[last] = 0
+
+    def clear(self) -> None:
+        """Forget all faces. The matrix is overwritten: freed memory keeps its contents until it is used again."""
+        self._places.clear()
+        self._rows.fill(0)
 
     def search(self, probes: Floats, floor: float) -> list[Hit]:
         count = len(self)
@@ -127,4 +135,5 @@ class _Faces:
         rows = np.empty((capacity, self._rows.shape[1]), dtype=np.float32)
         keys = np.empty(capacity, dtype=np.int64)
         rows[: len(self)], keys[: len(self)] = self._rows[: len(self)], self._keys[: len(self)]
+        self._rows.fill(0)
         self._rows, self._keys = rows, keys
