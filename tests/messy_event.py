@@ -92,18 +92,20 @@ def _add_photos(messy: MessyEvent) -> None:
     # No picture, nothing at all, a picture that breaks off, and one that is in already.
     refused = [("notes.jpg", b"no picture"), ("empty.jpg", b""), ("half.jpg", whole[: len(whole) // 2]), found[0]]
     _hand_in(messy, "owner", *refused, (LONG_FILE.format(2), b"neither"))
-    _hand_in(messy, "team", *_shot_twice(), _upright(), *_heic())
+    # More than the overview has room for.
+    _hand_in(messy, "owner", *[(f"report-{number}.jpg", b"no picture %d" % number) for number in range(11)])
+    _hand_in(messy, "team", *_shot_twice(1), *_shot_twice(2), _upright(), *_heic())
 
 
-def _shot_twice() -> list[tuple[str, bytes]]:
-    """Two exports of one shot by a camera whose maker wrote odd text."""
-    content = photos_with("grace", 5)[4][1]
+def _shot_twice(number: int) -> list[tuple[str, bytes]]:
+    """Two exports of a frame of a camera whose maker wrote odd text."""
+    content = photos_with("grace", 3 + number)[2 + number][1]
     exif = Image.Exif()
     exif[ExifTags.Base.Make], exif[ExifTags.Base.Model] = "Fujifilm <b>", "X-T5 & co"
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2026:06:20 18:30:05"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = f"2026:06:20 18:30:0{number}"
     return [
-        (name, _saved(picture, exif=exif))
-        for name, picture in (("DSCF0001.jpg", content), ("DSCF0001-edit.jpg", reexported(content)))
+        (f"DSCF000{number}{end}.jpg", _saved(picture, exif=exif))
+        for end, picture in (("", content), ("-edit", reexported(content)))
     ]
 
 
@@ -170,6 +172,8 @@ def _decide(messy: MessyEvent) -> None:
     with messy.app.app_context():
         photos = db.session.scalars(select(Photo.public_id).order_by(Photo.id)).all()
         camera = db.session.scalars(select(Camera.public_id).order_by(Camera.id)).first()
+        again = db.session.scalars(select(Photo.public_id).where(Photo.same_shot_as_id.is_not(None))).first()
+    messy.press("owner", f"/photos/{again}/same-shot", decision="replace")
     for action, photo_id in (("hide", photos[0]), ("share", photos[1]), ("unpublish", photos[2])):
         data = {"action": action, "ids": photo_id, "confirmed": "1"}
         answer = messy.people["owner"].submit(f"{messy.path}/photos/actions", data, page="/")

@@ -19,14 +19,15 @@ from webapp.services import (
     claims,
     desk_figures,
     events,
+    guests_without,
     kept_faces,
     matching,
     rematches,
     rules,
     searching,
-    studio,
     studio_guests,
 )
+from webapp.services.guests_without import Why
 
 pytestmark = pytest.mark.both_databases
 
@@ -147,7 +148,7 @@ def test_what_is_only_asked_is_not_found_in_the_studio(app: Flask, world: World,
         with app.app_context():
             event = event_of(event_id)
             assert desk_figures.of_event(event).found == 0
-            assert studio.guests_without(event) == 1
+            assert guests_without.count_by_reason(event) == {Why.ASKED: 1}
             (row,) = studio_guests.guests_of(event)
             assert row.photos == 0
             public_id = row.public_id

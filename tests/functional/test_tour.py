@@ -173,7 +173,7 @@ def messy(app: Flask, world: World, api: Api, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_every_page_opens_for_everyone_on_a_messy_event(messy: MessyEvent) -> None:
-    assert set(messy.world.statuses().values()) == {"indexed", "failed", "uploaded"}
+    assert set(messy.world.statuses().values()) == {"indexed", "failed", "uploaded", "replaced"}
     opened = tours(messy, "en")
     messy.world.work()
     messy.press("owner", "/settings/close")
