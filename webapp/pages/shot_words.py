@@ -179,8 +179,8 @@ def same_shot_question(decision: Decision, count: int) -> Question:
     return Question(
         ngettext("Replace %(num)s photo?", "Replace %(num)s photos?", count),
         gettext(
-            "The new files take the place of the old ones, which are kept for 7 days, seen by the team alone, and can be "
-            "brought back. Links to the photos and what guests said about them stay."
+            "The new files take the place of the old ones, which are kept for 7 days, seen by the team alone, and can "
+            "be brought back. Links to the photos and what guests said about them stay."
         ),
         ngettext("Replace %(num)s photo", "Replace %(num)s photos", count),
     )
