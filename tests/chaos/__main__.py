@@ -66,7 +66,7 @@ def _run(party: Party, pictures: points.Photos, fault: Callable[[Party], None]) 
 
 def _kill(party: Party, dice: random.Random, times: int, total: int) -> None:
     kills = points.kill_often(party, dice, times, total)
-    print(f"{party.name}: {kills.done} kills, {kills.most_deaths} of them with the same photo", flush=True)
+    print(f"{party.name}: {kills.done} kills, up to {kills.most_deaths} with the same photo", flush=True)
 
 
 def _empty(party: Party, redis: Valkey) -> None:

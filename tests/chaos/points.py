@@ -204,7 +204,7 @@ class Kills:
 
     done: int = 0
     most_deaths: int = 0
-    """Of one photo, as far as it was seen."""
+    """With one photo, of those that were recorded before a kill."""
 
 
 def kill_often(party: Party, dice: random.Random, times: int, total: int) -> Kills:
@@ -228,9 +228,10 @@ def kill_often(party: Party, dice: random.Random, times: int, total: int) -> Kil
 def _kill_one(party: Party, dice: random.Random, kills: Kills) -> None:
     """One more, a moment later."""
     time.sleep(dice.uniform(0, 0.4))
+    # Before and not after: a death is recorded when the next process has come up.
+    kills.most_deaths = max(kills.most_deaths, party.most_deaths())
     kill(party, dice)
     kills.done += 1
-    kills.most_deaths = max(kills.most_deaths, party.most_deaths())
 
 
 def _has_indexed(party: Party, wanted: int) -> bool:
