@@ -25,7 +25,7 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import enrolment, guests_without, selfies, studio, studio_guests
+from webapp.services import enrolment, guests_without, selfie_erasing, studio, studio_guests
 from webapp.services.guests_without import Why
 from webapp.services.studio_guests import Show
 
@@ -81,11 +81,11 @@ def unpublished_photo(event: Event, person: Person) -> None:
 
 
 def left_without_selfie(_: Event, person: Person) -> None:
-    selfies.erase_selfies(person)
+    selfie_erasing.erase_selfies(person)
 
 
 def withdrew(_: Event, person: Person) -> None:
-    selfies.withdraw(person)
+    selfie_erasing.withdraw(person)
 
 
 def is_searched_for(_: Event, person: Person) -> None:
@@ -192,7 +192,7 @@ def test_a_photo_on_its_way_may_still_show_a_guest_of_whom_none_was_found(app: F
 def test_consent_that_was_given_again_is_no_withdrawal(app: Flask, event_id: str) -> None:
     with app.app_context(), unit_of_work():
         person = add_guest(event_of(event_id), "back@example.com")
-        selfies.withdraw(person)
+        selfie_erasing.withdraw(person)
         enrolment.grant_consent(person, enrolment.CONSENT_VERSION, language="en")
     with app.app_context():
         assert guests_without.count_by_reason(event_of(event_id)) == {Why.NO_SELFIE: 1}

@@ -55,6 +55,7 @@ from webapp.services import (
     matching,
     reconciling,
     removals,
+    selfie_erasing,
     selfies,
 )
 
@@ -98,7 +99,7 @@ def erase_event(app: Flask, event_id: str) -> None:
 def erase_selfies(app: Flask) -> None:
     with app.app_context(), unit_of_work():
         for person in db.session.scalars(select(Person).join(Selfie).distinct()).all():
-            selfies.erase_selfies(person)
+            selfie_erasing.erase_selfies(person)
 
 
 def request_reconciliation(app: Flask, event_id: str) -> None:

@@ -34,7 +34,7 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import connection, unit_of_work
-from webapp.services import claims, costs, enrolment, erasing, live, marking, matching, selfies
+from webapp.services import claims, costs, enrolment, erasing, live, marking, matching, selfie_erasing, selfies
 
 pytestmark = pytest.mark.both_databases
 
@@ -247,8 +247,8 @@ SEEN_BY_GUEST: dict[str, Callable[[Scene], object]] = {
     "all photos are hidden by one statement": lambda s: db.session.execute(update(Photo).values(hidden_at=utcnow())),
     "a photo is deleted": lambda s: erasing.erase_photo(s.photo, None),
     "the event's clock is set": lambda s: set_(s.event, timezone="Europe/Paris"),
-    "consent is withdrawn": lambda s: selfies.withdraw(s.person()),
-    "selfies are erased": lambda s: selfies.erase_with_receipt(s.person(), user_of(GUEST)),
+    "consent is withdrawn": lambda s: selfie_erasing.withdraw(s.person()),
+    "selfies are erased": lambda s: selfie_erasing.erase_with_receipt(s.person(), user_of(GUEST)),
 }
 
 

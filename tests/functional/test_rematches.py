@@ -12,7 +12,7 @@ from webapp.database import reading
 from webapp.extensions import db
 from webapp.models import Match, Membership, Person, Rematch, RematchPerson, User
 from webapp.queueing import unit_of_work
-from webapp.services import claims, marking, matching, recovery, rematches, searching, selfies
+from webapp.services import claims, marking, matching, recovery, rematches, searching, selfie_erasing
 
 pytestmark = pytest.mark.both_databases
 
@@ -137,7 +137,7 @@ def test_who_leaves_meanwhile_counts_no_more_and_holds_nothing_up(app: Flask, wo
     with app.app_context():
         assert matching.rematch_event(event_id) == 3
         with unit_of_work():
-            selfies.withdraw(person_of("bob"))
+            selfie_erasing.withdraw(person_of("bob"))
         with unit_of_work():
             db.session.delete(db.session.scalars(select(Membership).join(User).where(User.name == "eve")).one())
     assert (report(app, event_id).people, report(app, event_id).pending) == (1, 1)

@@ -13,7 +13,7 @@ from tests.shots import Shots, exports, graded, of_shot, set_up
 from webapp.extensions import db
 from webapp.models import Event, Face, FaceVector, KeptVerdict, Match, Photo
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, erasing, selfies, statistics
+from webapp.services import blobs, erasing, selfie_erasing, statistics
 from webapp.services.likeness import frame_of
 
 pytestmark = pytest.mark.both_databases
@@ -267,7 +267,7 @@ def test_who_withdraws_leaves_nothing_with_a_replaced_photo(shots: Shots) -> Non
     with shots.app.app_context(), unit_of_work():
         match = db.session.scalars(select(Match)).first()
         assert match is not None and db.session.scalars(select(KeptVerdict)).one().person_id == match.person_id
-        selfies.erase_selfies(match.person)
+        selfie_erasing.erase_selfies(match.person)
     with shots.app.app_context():
         assert db.session.scalars(select(KeptVerdict)).all() == []
 

@@ -17,7 +17,16 @@ from webapp.extensions import db
 from webapp.models import Event, Face, FaceVector, InstallationFact, Person, Photo, Selfie, SelfieVector, User
 from webapp.queueing import unit_of_work
 from webapp.redis_keys import ERASURES
-from webapp.services import deleting, engines, erasing, mass_erasing, recovery, selfies, templates, traces
+from webapp.services import (
+    deleting,
+    engines,
+    erasing,
+    mass_erasing,
+    recovery,
+    selfie_erasing,
+    templates,
+    traces,
+)
 
 SLICE = 64
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -44,7 +53,7 @@ def context(app: Flask, guests: dict[str, Api]) -> Iterator[None]:
 
 def withdraw(name: str) -> None:
     with unit_of_work():
-        selfies.withdraw(db.session.scalars(select(Person).where(Person.name == name)).one())
+        selfie_erasing.withdraw(db.session.scalars(select(Person).where(Person.name == name)).one())
 
 
 def template_of(app: Flask, name: str) -> list[bytes]:

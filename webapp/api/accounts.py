@@ -11,7 +11,7 @@ from webapp.limits import guesses
 from webapp.models import Event, Membership
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, enrolment, events, rejoining, selfies, sign_in_links
+from webapp.services import accounts, enrolment, events, rejoining, selfie_erasing, selfies, sign_in_links
 from webapp.sessions import bearer_token, sign_out, signed_in
 
 blueprint = Blueprint("api_accounts", __name__, url_prefix="/api", description="Joining and signing in")
@@ -178,7 +178,7 @@ def consent(body: dict[str, Any]) -> dict[str, Any]:
             version = body.get("version") or enrolment.CONSENT_VERSION
             enrolment.grant_consent(person, version, language=language())
         else:
-            selfies.withdraw(person)
+            selfie_erasing.withdraw(person)
         current = enrolment.active_consent(person)
         return {
             "granted": current is not None,

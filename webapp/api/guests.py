@@ -23,7 +23,7 @@ from webapp.models import Event, Match, Person
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import sentence
-from webapp.services import enrolment, gallery, matching, precheck, selfies
+from webapp.services import enrolment, gallery, matching, precheck, selfie_erasing, selfies
 from webapp.services.gallery import PhotoCard
 from webapp.services.precheck import Verdict
 
@@ -188,7 +188,7 @@ def delete_selfie(query: dict[str, Any]) -> dict[str, str]:
     user = caller()
     membership = member(user, query["event_id"])
     with unit_of_work():
-        return {"receipt": selfies.erase_with_receipt(enrolment.own_person(membership), user)}
+        return {"receipt": selfie_erasing.erase_with_receipt(enrolment.own_person(membership), user)}
 
 
 def _list(schema: type[answers.Answer], rows: list[dict[str, Any]], headers: dict[str, str]) -> Response:

@@ -16,7 +16,17 @@ from webapp.models import Event, EventStatus, Membership, User
 from webapp.pages.common import BUSY, IDLE, QUICK, go, me, refuse, trigger
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
-from webapp.services import enrolment, events, gallery, marking, matching, rejoining, selfies, sign_in_links
+from webapp.services import (
+    enrolment,
+    events,
+    gallery,
+    marking,
+    matching,
+    rejoining,
+    selfie_erasing,
+    selfies,
+    sign_in_links,
+)
 from webapp.services.live import EVENT, PERSON, mark_of, stamp
 from webapp.sessions import sign_in, signed_in
 
@@ -132,7 +142,7 @@ def search_again(event: Event, membership: Membership) -> ResponseReturnValue:
 def withdraw(event: Event, membership: Membership) -> ResponseReturnValue:
     """Take consent back: selfies, what was computed of them and all matches are erased at once."""
     with unit_of_work():
-        selfies.withdraw(enrolment.own_person(membership))
+        selfie_erasing.withdraw(enrolment.own_person(membership))
     flash(gettext("Done: your selfie and everything that was found with it are deleted."), "good")
     return redirect(url_for("guest.photos", code=event.code), 303)
 

@@ -7,7 +7,7 @@ from webapp.media import send_blob, send_photo
 from webapp.models import RenditionKind
 from webapp.pages.common import me
 from webapp.permissions import Who
-from webapp.services import blobs, gallery, selfies, studio, visibility
+from webapp.services import blobs, gallery, studio, visibility
 
 blueprint = Blueprint("media", __name__)
 
@@ -57,7 +57,7 @@ def selfie(selfie_id: str) -> Response:
     found = studio.visible_selfie(me(), selfie_id)
     if found is None or found.pictures_erased_at is not None:
         raise NotFound(code="not_found")
-    preview = selfies.preview_key(found.blob_key)
+    preview = blobs.selfie_preview_key(found.blob_key)
     if blobs.exists(preview):
         return send_blob(preview, "image/jpeg")
     return send_blob(found.blob_key, found.content_type)

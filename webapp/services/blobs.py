@@ -41,6 +41,16 @@ _EXTENSIONS = {
 }
 
 
+def selfie_preview_key(blob_key: str) -> str:
+    """The key of the small rendition of a stored selfie."""
+    return blob_key.rpartition("/")[0] + "/preview.jpg"
+
+
+def selfie_pictures(blob_keys: list[str]) -> list[str]:
+    """The keys of stored selfies and of their small renditions."""
+    return [key for blob_key in blob_keys for key in (blob_key, selfie_preview_key(blob_key))]
+
+
 def content_type(picture_format: str) -> str:
     """The type under which a picture of this format (as imaging names it) is served."""
     return f"image/{picture_format.lower()}"

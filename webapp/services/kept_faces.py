@@ -34,7 +34,7 @@ from webapp.models import (
     SelfieVector,
     Verdict,
 )
-from webapp.services import blobs, engines, guest_gallery, selfies
+from webapp.services import blobs, engines, guest_gallery
 from webapp.services.guest_gallery import ClaimLostError, KeptFace, Subject, face_rows
 from webapp.services.rules import Found, Outcome, thresholds_of
 
@@ -282,7 +282,7 @@ def _probes(subject: Subject) -> list[Probe]:
     probes = [Probe(key=external_id) for external_id in subject.confirmed.values()]
     for _, blob_key in subject.selfies:
         try:
-            with blobs.store().open(selfies.preview_key(blob_key)) as stream:
+            with blobs.store().open(blobs.selfie_preview_key(blob_key)) as stream:
                 probes.append(Probe(picture=stream.read()))
         except NotFound:
             # Erased between our look at the rows and now; the next computation knows.

@@ -5,7 +5,7 @@ from sqlalchemy import select
 from webapp.extensions import db
 from webapp.models import Mail, Membership, Person, User, UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import selfies
+from webapp.services import selfie_erasing
 
 DOMAIN = "load.test"
 """Reserved by RFC 2606, so no mail to it reaches anybody."""
@@ -31,7 +31,7 @@ def _erase(user_id: int) -> bool:
         memberships = select(Membership).where(Membership.user_id == user_id).order_by(Membership.event_id)
         for membership in db.session.scalars(memberships).all():
             for person in db.session.scalars(select(Person).where(Person.membership_id == membership.id)).all():
-                selfies.erase_selfies(person)
+                selfie_erasing.erase_selfies(person)
             db.session.delete(membership)
         for mail in db.session.scalars(select(Mail).where(Mail.recipient == user.email)).all():
             db.session.delete(mail)

@@ -21,7 +21,7 @@ from webapp.database import reading
 from webapp.extensions import db
 from webapp.models import Event, InstallationFact, Rendition, Selfie, Upload, User
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, duties, selfies
+from webapp.services import blobs, duties
 
 log = structlog.get_logger()
 
@@ -108,7 +108,7 @@ def known(keys: Collection[str]) -> set[str]:
             for key in db.session.scalars(select(column).where(column.in_(keys)))
         }
         pictures = set(db.session.scalars(select(Selfie.blob_key).where(Selfie.public_id.in_(owners))))
-    named |= pictures | {selfies.preview_key(key) for key in pictures}
+    named |= pictures | {blobs.selfie_preview_key(key) for key in pictures}
     return {key for key in keys if key in named}
 
 

@@ -4,12 +4,10 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import IO, get_args
 
-import structlog
 from flask import current_app
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import select
 
 from webapp import imaging
 from webapp.clock import utcnow
@@ -19,10 +17,7 @@ from webapp.errors import Conflict, FindMeError, Invalid, TooLarge, Transient, U
 from webapp.extensions import db
 from webapp.faces.protocols import Angle, DetectedFace, Gallery, Keep, SelfieCheck
 from webapp.models import (
-    ConfirmedVector,
     Event,
-    KeptVerdict,
-    Match,
     Membership,
     Person,
     PersonKind,
@@ -31,22 +26,10 @@ from webapp.models import (
     SelfieStatus,
     SelfieVector,
     User,
-    UserScore,
 )
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit, unit_of_work
-from webapp.services import audit, blobs, claims, engines, enrolment, marking, rematches, removals
+from webapp.services import blobs, claims, engines, enrolment, marking, removals, selfie_erasing
 from webapp.services.templates import to_blob
-
-log = structlog.get_logger()
-
-MAX_TEMPLATES = 5
-"""How many selfies a person is searched with; a further one takes the place of the oldest."""
-
-REFUSED_KEPT = timedelta(hours=24)
-"""How long the pictures of a refused selfie are kept: until then its owner may ask what was wrong with it."""
-
-ROUND = 200
-"""Refused selfies whose pictures one round of cleaning up erases."""
 
 WAITING = (SelfieStatus.RECEIVED, SelfieStatus.CHECKING)
 
@@ -210,7 +193,7 @@ def _erase_what_is_left(task: Task) -> None:
     with reading():
         erased = _live(task.public_id) is None
     if erased:
-        for key in _pictures([task.blob_key]):
+        for key in blobs.selfie_pictures([task.blob_key]):
             blobs.store().delete(key)
         with unit_of_work():
             removals.remove_leftovers(task.engine, task.guests.event_key, RemovalKind.GUEST_NAMES, [task.public_id])
@@ -242,16 +225,13 @@ def judge(task: Task) -> SelfieCheck:
     settings = current_app.extensions["settings"]
     with blobs.store().open(task.blob_key) as stream:
         decoded = imaging.decode(stream, max_megapixels=settings.max_megapixels)
-    blobs.store().put(preview_key(task.blob_key), io.BytesIO(imaging.selfie_preview(decoded.frame).content))
+    blobs.store().put(
+        blobs.selfie_preview_key(task.blob_key), io.BytesIO(imaging.selfie_preview(decoded.frame).content)
+    )
     engines.ready(task.guests.event_id)
     turned: Angle = "left" if task.angle == "left" else "right" if task.angle == "right" else "front"
     keep = Keep(task.guests, task.public_id, again=task.again)
     return engines.of(task.engine).analyzer.check_selfie(decoded.frame, turned, keep)
-
-
-def preview_key(blob_key: str) -> str:
-    """Where the small rendition of a stored selfie lies."""
-    return blob_key.rpartition("/")[0] + "/preview.jpg"
 
 
 def _accept(public_id: str, token: str, guests: Gallery, face: DetectedFace) -> int | None:
@@ -281,152 +261,11 @@ def _accept(public_id: str, token: str, guests: Gallery, face: DetectedFace) -> 
         selfie.status, selfie.reason, selfie.decided_at = SelfieStatus.ACCEPTED, None, utcnow()
         claims.settle(selfie)
         db.session.flush()
-        _retire_replaced(event, selfie)
+        selfie_erasing.retire_replaced(event, selfie)
         marking.templates_changed(event, marking.lock_person(selfie.person_id))
         marking.mark([selfie.person_id], enqueue=False)
         person_id: int = selfie.person_id
     return person_id
-
-
-def _retire_replaced(event: Event, selfie: Selfie) -> None:
-    """Stop searching with the selfies that this one replaces, and forget their vectors and pictures. Pictures of those
-    before it that were refused go as well.
-
-    Of two that replace each other the later one wins, whichever is judged first.
-    """
-    current = db.session.scalars(
-        select(Selfie)
-        .where(
-            Selfie.person_id == selfie.person_id, Selfie.status == SelfieStatus.ACCEPTED, Selfie.retired_at.is_(None)
-        )
-        .order_by(Selfie.id)
-    ).all()
-    newest = max((row.id for row in current if not row.adds), default=0)
-    kept = [row for row in current if row.id >= newest][-MAX_TEMPLATES:]
-    gone = [row for row in current if row not in kept]
-    _forget_vectors(event, [row.id for row in gone])
-    _retire(event, gone + _superseded(selfie.person_id, max(row.id for row in current), newest))
-
-
-def _superseded(person_id: int, newest: int, replacing: int) -> list[Selfie]:
-    """Selfies before an accepted one that were not: refused ones, and those that failed and may be tried again unless
-    a later one has replaced them.
-    """
-    return list(
-        db.session.scalars(
-            select(Selfie).where(
-                Selfie.person_id == person_id,
-                Selfie.retired_at.is_(None),
-                or_(
-                    (Selfie.status == SelfieStatus.REJECTED) & (Selfie.id < newest),
-                    (Selfie.status == SelfieStatus.FAILED) & (Selfie.id < replacing),
-                ),
-            )
-        )
-    )
-
-
-def _retire(event: Event, selfies: list[Selfie]) -> None:
-    """Leave only the rows of selfies that are of no use any more."""
-    for row in selfies:
-        row.retired_at = utcnow()
-    # Whether a try that failed left its face at a service, no row says.
-    failed = [row.public_id for row in selfies if row.status is SelfieStatus.FAILED]
-    removals.remove_leftovers(event.engine, event.public_id, RemovalKind.GUEST_NAMES, failed)
-    _erase_pictures(event.public_id, selfies)
-
-
-def _erase_pictures(event_key: str, selfies: list[Selfie]) -> None:
-    left = [row for row in selfies if row.pictures_erased_at is None]
-    removals.remove_blobs(event_key, _pictures([row.blob_key for row in left]))
-    for row in left:
-        row.pictures_erased_at = utcnow()
-
-
-def erase_refused() -> int:
-    """Erase the pictures of selfies that were refused a day ago; the rows keep the reason. Returns how many."""
-    with unit_of_work():
-        rows = db.session.execute(
-            select(Selfie, Event.public_id)
-            .join(Person, Person.id == Selfie.person_id)
-            .join(Event, Event.id == Person.event_id)
-            .where(
-                Selfie.status == SelfieStatus.REJECTED,
-                Selfie.pictures_erased_at.is_(None),
-                func.coalesce(Selfie.decided_at, Selfie.created_at) < utcnow() - REFUSED_KEPT,
-            )
-            .order_by(Selfie.id)
-            .limit(ROUND)
-            .with_for_update(of=Selfie)
-        ).all()
-        for event_key in {key for _, key in rows}:
-            _erase_pictures(event_key, [row for row, key in rows if key == event_key])
-    if rows:
-        log.info("selfies.refused_erased", count=len(rows))
-    return len(rows)
-
-
-def erase_selfies(person: Person) -> None:
-    """Erase all selfies of a person, their vectors and every match that nobody can ask for any more.
-
-    A worker may just be computing this person's matches: without its claim it writes none of them.
-    """
-    event = marking.lock_event(person.event_id)
-    person = marking.lock_person(person.id)
-    claims.settle(person)
-    selfies = db.session.scalars(select(Selfie).where(Selfie.person_id == person.id)).all()
-    removals.remove_blobs(event.public_id, _pictures([row.blob_key for row in selfies]))
-    _forget_vectors(event, [row.id for row in selfies])
-    _forget_user(event, person)
-    names = [person.public_id, *(row.public_id for row in selfies)]
-    removals.remove_leftovers(event.engine, event.public_id, RemovalKind.GUEST_NAMES, names)
-    for row in selfies:
-        db.session.delete(row)
-    for model in (Match, KeptVerdict):
-        db.session.execute(delete(model).where(model.person_id == person.id))
-    marking.templates_changed(event, person)
-    person.match_revision += 1
-    person.match_done = person.match_wanted
-    person.match_failed, person.match_failure, person.match_capped = False, None, False
-    person.expansion = None
-    rematches.leave(person)
-    db.session.flush()
-
-
-def _forget_vectors(event: Event, selfie_ids: list[int]) -> None:
-    """Drop what the engine keeps of these selfies, here and at a service."""
-    vectors = db.session.scalars(select(SelfieVector).where(SelfieVector.selfie_id.in_(selfie_ids))).all()
-    removals.remove_faces(event, RemovalKind.GUEST_FACES, [row.external_id for row in vectors])
-    for row in vectors:
-        db.session.delete(row)
-
-
-def _forget_user(event: Event, person: Person) -> None:
-    """Drop a person's user vector at a service, and the faces that they confirmed from among its guests."""
-    confirmed = db.session.scalars(select(ConfirmedVector).where(ConfirmedVector.person_id == person.id)).all()
-    # Whatever its row says: a vector may just have been made.
-    removals.remove_leftovers(event.engine, event.public_id, RemovalKind.USERS, [person.public_id])
-    removals.remove_faces(event, RemovalKind.GUEST_FACES, [row.external_id for row in confirmed])
-    for row in confirmed:
-        db.session.delete(row)
-    db.session.execute(delete(UserScore).where(UserScore.person_id == person.id))
-    person.user_key = None
-
-
-def erase_with_receipt(person: Person, actor: User) -> str:
-    """Erase a person's selfies at somebody's wish; returns the receipt's id."""
-    erase_selfies(person)
-    return audit.record(actor, "selfies.erased", "person", person.public_id)
-
-
-def withdraw(person: Person) -> None:
-    """Take consent back: everything that rested on it is erased."""
-    enrolment.withdraw_consent(person)
-    erase_selfies(person)
-
-
-def _pictures(blob_keys: list[str]) -> list[str]:
-    return [key for blob_key in blob_keys for key in (blob_key, preview_key(blob_key))]
 
 
 def _decide(public_id: str, token: str, status: SelfieStatus, reason: str) -> None:
@@ -435,19 +274,7 @@ def _decide(public_id: str, token: str, status: SelfieStatus, reason: str) -> No
         if selfie is not None:
             selfie.status, selfie.reason, selfie.decided_at = status, reason, utcnow()
             claims.settle(selfie)
-            if status is SelfieStatus.REJECTED and _has_later(selfie):
-                _retire(db.session.get_one(Event, selfie.person.event_id), [selfie])
-
-
-def _has_later(selfie: Selfie) -> bool:
-    """Whether a later selfie of the same person was judged first, and accepted."""
-    later = select(Selfie.id).where(
-        Selfie.person_id == selfie.person_id,
-        Selfie.id > selfie.id,
-        Selfie.status == SelfieStatus.ACCEPTED,
-        Selfie.retired_at.is_(None),
-    )
-    return db.session.scalar(later.limit(1)) is not None
+            selfie_erasing.retire_superseded(selfie)
 
 
 def _try_later(public_id: str, token: str, reason: str) -> None:

@@ -11,7 +11,7 @@ from webapp.errors import Invalid, NotFound
 from webapp.extensions import db
 from webapp.models import Mail, Membership, Person, SignInLink, User, UserSession
 from webapp.queueing import SEND_MAIL, enqueue_after_commit
-from webapp.services import accounts, selfies
+from webapp.services import accounts, selfie_erasing
 
 LIFETIME = timedelta(minutes=15)
 MOST_MAILS = 5
@@ -96,7 +96,7 @@ def _drop_unproven(user: User) -> None:
     db.session.execute(delete(UserSession).where(UserSession.user_id == user.id))
     people = db.session.scalars(select(Person).join(Membership).where(Membership.user_id == user.id)).all()
     for person in people:
-        selfies.withdraw(person)
+        selfie_erasing.withdraw(person)
 
 
 def _hash(token: str) -> str:

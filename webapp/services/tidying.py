@@ -23,7 +23,7 @@ from webapp.services import (
     precheck,
     replaced,
     resumable,
-    selfies,
+    selfie_erasing,
     traces,
     upload_ledger,
 )
@@ -50,7 +50,7 @@ def tidy() -> bool:
     _tidy_store()
     _sweep_orphans()
     _resume_below_limits()
-    selfies.erase_refused()
+    selfie_erasing.erase_refused()
     traces.compact_daily()
     return True
 
