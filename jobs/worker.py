@@ -137,13 +137,17 @@ class Worker(Stable, Rider, rq.worker.Worker):
         return None
 
     def _bury_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
-        """Hand back the job of a horse that died or has to be ended, and let its successor record why."""
+        """Record why a horse died or had to be ended, and then hand its job back.
+
+        In this order: another worker that got the job meanwhile might find the row's lease run out and take the death
+        for an interruption.
+        """
         horse = self._horse
         ended = self._dismiss_horse()
-        self._settle(job, queue, execution, *ended)
         if not self._stop_requested:
             of_its_job = horse is not None and horse.died_of_its_job(ended[1])
             self._call(self.record_death, self.name, "crash" if of_its_job else "interruption")
+        self._settle(job, queue, execution, *ended)
 
     def _settle(self, job: Job, queue: Queue, execution: Execution, pid: Any, status: int | None, usage: Any) -> None:
         """What RQ does at the end of monitor_work_horse when the horse has not ended well."""

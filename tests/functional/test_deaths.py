@@ -8,15 +8,16 @@ from flask import Flask
 from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from sqlalchemy import select, update
+from sqlalchemy import select, true, update
 
 from tests.actors import Api, World, demo_photos, selfie
+from tests.crowd import event_of
 from webapp import queueing
 from webapp.clock import utcnow
 from webapp.extensions import db
-from webapp.models import Lease, Person, Photo, PhotoStatus, Selfie, SelfieStatus
+from webapp.models import Lease, Person, Photo, PhotoStatus, Removal, Selfie, SelfieStatus
 from webapp.queueing import INDEX_PHOTO, JobKind, unit_of_work
-from webapp.services import claims, indexing, recovery, selfies
+from webapp.services import claims, indexing, recovery, removals, selfies
 from webapp.services.claims import DEATH_PAUSES, MAX_CRASHES, MAX_INTERRUPTIONS, Death
 
 pytestmark = pytest.mark.both_databases
@@ -187,6 +188,51 @@ def test_two_suspects_are_never_on_their_way_together(app: Flask, world: World, 
         assert [sweep(), sweep()] == [1, 0]
     world.work()
     assert set(world.statuses().values()) == {"indexed"}
+
+
+def test_no_suspect_is_enqueued_while_another_one_is_being_tried(app: Flask, world: World, event_id: str) -> None:
+    world.add_photos(event_id, *demo_photos(2)[1:])
+    with app.app_context():
+        queueing.connection().flushall()
+        with unit_of_work():
+            db.session.execute(update(Photo).values(crashes=MAX_CRASHES - 1))
+        assert sweep() == 1
+        (job_id,) = queueing.queue("photos").get_job_ids()
+        running = db.session.scalars(select(Photo).where(Photo.public_id == job_id.partition("-")[2])).one()
+        assert claims.claim(Photo, running.public_id, waits(Photo))
+        assert sweep() == 0
+
+
+def test_a_suspect_person_has_one_job_however_often_they_are_marked(app: Flask, api: Api, world: World) -> None:
+    world.party(4)
+    guest = api.register(world.code)
+    guest.upload_selfie(selfie("grace"))
+    world.work()
+    with app.app_context():
+        for _ in range(3):
+            with unit_of_work():
+                db.session.execute(
+                    update(Person)
+                    .where(Person.id == row(Person).id)
+                    .values(match_wanted=Person.match_wanted + 1, crashes=MAX_CRASHES - 1)
+                )
+            sweep()
+        assert len(queueing.queue("maintenance").get_job_ids()) == 1
+
+
+def test_a_removal_that_kills_is_tried_for_ever_with_growing_pauses(app: Flask, event_id: str) -> None:
+    with app.app_context():
+        with unit_of_work():
+            removals.remove_blobs(event_of(event_id).public_id, ["events/x/nothing.jpg"])
+        pauses = []
+        for _ in range(5):
+            assert claims.claim(Removal, row(Removal).public_id, true())
+            before = utcnow()
+            recovery.record_deaths([claims.worker_name()], Death.CRASH)
+            paused = row(Removal).retry_at
+            pauses.append(round((paused - before).total_seconds()) if paused else 0)
+            end_pause(Removal)
+        assert pauses == list(DEATH_PAUSES[:5])
 
 
 def test_a_selfie_that_was_interrupted_finds_its_photos_all_the_same(app: Flask, api: Api, world: World) -> None:

@@ -160,7 +160,14 @@ def test_a_worker_tells_of_what_its_job_process_died(
     job = put(photos, death, "bad", *arguments, retry=None, timeout=2)
     until(lambda: redis.llen("deaths"))
     assert redis.lrange("deaths", 0, -1) == [f"witness {told}".encode()]
-    assert status(job) == JobStatus.FAILED
+    until(lambda: status(job) == JobStatus.FAILED)
+
+
+def test_a_death_is_recorded_before_another_worker_can_have_the_job(start: Start, photos: Queue, redis: Redis) -> None:
+    start(QUICK)
+    job = put(photos, "crash", "bad", retry=Retry(max=1))
+    until(lambda: status(job) == JobStatus.FAILED)
+    assert redis.lrange("queued at death", 0, -1) == [b"0", b"0"]
 
 
 def test_a_process_that_leaves_in_good_order_is_no_death(start: Start, photos: Queue, redis: Redis) -> None:

@@ -115,7 +115,10 @@ def record_death(worker_name: str, death: str) -> None:
 
     from webapp.settings import Settings
 
-    redis.Redis.from_url(Settings.from_env().redis_url).rpush("deaths", f"{worker_name} {death}")
+    connection = redis.Redis.from_url(Settings.from_env().redis_url)
+    connection.rpush("deaths", f"{worker_name} {death}")
+    # The job is still this worker's, and not in its queue.
+    connection.rpush("queued at death", connection.llen("rq:queue:photos"))
 
 
 def sweep() -> None:

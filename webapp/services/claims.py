@@ -166,7 +166,7 @@ def count_deaths(model: type[Any], names: Iterable[str], death: Death) -> list[A
         else:
             row.interruptions += 1
         deaths = row.crashes + row.interruptions
-        pause = 0 if cause_of_failure(row) else DEATH_PAUSES[min(deaths, len(DEATH_PAUSES)) - 1]
+        pause = DEATH_PAUSES[min(deaths, len(DEATH_PAUSES)) - 1]
         row.retry_at = utcnow() + timedelta(seconds=pause) if pause else None
         row.claim = None
         row.lease_expires_at = None

@@ -72,9 +72,9 @@ def sweep() -> int | None:
     if not duties.take(DUTY, current_app.extensions["settings"].sweep_interval - 2):
         return None
     with reading():
-        waiting, suspects = _waiting(), _suspects()
+        waiting = _waiting()
     try:
-        enqueued = _enqueue_missing(waiting) + _enqueue_one(suspects)
+        enqueued = _enqueue_missing(waiting) + _enqueue_suspect()
     except redis.RedisError as error:
         log.warning("sweep.redis_away", error=type(error).__name__)
         return None
@@ -95,14 +95,19 @@ def _enqueue_missing(waiting: dict[JobKind, list[str]]) -> int:
     return enqueued
 
 
-def _enqueue_one(suspects: dict[JobKind, list[str]]) -> int:
+def _enqueue_suspect() -> int:
     """Enqueue one suspect at the end of its queue, unless one is on its way: two at once would not be alone."""
-    known = {kind: enqueued_ids(kind.queue) for kind, keys in suspects.items() if keys}
-    candidates = [(kind, key) for kind in known for key in suspects[kind]]
-    if not candidates or any(kind.job_id(key) in known[kind] for kind, key in candidates):
-        return 0
-    enqueue(*candidates[0], "sweep", alone=True)
-    return 1
+    for kind, ids in _suspects().items():
+        known = enqueued_ids(kind.queue) if ids else set()
+        jobs = {kind.job_id(public_id) for public_id in ids}
+        # A person's jobs have a number behind the id.
+        if any(job in jobs or job.rpartition("-")[0] in jobs for job in known):
+            return 0
+    with reading():
+        free = [(kind.job, key) for kind in CLAIMED for key in _keys(kind, claims.suspect(kind.model))[:1]]
+    if free:
+        enqueue(*free[0], "sweep", alone=True)
+    return len(free[:1])
 
 
 def release_claims(worker_names: Iterable[str]) -> int:
@@ -135,8 +140,16 @@ def _waiting() -> dict[JobKind, list[str]]:
 
 
 def _suspects() -> dict[JobKind, list[str]]:
-    """Keys of the jobs that are to be tried once more, alone."""
-    return {kind.job: _keys(kind, claims.suspect(kind.model)) for kind in CLAIMED}
+    """Public ids of the rows that are to be tried once more, alone, with those that are just being tried."""
+    with reading():
+        return {
+            kind.job: list(
+                db.session.scalars(
+                    select(kind.model.public_id).where(kind.waits, claims.suspect(kind.model)).limit(BATCH)
+                )
+            )
+            for kind in CLAIMED
+        }
 
 
 def _events(condition: ColumnElement[bool]) -> list[str]:
