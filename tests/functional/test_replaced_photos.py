@@ -1,20 +1,37 @@
 """What counts as another export of one shot, and what becomes of a photo that was replaced by one."""
 
+import io
 import re
 
+import numpy as np
 import pytest
 from flask import Flask
+from PIL import ExifTags, Image
 from sqlalchemy import select, update
 
+from tests import faces
 from tests.actors import PASSWORD, Api, World, photos_with, photos_without
 from tests.browsing import Browser, text
-from tests.reindexing import reexported
-from tests.shots import Shots, exports, graded, of_shot, set_up
+from tests.crowd import user_of
+from tests.reindexing import jpeg, reexported
+from tests.shots import OWNER, Shots, exports, graded, of_shot, set_up
 from webapp.extensions import db
+from webapp.faces.protocols import Box
 from webapp.models import Event, Face, FaceVector, KeptVerdict, Match, Photo
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, erasing, selfie_erasing, statistics
+from webapp.services import (
+    blobs,
+    cameras,
+    covers,
+    erasing,
+    mass_erasing,
+    photo_actions,
+    selfie_erasing,
+    statistics,
+)
 from webapp.services.likeness import frame_of
+from webapp.services.photo_actions import Action
+from webapp.services.photo_filter import PhotoFilter
 
 pytestmark = pytest.mark.both_databases
 
@@ -240,15 +257,147 @@ def test_after_seven_days_a_replaced_photo_is_erased(shots: Shots) -> None:
     assert shots.bring_back(former).status_code == 409
 
 
-def test_a_replaced_photo_outlives_the_one_that_took_its_place(shots: Shots) -> None:
-    earlier, former = replaced_pair(shots)
+@pytest.mark.parametrize("at_once", [mass_erasing.AT_ONCE, 0])
+def test_deleting_the_photo_that_stays_deletes_what_it_replaced(
+    shots: Shots, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mass_erasing, "AT_ONCE", at_once)
+    replaced_pair(shots)
     with shots.app.app_context(), unit_of_work():
-        erasing.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == earlier)).one(), None)
+        photo_actions.carry_out(
+            shots.event(), Action.DELETE, photo_actions.Selection(wanted=PhotoFilter()), user_of(OWNER)
+        )
+    assert shots.replaced() == {}
     shots.world.work()
+    with shots.app.app_context():
+        assert db.session.scalars(select(Photo)).all() == []
+        assert list(blobs.store().keys(f"events/{shots.event_id}/photos/")) == []
+
+
+@pytest.mark.parametrize("action", [Action.HIDE, Action.UNPUBLISH])
+def test_what_was_hidden_meanwhile_is_not_shown_by_bringing_back(shots: Shots, action: Action) -> None:
+    _, former = replaced_pair(shots)
+    with shots.app.app_context(), unit_of_work():
+        everything = photo_actions.Selection(wanted=PhotoFilter())
+        photo_actions.carry_out(shots.event(), action, everything, user_of(OWNER))
     shots.bring_back(former)
     shots.world.work()
-    assert shots.names() == {former: "old1.jpg"} and shots.guest.photo_ids() == [former]
-    assert shots.original(former) == exports()[0][1]
+    assert shots.guest.photo_ids() == []
+
+
+@pytest.mark.parametrize("of_later", [False, True])
+def test_a_cover_goes_with_the_picture_that_is_replaced(shots: Shots, of_later: bool) -> None:
+    earlier, later = shots.add(*exports())
+    with shots.app.app_context():
+        covers.set_photo(shots.event(), later if of_later else earlier, user_of(OWNER))
+    shots.decide(later, "replace")
+    shots.world.work()
+    with shots.app.app_context():
+        assert shots.event().cover_key is None
+        assert list(blobs.store().keys(f"events/{shots.event_id}/cover/")) == []
+
+
+def test_in_a_chain_each_picture_keeps_what_was_said_of_it(shots: Shots) -> None:
+    content = photos_with("grace", 1)[0][1]
+    (stays,) = shots.add(("a.jpg", of_shot(content, 1)))
+    shots.say(stays, "confirmed")
+    for name, export in (("b.jpg", reexported(content)), ("c.jpg", graded(content))):
+        (later,) = shots.add((name, of_shot(export, 1)))
+        shots.decide(later, "replace")
+        shots.world.work()
+    former = {name: photo_id for photo_id, name in shots.replaced().items()}
+    for name in ("b.jpg", "a.jpg"):
+        shots.bring_back(former[name])
+        shots.world.work()
+    verdicts = {photo: verdict for photo, _, verdict in shots.said()}
+    assert [photo for photo, verdict in verdicts.items() if verdict == "confirmed"] == [former["a.jpg"]]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("wedding (1).jpg", "wedding (2).jpg"),
+        ("IMG_0101_1.jpg", "IMG_0101_2.jpg"),
+        ("DSC_0101-1.jpg", "DSC_0101-2.jpg"),
+        ("20260620_183005.jpg", "20260620_183005(0).jpg"),
+    ],
+)
+def test_frames_that_are_counted_through_are_never_offered(shots: Shots, one: str, other: str) -> None:
+    content = photos_with("grace", 1)[0][1]
+    shots.add((one, without_fractions(content)), (other, without_fractions(reexported(content))))
+    assert shots.undecided() == []
+
+
+def test_the_same_scene_with_another_face_is_never_offered(shots: Shots) -> None:
+    """The picture hardly differs where the face does not count; a guest's verdict must not move to a stranger."""
+    content = photos_with("grace", 1)[0][1]
+    first, _ = shots.add(("a.jpg", of_shot(content, 1)), ("b.jpg", of_shot(with_face_of("eileen", content), 1)))
+    assert shots.undecided() == []
+    assert shots.guest.photo_ids() == [first]
+
+
+def test_a_store_that_is_away_dissolves_no_pair(shots: Shots) -> None:
+    _, later = shots.add(*exports())
+    with shots.app.app_context(), unit_of_work():
+        db.session.execute(update(Photo).values(pixel_hash=None))
+    folder = shots.app.extensions["settings"].blobs_dir
+    folder.rename(folder.with_name("away"))
+    folder.touch()  # every access fails, as with a disk that was unmounted
+    try:
+        shots.decide(later, "replace")
+    finally:
+        folder.unlink()
+        folder.with_name("away").rename(folder)
+    assert shots.undecided() == [later]
+
+
+def test_the_clocks_report_counts_no_replaced_photo(shots: Shots) -> None:
+    replaced_pair(shots)
+    with shots.app.app_context(), unit_of_work():
+        (clock,) = cameras.clocks_of(shots.event())
+        moved = cameras.set_offset(shots.event(), clock.camera.public_id, 60, user_of(OWNER))
+        assert (clock.photos, moved) == (1, 1)
+
+
+def without_fractions(content: bytes) -> bytes:
+    """The picture by a camera that writes whole seconds only."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Model] = "Canon", "R6"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2026:06:20 18:30:05"
+    target = io.BytesIO()
+    with Image.open(io.BytesIO(content)) as image:
+        image.save(target, "JPEG", quality=92, exif=exif)
+    return target.getvalue()
+
+
+def with_face_of(person: str, content: bytes) -> bytes:
+    """The picture with somebody else's face in the place of its largest one."""
+    stranger = next(
+        picture for _, picture in photos_with(person, 30) if picture not in dict(photos_with("grace", 30)).values()
+    )
+    here, there = (_largest_face(picture) for picture in (content, stranger))
+    with Image.open(io.BytesIO(content)) as image, Image.open(io.BytesIO(stranger)) as other:
+        mixed = image.convert("RGB")
+        left, top, right, bottom = _grown(here, mixed)
+        mixed.paste(other.convert("RGB").crop(_grown(there, other)).resize((right - left, bottom - top)), (left, top))
+    return jpeg(mixed, quality=93)
+
+
+def _largest_face(content: bytes) -> Box:
+    with Image.open(io.BytesIO(content)) as image:
+        found = faces.analyzer().photo_faces(np.asarray(image.convert("RGB")), None)
+    return max(found, key=lambda face: face.box.width).box
+
+
+def _grown(box: Box, image: Image.Image) -> tuple[int, int, int, int]:
+    """A third more than the face on each side, in pixels."""
+    across, down = 0.35 * box.width, 0.35 * box.height
+    return (
+        int((box.x - across) * image.width),
+        int((box.y - down) * image.height),
+        int((box.x + box.width + across) * image.width),
+        int((box.y + box.height + down) * image.height),
+    )
 
 
 def test_a_file_that_came_in_again_is_not_brought_back_beside_itself(shots: Shots) -> None:

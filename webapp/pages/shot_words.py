@@ -180,7 +180,8 @@ def same_shot_question(decision: Decision, count: int) -> Question:
         ngettext("Replace %(num)s photo?", "Replace %(num)s photos?", count),
         gettext(
             "The new files take the place of the old ones, which are kept for 7 days, seen by the team alone, and can "
-            "be brought back. Links to the photos and what guests said about them stay."
+            "be brought back. Links to the photos and what guests said about them stay. A cover made from one of them "
+            "has to be chosen again."
         ),
         ngettext("Replace %(num)s photo", "Replace %(num)s photos", count),
     )

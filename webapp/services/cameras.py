@@ -195,10 +195,10 @@ def _row_of(event: Event, camera: CameraBody) -> Camera:
 
 
 def _move(seconds: int, which: ColumnElement[bool]) -> int:
-    """Move photos in time, all at once in the database; returns how many."""
+    """Move photos in time, all at once in the database; returns how many of them count. Replaced ones move as well."""
     wanted = (which, Photo.taken_at.is_not(None))
-    count = db.session.scalar(select(func.count()).select_from(Photo).where(*wanted)) or 0
-    if seconds and count:
+    count = db.session.scalar(select(func.count()).select_from(Photo).where(*wanted, is_there())) or 0
+    if seconds:
         later = _shifted(Photo.taken_at, seconds)
         db.session.execute(
             update(Photo)

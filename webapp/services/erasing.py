@@ -27,8 +27,14 @@ def erase_photo(photo: Photo, actor: User | None) -> str:
 
 
 def erase_photos(event_id: int, photos: Sequence[Photo], actor: User | None) -> list[str]:
-    """Erase photos of one event together, in as many statements as for one; returns a receipt's id for each."""
+    """Erase photos of one event together, in as many statements as for one, with all that they have replaced.
+
+    Returns a receipt's id for each.
+    """
     event = marking.lock_event(event_id)
+    ids = [photo.id for photo in photos]
+    former = select(Photo).where(Photo.replaced_by_id.in_(ids), Photo.id.not_in(ids)).order_by(Photo.id)
+    photos = [*photos, *db.session.scalars(former)]
     ids = [photo.id for photo in photos]
     external_ids = select(FaceVector.external_id).join(Face).where(Face.photo_id.in_(ids))
     removals.remove_faces(event, RemovalKind.PHOTO_FACES, db.session.scalars(external_ids))

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, null, or_, select
+from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import (
@@ -63,7 +64,7 @@ def reason(event: Event) -> ColumnElement[str | None]:
             and_(Person.match_failed.is_(True), Person.match_failure == costs.LIMIT_REACHED),
         ),
         Why.FAILED: gave_up(),
-        Why.REFUSED: Selfie.status == SelfieStatus.REJECTED,
+        Why.REFUSED: and_(Selfie.status == SelfieStatus.REJECTED, ~_has_accepted()),
         Why.CHECKING: is_checking(),
         Why.WITHDRAWN: and_(Selfie.id.is_(None), _has_withdrawn()),
         Why.NO_SELFIE: Selfie.id.is_(None),
@@ -129,6 +130,13 @@ def _on_shown_photo(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 def _any(matches: Select[int]) -> ColumnElement[bool]:
     """EXISTS, which PostgreSQL may answer by reading the matches of all events; this looks into one person's only."""
     return matches.limit(1).correlate(Person).scalar_subquery().is_not(None)
+
+
+def _has_accepted() -> ColumnElement[bool]:
+    """That a selfie is in use, whatever became of a later one."""
+    used = aliased(Selfie)
+    in_use = (used.status == SelfieStatus.ACCEPTED) & used.retired_at.is_(None)
+    return exists().where(used.person_id == Person.id, in_use).correlate(Person)
 
 
 def _has_withdrawn() -> ColumnElement[bool]:

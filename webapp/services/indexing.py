@@ -93,6 +93,7 @@ def _index(task: _Task, token: str) -> None:
             return
         with engines.watching(task.event_public_id, task.engine):
             work = _process(task)
+        cameras.complete_candidates(task.event_id, task.event_public_id, work.info, task.filename)
     except _LimitError as error:
         _record_unsearched(task, token, error.work)
     except Transient as error:
@@ -190,7 +191,6 @@ def _record(task: _Task, token: str, work: _Work) -> None:
     with reading():
         if db.session.get(Event, task.event_id) is None:
             return
-    cameras.complete_candidates(task.event_id, task.event_public_id, work.info, task.filename)
     with unit_of_work():
         event = marking.lock_event(task.event_id)
         photo: Photo | None = claims.held(Photo, task.photo_public_id, token)
@@ -200,8 +200,9 @@ def _record(task: _Task, token: str, work: _Work) -> None:
             return
         # Before anything is changed: what the process remembers of the templates must be what is committed.
         people = _concerned(event, work)
-        cameras.find_same_shot(photo, _describe(event, photo, work))
+        key = _describe(event, photo, work)
         people |= photo_faces.record(event, photo, work.faces)
+        cameras.find_same_shot(photo, key)
         photo.status, photo.failure_reason, photo.indexed_at = PhotoStatus.INDEXED, None, utcnow()
         claims.settle(photo)
         db.session.flush()

@@ -1,11 +1,10 @@
-"""Tell exports of one shot from other shots: by the frame number in the file's name, and by the pixels.
+"""Tell exports of one shot from other shots: by the frame number in the file's name, by the pixels and by the faces.
 
-Only photos of one camera and one moment are compared. Where either of the two speaks against it, or the pixels are not
+Only photos of one camera and one moment are compared. Where any of the three speaks against it, or the pixels are not
 known, they are different shots: a wrong answer would hide somebody's photo.
 """
 
 import re
-from contextlib import suppress
 from pathlib import PurePath
 
 from PIL import Image
@@ -13,24 +12,29 @@ from sqlalchemy import ColumnElement, select, update
 
 from webapp import imaging
 from webapp.database import reading
-from webapp.errors import FindMeError
+from webapp.errors import FindMeError, Transient
 from webapp.extensions import db
-from webapp.models import Photo, Rendition, RenditionKind
+from webapp.faces.protocols import Box, Vector
+from webapp.models import Face, FaceVector, Photo, Rendition, RenditionKind
 from webapp.queueing import unit_of_work
-from webapp.services import blobs
+from webapp.services import blobs, boxes, templates
 
-CLOSE = 32
-"""Differing bits of 128 up to which two pictures count as one. Exports in black and white, graded, turned by 2° or
-cropped by 4 % at each side differ in up to 32, pictures of other groups of people in 41 or more.
+CLOSE = 16
+"""Differing bits of 128 up to which two pictures count as one. Of the demo's photos, exports in black and white,
+graded, sharpened or made smaller differed in up to 8 bits, those cropped by 2 % at each side in up to 16, and different
+photos in 21 or more. A larger crop keeps both photos.
 """
+
+SAME_FACE = 0.6
+"""Cosine from which faces at the same place are one face. Exports of one shot hardly change it."""
 
 MOST_MEGAPIXELS = 1
 
 _EXPORT = re.compile(
-    r"[-_ ]*(?:\(\d{1,3}\)|[-_ ](?:edit(?:ed)?|copy|kopie|copie|export|final|web|print|bw|sw|retouch(?:ed)?|"
-    r"small|large|full|hires|lowres)|(?<=[^\d]\d{4})[-_]\d{1,2})$"
+    r"[-_ ]*(?:\((\d{1,3})\)|[-_ ](?:edit(?:ed)?|copy|kopie|copie|export|final|web|print|bw|sw|retouch(?:ed)?|"
+    r"small|large|full|hires|lowres)|(?<=[^\d]\d{4})[-_](\d{1,2}))$"
 )
-"""What programs put behind a file's name when they export it once more."""
+"""What programs put behind a file's name when they export it once more: a number in brackets, a word, a number."""
 
 _CAMERA_NAME = re.compile(r"(?:^|[^a-z0-9])(?=\d{0,3}[a-z_])[a-z0-9_]{4}(\d{4})(?!\d)")
 """A name as the DCF standard has it: four free letters, of which photographers choose some, and the frame number."""
@@ -39,12 +43,12 @@ _LAST_NUMBER = re.compile(r"^(.*?)(\d+)$")
 
 
 def is_same_shot(one: Photo, other: Photo) -> bool:
-    """Return whether two photos of one camera and one moment are exports of the same shot."""
-    if _is_other_frame(frame_of(one.filename), frame_of(other.filename)):
+    """Return whether two photos of one camera and one moment are exports of the same shot. Their faces are recorded."""
+    if _is_other_frame(one.filename, other.filename):
         return False
     if one.pixel_hash is None or other.pixel_hash is None:
         return False
-    return distance(one.pixel_hash, other.pixel_hash) <= CLOSE
+    return distance(one.pixel_hash, other.pixel_hash) <= CLOSE and not _shows_others(one, other)
 
 
 def distance(one: str, other: str) -> int:
@@ -68,16 +72,28 @@ def frame_of(filename: str) -> tuple[str, int] | None:
 
 def stem_of(filename: str) -> str:
     """The file's name without its ending and without what programs add at an export."""
+    return _split(filename)[0]
+
+
+def _split(filename: str) -> tuple[str, tuple[str | None, str | None]]:
+    """The stem, and the numbers that were cut off from it: the one in brackets and the one behind a dash."""
     stem, before = PurePath(filename.casefold()).stem, ""
+    brackets = dash = None
     while stem != before:
-        stem, before = _EXPORT.sub("", stem), stem
-    return stem or filename.casefold()
+        before = stem
+        if found := _EXPORT.search(stem):
+            brackets, dash = found[1] or brackets, found[2] or dash
+            stem = stem[: found.start()]
+    return stem or filename.casefold(), (brackets, dash)
 
 
 def complete(condition: ColumnElement[bool]) -> None:
     """Compute the hashes that photos lack which were indexed before there were any, from their thumbnails.
 
-    Call it outside a unit of work: pictures are read. What can't be read stays without.
+    Call it outside a unit of work: pictures are read. A picture that is damaged or gone stays without.
+
+    Raises:
+        Transient: the pictures can't be read now.
     """
     with reading():
         lacking = db.session.execute(
@@ -87,9 +103,14 @@ def complete(condition: ColumnElement[bool]) -> None:
         ).all()
     found: dict[int, str] = {}
     for photo_id, key in lacking:
-        with suppress(FindMeError), blobs.store().open(key) as stream:
-            frame = imaging.decode(stream, max_megapixels=MOST_MEGAPIXELS).frame
-            found[photo_id] = imaging.pixel_hash(Image.fromarray(frame))
+        try:
+            with blobs.store().open(key) as stream:
+                frame = imaging.decode(stream, max_megapixels=MOST_MEGAPIXELS).frame
+        except Transient:
+            raise
+        except FindMeError:
+            continue
+        found[photo_id] = imaging.pixel_hash(Image.fromarray(frame))
     if not found:
         return
     with unit_of_work():
@@ -102,5 +123,42 @@ def complete(condition: ColumnElement[bool]) -> None:
             )
 
 
-def _is_other_frame(one: tuple[str, int] | None, other: tuple[str, int] | None) -> bool:
-    return one is not None and other is not None and one[0] == other[0] and one[1] != other[1]
+def _is_other_frame(one: str, other: str) -> bool:
+    """Whether the names of two files say that they are different frames.
+
+    Two files with different numbers behind the name are counted through. A number that only one of them has may be a
+    copy's; in brackets, behind a name that is no camera's, it is a phone's frame of a burst.
+    """
+    (stem, numbers), (_, others) = _split(one), _split(other)
+    if any(number and there and number != there for number, there in zip(numbers, others, strict=True)):
+        return True
+    if numbers[0] != others[0] and not _CAMERA_NAME.search(stem):
+        return True
+    frame, other_frame = frame_of(one), frame_of(other)
+    return frame is not None and other_frame is not None and frame[0] == other_frame[0] and frame[1] != other_frame[1]
+
+
+def _shows_others(one: Photo, other: Photo) -> bool:
+    """Whether the faces of two photos are those of different people, as far as there are vectors of them.
+
+    They are where faces at the same place differ, or where none is at the place of one in the other photo.
+    """
+    faces, others = _faces(one), _faces(other)
+    if not faces or not others:
+        return False
+    pairs = boxes.pairs([box for box, _ in faces], [box for box, _ in others])
+    return not pairs or any(float(faces[old][1] @ others[new][1]) < SAME_FACE for old, new in pairs.items())
+
+
+def _faces(photo: Photo) -> list[tuple[Box, Vector]]:
+    """Places and vectors of the photo's clear faces."""
+    rows = db.session.execute(
+        select(Face, FaceVector.vector)
+        .join(FaceVector, FaceVector.face_id == Face.id)
+        .where(Face.photo_id == photo.id, Face.weak.is_(False))
+    ).all()
+    return [
+        (Box(face.box_x, face.box_y, face.box_width, face.box_height), templates.from_blobs([vector])[0])
+        for face, vector in rows
+        if vector is not None
+    ]

@@ -43,6 +43,7 @@ def _take_away(event: Event, condition: ColumnElement[bool], actor: User | None)
         .execution_options(synchronize_session=False)
     ).all()
     _ask_no_more(event)
+    _with_replaced(event)
     db.session.expire_all()
     audit.record(actor, "photos.erased", "event", event.public_id)
     for number in range(ceil(len(ids) / PIECE)):
@@ -57,6 +58,17 @@ def _ask_no_more(event: Event) -> None:
         update(Photo)
         .where(Photo.event_id == event.id, Photo.same_shot_as_id.in_(going))
         .values(same_shot_as_id=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _with_replaced(event: Event) -> None:
+    """What photos that are going have replaced goes with them, and can't be brought back any more."""
+    going = select(Photo.id).where(Photo.event_id == event.id, Photo.status == PhotoStatus.ERASING)
+    db.session.execute(
+        update(Photo)
+        .where(Photo.event_id == event.id, Photo.status == PhotoStatus.REPLACED, Photo.replaced_by_id.in_(going))
+        .values(status=PhotoStatus.ERASING)
         .execution_options(synchronize_session=False)
     )
 

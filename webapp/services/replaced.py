@@ -6,7 +6,7 @@ no search finds it; what people said about its faces is kept beside. Brought bac
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from webapp.clock import utcnow
@@ -26,6 +26,7 @@ _MOVED = (RenditionKind.ORIGINAL, RenditionKind.PREVIEW, RenditionKind.THUMBNAIL
 _COPIED = (
     *("event_id", "uploaded_by_id", "filename", "byte_size", "width", "height", "placeholder", "pixel_hash"),
     *("camera_id", "camera_time", "taken_at", "sorted_at", "shot_key", "published_at", "hidden_at", "shown_to_all"),
+    "created_at",
 )
 
 
@@ -85,6 +86,7 @@ def bring_back(event: Event, public_id: str, actor: User) -> Photo:
     except IntegrityError as error:
         raise Conflict(code="replaced_there") from error
     people = _restore_verdicts(photo)
+    _follow(photo)
     photo.replaced_at = photo.replaced_by_id = photo.replaced_sha256 = None
     uploads.wait_again(photo)
     for person in people:
@@ -94,6 +96,15 @@ def bring_back(event: Event, public_id: str, actor: User) -> Photo:
     marking.mark([person.id for person in people])
     audit.record(actor, "photo.brought_back", "photo", photo.public_id)
     return photo
+
+
+def _follow(photo: Photo) -> None:
+    """Show a photo to no more people than the one that took its place: whatever was done to that one since holds."""
+    stays = db.session.get(Photo, photo.replaced_by_id) if photo.replaced_by_id is not None else None
+    if stays is not None:
+        photo.published_at = photo.published_at if stays.published_at is not None else None
+        photo.hidden_at = photo.hidden_at or stays.hidden_at
+        photo.shown_to_all = photo.shown_to_all and stays.shown_to_all
 
 
 def erase_old() -> int:
@@ -136,23 +147,14 @@ def _keep_verdicts(photo: Photo, former: Photo) -> None:
 def _restore_verdicts(photo: Photo) -> list[Person]:
     """Make kept verdicts matches again, and take them from the photo that they were carried to.
 
-    Who brings a photo back says that the two are different pictures: nothing that was said of one counts for the other.
+    Who brings a photo back says that they are different pictures: nothing that was said of one counts for another.
     Returns the people whose matches change, locked.
     """
     kept = db.session.scalars(select(KeptVerdict).join(Face).where(Face.photo_id == photo.id)).all()
     ids = [row.person_id for row in kept]
     people = list(db.session.scalars(select(Person).where(Person.id.in_(ids)).order_by(Person.id).with_for_update()))
     for row in kept:
-        db.session.execute(
-            delete(Match)
-            .where(
-                Match.photo_id == photo.replaced_by_id,
-                Match.person_id == row.person_id,
-                Match.verdict == row.verdict,
-                Match.decided_at == row.decided_at,
-            )
-            .execution_options(synchronize_session=False)
-        )
+        _take_back(photo, row)
         db.session.add(
             Match(
                 face_id=row.face_id,
@@ -166,3 +168,32 @@ def _restore_verdicts(photo: Photo) -> list[Person]:
         )
         db.session.delete(row)
     return people
+
+
+def _take_back(photo: Photo, said: KeptVerdict) -> None:
+    """Take a verdict from the photos that it was carried to: the one that stays, and those that were replaced later."""
+    later = select(Photo.id).where(
+        Photo.event_id == photo.event_id, or_(Photo.id == photo.replaced_by_id, Photo.id > photo.id)
+    )
+    db.session.execute(
+        delete(Match)
+        .where(
+            Match.photo_id.in_(later),
+            Match.person_id == said.person_id,
+            Match.verdict == said.verdict,
+            Match.decided_at == said.decided_at,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    copies = db.session.scalars(
+        select(KeptVerdict)
+        .join(Face, Face.id == KeptVerdict.face_id)
+        .where(
+            Face.photo_id.in_(later),
+            KeptVerdict.person_id == said.person_id,
+            KeptVerdict.verdict == said.verdict,
+            KeptVerdict.decided_at == said.decided_at,
+        )
+    ).all()
+    for copy in copies:
+        db.session.delete(copy)

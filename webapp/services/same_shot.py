@@ -30,7 +30,7 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import audit, boxes, erasing, likeness, marking, photo_faces, renditions, replaced, uploads
+from webapp.services import audit, boxes, covers, erasing, likeness, marking, photo_faces, renditions, replaced, uploads
 from webapp.services.photo_filter import PhotoFilter, State
 from webapp.services.visibility import is_there
 
@@ -186,6 +186,7 @@ def _pair(photo_id: int) -> tuple[Photo, Photo]:
 
 def _replace(event: Event, earlier: Photo, later: Photo, actor: User) -> None:
     people = _lock_people(earlier, later)
+    covers.forget_photos(event, {earlier.public_id})
     replaced.keep(earlier)
     _carry_verdicts(earlier, later)
     _point_to(earlier, later)
@@ -220,7 +221,7 @@ def _lock_people(earlier: Photo, later: Photo) -> list[Person]:
 
 def _point_to(earlier: Photo, later: Photo) -> None:
     """What names the later photo names the earlier one from now on."""
-    for column in (Photo.duplicate_of_id, Photo.same_shot_as_id, Upload.photo_id):
+    for column in (Photo.duplicate_of_id, Photo.same_shot_as_id, Photo.replaced_by_id, Upload.photo_id):
         db.session.execute(
             update(column.class_)
             .where(column == later.id)
