@@ -61,6 +61,16 @@ class Head:
     container: isobmff.Container | None = None
     """Of AVIF and HEIF."""
 
+    @property
+    def pixels(self) -> int:
+        """How many pixels are decoded: more than are shown where the container crops them.
+
+        Raises:
+            isobmff.BrokenContainerError: see `isobmff.Container.pixels`.
+        """
+        shown = self.width * self.height
+        return shown if self.container is None else max(shown, self.container.pixels)
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -188,7 +198,7 @@ def _jpeg(stream: IO[bytes]) -> Head:
             frame = _content(stream, segment.body, 6)
             if len(frame) < 6:
                 raise HeadError("truncated")
-            if frame[0] != 8 or frame[5] not in (1, 3, 4):
+            if head.width or frame[0] != 8 or frame[5] not in (1, 3, 4):
                 raise HeadError("not_a_picture")
             head.progressive = segment.marker in _JPEG_PROGRESSIVE
             head.height, head.width = struct.unpack_from(">HH", frame, 1)
@@ -221,6 +231,8 @@ def _png(stream: IO[bytes]) -> Head:
             content = _content(stream, chunk.body, 13)
             if len(content) < 13:
                 raise HeadError("truncated")
+            if head.width:
+                raise HeadError("not_a_picture")
             head.width, head.height, depth, colour = struct.unpack_from(">IIBB", content)
             if depth not in _PNG_KINDS.get(colour, ()):
                 raise HeadError("not_a_picture")
@@ -260,8 +272,11 @@ def _png_metadata(head: Head, kind: bytes, content: bytes) -> None:
 def _webp(stream: IO[bytes], size: int) -> Head:
     head, has_pixels = Head("WEBP"), False
     for chunk in webp_chunks(stream):
-        if chunk.kind in (b"VP8X", b"VP8 ", b"VP8L") and not head.width:
-            head.width, head.height = _webp_size(chunk.kind, _content(stream, chunk.body, 10))
+        if chunk.kind in (b"VP8X", b"VP8 ", b"VP8L"):
+            frame = _webp_size(chunk.kind, _content(stream, chunk.body, 10))
+            if head.width and frame != (head.width, head.height):
+                raise HeadError("not_a_picture")
+            head.width, head.height = frame
         if chunk.kind in (b"VP8 ", b"VP8L", b"ANMF"):
             has_pixels = has_pixels or chunk.body + chunk.size <= size
         elif chunk.kind in (b"EXIF", b"XMP ") and chunk.size <= MAX_METADATA:
@@ -276,7 +291,7 @@ def _webp(stream: IO[bytes], size: int) -> Head:
 
 
 def _webp_size(kind: bytes, content: bytes) -> tuple[int, int]:
-    if len(content) < 10:
+    if len(content) < (5 if kind == b"VP8L" else 10):
         raise HeadError("truncated")
     if kind == b"VP8X":
         return int.from_bytes(content[4:7], "little") + 1, int.from_bytes(content[7:10], "little") + 1

@@ -98,8 +98,22 @@ def load(stream: IO[bytes], head: Head, formats: tuple[str, ...], draft: Draft) 
     else:
         source = io.BytesIO(_container(stream, head))
     image = Image.open(source, formats=formats)
+    _check_size(image, head)
     image.load()
+    _check_size(image, head)
     return image
+
+
+def _check_size(image: Image.Image, head: Head) -> None:
+    """Check that a decoder finds as many pixels as the header said, by which the picture was let in."""
+    if head.format == "HEIF":
+        # libheif rounds otherwise what is left of a cropped picture, and may show another one than the primary image.
+        fits = image.width * image.height <= head.pixels
+    else:
+        # Pillow turns an AVIF later than the container says.
+        fits = sorted(image.size) == sorted((head.width, head.height))
+    if not fits:
+        raise MissingPixelsError("a picture of another size than its header says")
 
 
 # JPEG
@@ -112,6 +126,7 @@ def _jpeg(stream: IO[bytes], head: Head, formats: tuple[str, ...], draft: Draft)
 
     def decoded(source: IO[bytes]) -> Image.Image:
         image = Image.open(source, formats=formats)
+        _check_size(image, head)
         draft(image)
         image.load()
         return image
