@@ -52,7 +52,7 @@ class Head:
     format: str
     """JPEG, PNG, WEBP, AVIF or HEIF."""
     progressive: bool = False
-    """Of a JPEG: whether it is decoded as a whole, also where it is scaled down."""
+    """Of a JPEG: whether it comes in several scans, so that it is decoded as a whole, also where it is scaled down."""
     width: int = 0
     height: int = 0
     """Pixels as they are stored; of AVIF and HEIF after the turn that the container asks for."""
@@ -192,7 +192,7 @@ def inflated(packed: bytes) -> bytes:
 
 
 def _jpeg(stream: IO[bytes]) -> Head:
-    head = Head("JPEG")
+    head, components = Head("JPEG"), 0
     for segment in jpeg_segments(stream):
         if segment.marker in _JPEG_FRAMES:
             frame = _content(stream, segment.body, 6)
@@ -200,8 +200,10 @@ def _jpeg(stream: IO[bytes]) -> Head:
                 raise HeadError("truncated")
             if head.width or frame[0] != 8 or frame[5] not in (1, 3, 4):
                 raise HeadError("not_a_picture")
-            head.progressive = segment.marker in _JPEG_PROGRESSIVE
+            head.progressive, components = segment.marker in _JPEG_PROGRESSIVE, frame[5]
             head.height, head.width = struct.unpack_from(">HH", frame, 1)
+        elif segment.marker == 0xDA:
+            head.progressive |= _content(stream, segment.body, 1) < bytes([components])
         elif segment.marker == 0xE1 and len(head.exif) + len(head.xmp) + segment.size <= MAX_METADATA:
             content = _content(stream, segment.body, segment.size)
             if content.startswith(b"Exif\0\0"):

@@ -30,6 +30,9 @@ _PADDING = _RANDOM + b"".join(bytes([0xFF, 0xD0 + number]) + _RANDOM for number 
 """Entropy-coded data and restart markers that are certainly not those that are missing."""
 
 _GREY = range(126, 131)
+_ALIKE = 6
+"""Steps of 255 between pixels of one colour, as lossy formats keep it."""
+
 _PNG_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS"})
 _PNG_COLOURS = frozenset({b"cICP", b"cHRM", b"gAMA", b"sRGB", b"sBIT", b"iCCP"})
 _EXIF_FLAG, _XMP_FLAG, _ANIMATION_FLAG = 0x08, 0x04, 0x02
@@ -116,6 +119,12 @@ def _check_size(image: Image.Image, head: Head) -> None:
         raise MissingPixelsError("a picture of another size than its header says")
 
 
+def _differ(image: Image.Image) -> float:
+    """By how much, of 255, 99 % of an image's pixels differ from its median at most."""
+    pixels = np.asarray(image).reshape(image.width * image.height, -1).astype(np.int16)
+    return float(np.percentile(np.abs(pixels - np.median(pixels, axis=0)).max(axis=1), 99))
+
+
 # JPEG
 
 
@@ -135,7 +144,7 @@ def _jpeg(stream: IO[bytes], head: Head, formats: tuple[str, ...], draft: Draft)
     stream.seek(max(0, size - 64))
     ended = stream.read().rstrip(b"\0").endswith(_EOI)
     whole = _jpeg_pixels(stream, size)
-    if ended:
+    if ended and not head.progressive:
         image = decoded(io.BufferedReader(whole, 2**16))
         if not _ends_in_grey(image):
             return image
@@ -143,13 +152,35 @@ def _jpeg(stream: IO[bytes], head: Head, formats: tuple[str, ...], draft: Draft)
     data = whole.readall()
     end, ended = _scans(data)
     image = decoded(io.BytesIO(data[:end] + _EOI))
-    if ended and (head.progressive or not _ends_in_grey(image)):
+    # Of several scans, the last may lack details of any place; libjpeg leaves them out.
+    if ended and not head.progressive and not _ends_in_grey(image):
         return image
-    # Data behind the last pixel change nothing; where pixels are missing, they become those.
-    padded = decoded(io.BytesIO(data[:end] + _PADDING + _EOI))
-    if image.tobytes() != padded.tobytes():
+    pixels = image.tobytes()
+
+    def suffices(size: int) -> bool:
+        # Data behind the last pixel change nothing; where pixels are missing, they become those.
+        return decoded(io.BytesIO(data[:size] + _PADDING + _EOI)).tobytes() == pixels
+
+    if not suffices(end) or not (ended or _are_zeros_pixels(data, end, image, suffices)):
         raise MissingPixelsError("rows or details of a JPEG are missing")
     return image
+
+
+def _are_zeros_pixels(data: bytes, end: int, image: Image.Image, suffices: Callable[[int], bool]) -> bool:
+    """Whether zeros at the end of a JPEG without an end marker are none of what was reserved for a file and never
+    written, or stand for no pixels. A picture may end in zeros whose lower part is of one colour.
+
+    suffices: whether the first bytes of the data, as many as it is given, are enough for all pixels.
+    """
+    written = len(data[:end].rstrip(b"\0"))
+    # Two bytes FF 00 stand for one of data.
+    written += written < end and data[written - 1] == 0xFF
+    if written == end or suffices(written):
+        return True
+    corner = image.crop((max(0, image.width - 16), max(0, image.height - 16), image.width, image.height))
+    # What was not written is never exactly as long as the pixels that it is taken for.
+    exact = suffices(min(end, written + 8)) or not suffices(max(written, end - 8))
+    return exact and _differ(corner) <= _ALIKE
 
 
 def _jpeg_pixels(stream: IO[bytes], size: int) -> _Pieces:
@@ -182,7 +213,7 @@ def _scans(data: bytes) -> tuple[int, bool]:
     """Where the data of the last scan end, and whether an end marker follows.
 
     Raises:
-        MissingPixelsError: without that marker, scans are missing that bring parts of the picture or its details.
+        MissingPixelsError: scans are missing that bring parts of the picture or its details.
     """
     segments = list(picture_heads.jpeg_segments(io.BytesIO(data)))
     left = _unsent(data, segments)
@@ -196,13 +227,11 @@ def _scans(data: bytes) -> tuple[int, bool]:
             break
         place = found.start()
         if data[place + 1] == 0xD9:
-            return place, True
+            break
     if any(left.values()):
         raise MissingPixelsError("scans of a JPEG are missing")
-    # What was reserved for a file and never written are zeros. Two bytes FF 00 stand for one of data.
-    kept = len(data.rstrip(b"\0"))
-    kept = kept + 1 if kept < len(data) and data[kept - 1] == 0xFF else len(data[:kept].rstrip(b"\xff"))
-    return kept, False
+    ended = data[place : place + 2] == _EOI
+    return (place if ended else len(data.rstrip(b"\xff"))), ended
 
 
 def _unsent(data: bytes, segments: list[picture_heads.Segment]) -> dict[int, set[int]]:
