@@ -21,6 +21,10 @@ _BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs
 _METADATA = (b"Exif", b"mime")
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 _HEVC = (b"hvc1", b"hev1")
+_ERASED = b"\xff" * 256
+"""What erased flash memory is full of; compressed data hold far fewer such bytes in a row."""
+_FILLER = 38
+"""Type of the NAL units of bytes 0xFF by which cameras bring their data to a wanted size."""
 
 
 class BrokenContainerError(Exception):
@@ -224,6 +228,8 @@ def _is_hevc(data: bytes, length_size: int) -> bool:
         place += length_size
         unit = data[place : place + size]
         if not size or len(unit) < size or unit[-1] == 0 or b"\0\0\0" in unit:
+            return False
+        if unit[0] >> 1 & 63 != _FILLER and _ERASED in unit:
             return False
         place += size
     return bool(data)

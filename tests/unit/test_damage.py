@@ -12,7 +12,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from tests.faces import portrait
-from webapp import imaging, picture_heads, pixel_data
+from webapp import imaging, isobmff, picture_heads, pixel_data
 from webapp.errors import FindMeError
 
 TOLERANCE = 2.0
@@ -160,7 +160,7 @@ def test_a_file_that_breaks_off_is_refused_or_as_good_as_whole(name: str) -> Non
         _refused_or_whole(content[:place], whole)
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if "WebP" not in name and "AVIF" not in name])
+@pytest.mark.parametrize("name", FILES)
 def test_a_file_whose_end_was_never_written_is_refused_or_as_good_as_whole(name: str) -> None:
     content = content_of(name)
     whole = frame_of(content)
@@ -168,12 +168,35 @@ def test_a_file_whose_end_was_never_written_is_refused_or_as_good_as_whole(name:
         _refused_or_whole(content[:place] + b"\0" * (len(content) - place), whole)
 
 
-@pytest.mark.parametrize("file_format", ["WEBP", "AVIF"])
-def test_many_zeros_instead_of_pixels_are_damage(file_format: str) -> None:
-    content = encode(file_format, Image.effect_noise((600, 600), 90), quality=90)
-    assert len(content) > 80_000
-    for place in (5000, len(content) // 2, len(content) - 20_000):
-        assert code_of(content[:place] + b"\0" * (len(content) - place)) == "truncated"
+@pytest.mark.parametrize("fill", [b"\0", b"\xff"])
+@pytest.mark.parametrize("name", ["WebP", "lossless WebP", "transparent WebP", "AVIF", "HEIC", "HEIC in tiles"])
+def test_zeros_or_erased_flash_instead_of_pixels_are_damage(name: str, fill: bytes) -> None:
+    content = content_of(name)
+    last = {"WebP": b"EXIF", "HEIC": b"Exif\0\0"}.get(name)
+    end = len(content) if last is None else content.rindex(last) - 4
+    assert end > 10_000
+    for place in (700, end // 3, end // 2, end - 4000, end - 1200, end - 300):
+        assert code_of(content[:place] + fill * (len(content) - place)) == "truncated", place
+
+
+def test_filler_of_cameras_is_no_erased_flash() -> None:
+    content = heic()
+    container = picture_heads.read(io.BytesIO(content)).container
+    assert container is not None
+    data = isobmff.content(io.BytesIO(content), container, container.items[container.primary])
+    filler = b"\x4c\1" + b"\xff" * 1000 + b"\x80"
+    assert isobmff._is_hevc(data + struct.pack(">I", len(filler)) + filler, 4)
+    assert not isobmff._is_hevc(data[:-1000] + b"\xff" * 1000, 4)
+
+
+@pytest.mark.parametrize("name", ["noise", "portrait"])
+def test_zeros_of_a_flat_part_belong_to_the_picture(name: str) -> None:
+    """WebP codes much of one colour in zeros, here more than 5 % of the file."""
+    image = Image.new("RGB", (1600, 1200), (200, 30, 40))
+    image.paste(picture().resize((1600, 600)) if name == "portrait" else Image.effect_noise((50, 50), 90), (0, 0))
+    content = encode("WEBP", image, quality=80, method=0 if name == "portrait" else 4)
+    assert len(content) - len(content.rstrip(b"\0")) > 100
+    assert code_of(content) is None
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF"])
