@@ -65,6 +65,8 @@ class PictureInfo:
     width: int
     height: int
     """Pixels of the upright picture."""
+    pixels: int
+    """How many are decoded: more than width × height where the container crops them."""
     scales: bool
     """Whether it is scaled down while it is decoded, in little memory: a JPEG that is not progressive."""
     taken_at: datetime | None
@@ -207,9 +209,9 @@ def _faults_named() -> Iterator[None]:
     """Whatever Pillow's readers raise on a damaged file means that it is damaged: they raise almost anything."""
     try:
         yield
-    except (FindMeError, MemoryError):
+    except FindMeError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
         raise fault("too_many_pixels") from error
     except picture_heads.HeadError as error:
         raise fault(error.code) from error
@@ -230,7 +232,7 @@ def _head(stream: IO[bytes], max_megapixels: float) -> Head:
         raise
     if head.format == "HEIF" and not HEIC:
         raise fault("heic")
-    if head.width * head.height > max_megapixels * 1e6:
+    if head.pixels > max_megapixels * 1e6:
         raise fault("too_many_pixels")
     return head
 
@@ -240,7 +242,7 @@ def _info(head: Head, tags: Image.Exif, size: tuple[int, int]) -> PictureInfo:
     if head.container is None and exif.orientation(tags) >= 5:
         width, height = height, width
     scales = head.format == "JPEG" and not head.progressive
-    return PictureInfo(head.format, width, height, scales, exif.taken_at(tags), exif.camera(tags))
+    return PictureInfo(head.format, width, height, head.pixels, scales, exif.taken_at(tags), exif.camera(tags))
 
 
 def _reduced_rgb(image: Image.Image, min_long_side: int) -> Image.Image:

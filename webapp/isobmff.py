@@ -3,8 +3,9 @@
 ISO/IEC 14496-12 (boxes) and 23008-12 (items). Only what belongs to the primary image is looked at.
 """
 
+import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -12,11 +13,18 @@ MAX_META = 4 * 2**20
 """Bytes of the box `meta`, which also holds colour profiles."""
 
 MAX_ITEMS = 4000
+_PADDED = 1.5
+"""How many times as many pixels as a picture its tiles may have: those at the edges stand out beyond it."""
+
 _MAX_BOXES = 1000
 _BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1", b"avif", b"avis")
 _METADATA = (b"Exif", b"mime")
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 _HEVC = (b"hvc1", b"hev1")
+_ERASED = b"\xff" * 256
+"""What erased flash memory is full of; compressed data hold far fewer such bytes in a row."""
+_FILLER = 38
+"""Type of the NAL units of bytes 0xFF by which cameras bring their data to a wanted size."""
 
 
 class BrokenContainerError(Exception):
@@ -63,6 +71,19 @@ class Container:
                 waiting += needed[number].parts
         return needed
 
+    @property
+    def pixels(self) -> int:
+        """How many pixels a decoder handles at most: the images uncropped, and each use of each part counted.
+
+        Raises:
+            BrokenContainerError: an image is made of itself.
+        """
+        counted: dict[int, int | None] = {}
+        transparency = (number for number, item in self.items.items() if self._is_alpha(item))
+        decoded = self._decoded(self.primary, counted), sum(self._decoded(number, counted) for number in transparency)
+        largest = max(self._area(item) for item in self.needed().values())
+        return max(largest, math.ceil(max(decoded) / _PADDED))
+
     def properties_of(self, item: Item) -> Iterator[tuple[bytes, bytes]]:
         """Return the types and contents of an item's properties."""
         for number in item.properties:
@@ -94,6 +115,28 @@ class Container:
                 width, height = height, width
         return width, height
 
+    def _decoded(self, number: int, counted: dict[int, int | None]) -> int:
+        """Pixels of an image and of its parts, whichever are more. counted: those of other images; None of one that
+        is being counted.
+        """
+        if number not in counted:
+            counted[number] = None
+            item = self.items.get(number, Item())
+            counted[number] = max(self._area(item), sum(self._decoded(part, counted) for part in item.parts))
+        pixels = counted[number]
+        if pixels is None:
+            raise BrokenContainerError("an image is made of itself")
+        return pixels
+
+    def _area(self, item: Item) -> int:
+        """Pixels of one image before it is cropped."""
+        sizes = (
+            struct.unpack_from(">II", body, 4)
+            for kind, body in self.properties_of(item)
+            if kind == b"ispe" and len(body) >= 12
+        )
+        return max((width * height for width, height in sizes), default=0)
+
     def _is_alpha(self, item: Item) -> bool:
         return self.primary in item.describes and any(
             kind == b"auxC" and content[4:].startswith(_ALPHA) for kind, content in self.properties_of(item)
@@ -124,12 +167,16 @@ def read(stream: IO[bytes], file_size: int) -> Container:
             raise BrokenContainerError("an image without bytes")
         if any(at + length > file_size or at >= file_size for at, length in item.extents):
             raise BrokenContainerError("bytes beyond the end of the file")
+    # Two images may have the same bytes, but no honest file needs any of them twice for one image.
+    distinct = {tuple(item.extents) for item in container.needed().values()}
+    if sum(length for extents in distinct for length in _lengths(container, extents)) > file_size:
+        raise BrokenContainerError("extents that overlap")
     return container
 
 
 def content(stream: IO[bytes], container: Container, item: Item, most: int | None = None) -> bytes:
     """Return an item's bytes; nothing when there are more than `most`."""
-    lengths = [length or container.file_size - at for at, length in item.extents]
+    lengths = _lengths(container, item.extents)
     if most is not None and sum(lengths) > most:
         return b""
     found = []
@@ -139,6 +186,10 @@ def content(stream: IO[bytes], container: Container, item: Item, most: int | Non
     return b"".join(found)
 
 
+def _lengths(container: Container, extents: Iterable[tuple[int, int]]) -> list[int]:
+    return [length or container.file_size - at for at, length in extents]
+
+
 def check_tiles(stream: IO[bytes], container: Container) -> None:
     """Check that all tiles of a grid are there and no HEVC data was overwritten by zeros, as in a file of full length
     whose transfer broke off: decoders paint such tiles green.
@@ -146,12 +197,14 @@ def check_tiles(stream: IO[bytes], container: Container) -> None:
     Raises:
         BrokenContainerError: pixels are missing.
     """
+    whole: set[tuple[tuple[int, int], ...]] = set()
     for item in container.needed().values():
         if item.kind == b"grid":
             layout = content(stream, container, item)
             if len(layout) < 4 or len(item.parts) < (layout[2] + 1) * (layout[3] + 1):
                 raise BrokenContainerError("a grid without some of its tiles")
-        elif item.kind in _HEVC:
+        elif item.kind in _HEVC and tuple(item.extents) not in whole:
+            whole.add(tuple(item.extents))
             settings = next((body for kind, body in container.properties_of(item) if kind == b"hvcC"), b"")
             if len(settings) < 23 or not _is_hevc(content(stream, container, item), (settings[21] & 3) + 1):
                 raise BrokenContainerError("damaged HEVC data")
@@ -175,6 +228,8 @@ def _is_hevc(data: bytes, length_size: int) -> bool:
         place += length_size
         unit = data[place : place + size]
         if not size or len(unit) < size or unit[-1] == 0 or b"\0\0\0" in unit:
+            return False
+        if unit[0] >> 1 & 63 != _FILLER and _ERASED in unit:
             return False
         place += size
     return bool(data)

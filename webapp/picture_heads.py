@@ -52,7 +52,7 @@ class Head:
     format: str
     """JPEG, PNG, WEBP, AVIF or HEIF."""
     progressive: bool = False
-    """Of a JPEG: whether it is decoded as a whole, also where it is scaled down."""
+    """Of a JPEG: whether it comes in several scans, so that it is decoded as a whole, also where it is scaled down."""
     width: int = 0
     height: int = 0
     """Pixels as they are stored; of AVIF and HEIF after the turn that the container asks for."""
@@ -60,6 +60,16 @@ class Head:
     xmp: bytes = b""
     container: isobmff.Container | None = None
     """Of AVIF and HEIF."""
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels are decoded: more than are shown where the container crops them.
+
+        Raises:
+            isobmff.BrokenContainerError: see `isobmff.Container.pixels`.
+        """
+        shown = self.width * self.height
+        return shown if self.container is None else max(shown, self.container.pixels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,16 +192,18 @@ def inflated(packed: bytes) -> bytes:
 
 
 def _jpeg(stream: IO[bytes]) -> Head:
-    head = Head("JPEG")
+    head, components = Head("JPEG"), 0
     for segment in jpeg_segments(stream):
         if segment.marker in _JPEG_FRAMES:
             frame = _content(stream, segment.body, 6)
             if len(frame) < 6:
                 raise HeadError("truncated")
-            if frame[0] != 8 or frame[5] not in (1, 3, 4):
+            if head.width or frame[0] != 8 or frame[5] not in (1, 3, 4):
                 raise HeadError("not_a_picture")
-            head.progressive = segment.marker in _JPEG_PROGRESSIVE
+            head.progressive, components = segment.marker in _JPEG_PROGRESSIVE, frame[5]
             head.height, head.width = struct.unpack_from(">HH", frame, 1)
+        elif segment.marker == 0xDA:
+            head.progressive |= _content(stream, segment.body, 1) < bytes([components])
         elif segment.marker == 0xE1 and len(head.exif) + len(head.xmp) + segment.size <= MAX_METADATA:
             content = _content(stream, segment.body, segment.size)
             if content.startswith(b"Exif\0\0"):
@@ -221,6 +233,8 @@ def _png(stream: IO[bytes]) -> Head:
             content = _content(stream, chunk.body, 13)
             if len(content) < 13:
                 raise HeadError("truncated")
+            if head.width:
+                raise HeadError("not_a_picture")
             head.width, head.height, depth, colour = struct.unpack_from(">IIBB", content)
             if depth not in _PNG_KINDS.get(colour, ()):
                 raise HeadError("not_a_picture")
@@ -260,8 +274,11 @@ def _png_metadata(head: Head, kind: bytes, content: bytes) -> None:
 def _webp(stream: IO[bytes], size: int) -> Head:
     head, has_pixels = Head("WEBP"), False
     for chunk in webp_chunks(stream):
-        if chunk.kind in (b"VP8X", b"VP8 ", b"VP8L") and not head.width:
-            head.width, head.height = _webp_size(chunk.kind, _content(stream, chunk.body, 10))
+        if chunk.kind in (b"VP8X", b"VP8 ", b"VP8L"):
+            frame = _webp_size(chunk.kind, _content(stream, chunk.body, 10))
+            if head.width and frame != (head.width, head.height):
+                raise HeadError("not_a_picture")
+            head.width, head.height = frame
         if chunk.kind in (b"VP8 ", b"VP8L", b"ANMF"):
             has_pixels = has_pixels or chunk.body + chunk.size <= size
         elif chunk.kind in (b"EXIF", b"XMP ") and chunk.size <= MAX_METADATA:
@@ -276,7 +293,7 @@ def _webp(stream: IO[bytes], size: int) -> Head:
 
 
 def _webp_size(kind: bytes, content: bytes) -> tuple[int, int]:
-    if len(content) < 10:
+    if len(content) < (5 if kind == b"VP8L" else 10):
         raise HeadError("truncated")
     if kind == b"VP8X":
         return int.from_bytes(content[4:7], "little") + 1, int.from_bytes(content[7:10], "little") + 1

@@ -6,6 +6,7 @@ green, so that this is looked for here.
 """
 
 import io
+import math
 import re
 import zlib
 from bisect import bisect_right
@@ -30,13 +31,17 @@ _PADDING = _RANDOM + b"".join(bytes([0xFF, 0xD0 + number]) + _RANDOM for number 
 """Entropy-coded data and restart markers that are certainly not those that are missing."""
 
 _GREY = range(126, 131)
+_ALIKE = 6
+"""Steps of 255 between pixels of one colour, as lossy formats keep it."""
+
 _PNG_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS"})
 _PNG_COLOURS = frozenset({b"cICP", b"cHRM", b"gAMA", b"sRGB", b"sBIT", b"iCCP"})
 _EXIF_FLAG, _XMP_FLAG, _ANIMATION_FLAG = 0x08, 0x04, 0x02
+_FEW_EQUAL = 8
+"""Equal bytes in a row that compressed data may contain by chance."""
 
-
-_UNWRITTEN = 2**14
-"""Zeros at the end of a file from which on they were never written. Pixels of one colour may be coded in fewer."""
+_DENSER = 4
+"""How many times as many pixels as an average byte one of many equal bytes stands for at least."""
 
 
 class MissingPixelsError(Exception):
@@ -91,15 +96,40 @@ def load(stream: IO[bytes], head: Head, formats: tuple[str, ...], draft: Draft) 
     """
     if head.format == "JPEG":
         return _jpeg(stream, head, formats, draft)
+    content: bytes | bytearray
+    fill = size = 0
     if head.format == "PNG":
         source: IO[bytes] = _png(stream)
     elif head.format == "WEBP":
-        source = io.BytesIO(_webp(stream))
+        content, fill, size = _webp(stream)
+        source = io.BytesIO(content)
     else:
-        source = io.BytesIO(_container(stream, head))
+        content, fill, size = _container(stream, head)
+        source = io.BytesIO(content)
     image = Image.open(source, formats=formats)
+    _check_size(image, head)
     image.load()
+    _check_size(image, head)
+    _check_fill(image, fill, size)
     return image
+
+
+def _check_size(image: Image.Image, head: Head) -> None:
+    """Check that a decoder finds as many pixels as the header said, by which the picture was let in."""
+    if head.format == "HEIF":
+        # libheif rounds otherwise what is left of a cropped picture, and may show another one than the primary image.
+        fits = image.width * image.height <= head.pixels
+    else:
+        # Pillow turns an AVIF later than the container says.
+        fits = sorted(image.size) == sorted((head.width, head.height))
+    if not fits:
+        raise MissingPixelsError("a picture of another size than its header says")
+
+
+def _differ(image: Image.Image) -> float:
+    """By how much, of 255, 99 % of an image's pixels differ from its median at most."""
+    pixels = np.asarray(image).reshape(image.width * image.height, -1).astype(np.int16)
+    return float(np.percentile(np.abs(pixels - np.median(pixels, axis=0)).max(axis=1), 99))
 
 
 # JPEG
@@ -112,6 +142,7 @@ def _jpeg(stream: IO[bytes], head: Head, formats: tuple[str, ...], draft: Draft)
 
     def decoded(source: IO[bytes]) -> Image.Image:
         image = Image.open(source, formats=formats)
+        _check_size(image, head)
         draft(image)
         image.load()
         return image
@@ -120,7 +151,7 @@ def _jpeg(stream: IO[bytes], head: Head, formats: tuple[str, ...], draft: Draft)
     stream.seek(max(0, size - 64))
     ended = stream.read().rstrip(b"\0").endswith(_EOI)
     whole = _jpeg_pixels(stream, size)
-    if ended:
+    if ended and not head.progressive:
         image = decoded(io.BufferedReader(whole, 2**16))
         if not _ends_in_grey(image):
             return image
@@ -128,13 +159,35 @@ def _jpeg(stream: IO[bytes], head: Head, formats: tuple[str, ...], draft: Draft)
     data = whole.readall()
     end, ended = _scans(data)
     image = decoded(io.BytesIO(data[:end] + _EOI))
-    if ended and (head.progressive or not _ends_in_grey(image)):
+    # Of several scans, the last may lack details of any place; libjpeg leaves them out.
+    if ended and not head.progressive and not _ends_in_grey(image):
         return image
-    # Data behind the last pixel change nothing; where pixels are missing, they become those.
-    padded = decoded(io.BytesIO(data[:end] + _PADDING + _EOI))
-    if image.tobytes() != padded.tobytes():
+    pixels = image.tobytes()
+
+    def suffices(size: int) -> bool:
+        # Data behind the last pixel change nothing; where pixels are missing, they become those.
+        return decoded(io.BytesIO(data[:size] + _PADDING + _EOI)).tobytes() == pixels
+
+    if not suffices(end) or not (ended or _are_zeros_pixels(data, end, image, suffices)):
         raise MissingPixelsError("rows or details of a JPEG are missing")
     return image
+
+
+def _are_zeros_pixels(data: bytes, end: int, image: Image.Image, suffices: Callable[[int], bool]) -> bool:
+    """Whether zeros at the end of a JPEG without an end marker are none of what was reserved for a file and never
+    written, or stand for no pixels. A picture may end in zeros whose lower part is of one colour.
+
+    suffices: whether the first bytes of the data, as many as it is given, are enough for all pixels.
+    """
+    written = len(data[:end].rstrip(b"\0"))
+    # Two bytes FF 00 stand for one of data.
+    written += written < end and data[written - 1] == 0xFF
+    if written == end or suffices(written):
+        return True
+    corner = image.crop((max(0, image.width - 16), max(0, image.height - 16), image.width, image.height))
+    # What was not written is never exactly as long as the pixels that it is taken for.
+    exact = suffices(min(end, written + 8)) or not suffices(max(written, end - 8))
+    return exact and _differ(corner) <= _ALIKE
 
 
 def _jpeg_pixels(stream: IO[bytes], size: int) -> _Pieces:
@@ -167,7 +220,7 @@ def _scans(data: bytes) -> tuple[int, bool]:
     """Where the data of the last scan end, and whether an end marker follows.
 
     Raises:
-        MissingPixelsError: without that marker, scans are missing that bring parts of the picture or its details.
+        MissingPixelsError: scans are missing that bring parts of the picture or its details.
     """
     segments = list(picture_heads.jpeg_segments(io.BytesIO(data)))
     left = _unsent(data, segments)
@@ -181,13 +234,11 @@ def _scans(data: bytes) -> tuple[int, bool]:
             break
         place = found.start()
         if data[place + 1] == 0xD9:
-            return place, True
+            break
     if any(left.values()):
         raise MissingPixelsError("scans of a JPEG are missing")
-    # What was reserved for a file and never written are zeros. Two bytes FF 00 stand for one of data.
-    kept = len(data.rstrip(b"\0"))
-    kept = kept + 1 if kept < len(data) and data[kept - 1] == 0xFF else len(data[:kept].rstrip(b"\xff"))
-    return kept, False
+    ended = data[place : place + 2] == _EOI
+    return (place if ended else len(data.rstrip(b"\xff"))), ended
 
 
 def _unsent(data: bytes, segments: list[picture_heads.Segment]) -> dict[int, set[int]]:
@@ -248,52 +299,75 @@ def _has_profile(stream: IO[bytes], chunk: picture_heads.Chunk) -> bool:
 # WebP
 
 
-def _webp(stream: IO[bytes]) -> bytes:
-    """The file with its pixels and its colour profile; of an animated one, the frames that are whole."""
+def _webp(stream: IO[bytes]) -> tuple[bytes, int, int]:
+    """The file with its pixels and its colour profile, of an animated one with the first frame; how many equal bytes
+    its pixels end in, and in how many bytes they are.
+    """
     parts: list[bytes] = []
-    written = _written(stream)
+    length = stream.seek(0, io.SEEK_END)
+    written, fill, size = _written(stream), 0, 0
     for chunk in picture_heads.webp_chunks(stream):
         if chunk.kind not in (b"VP8X", b"ICCP", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L"):
             continue
+        end = chunk.body + chunk.size
+        if end > length or (chunk.size and chunk.body >= written):
+            raise MissingPixelsError("a WebP ends within its pixels")
         stream.seek(chunk.body)
         content = stream.read(chunk.size)
-        if chunk.body + chunk.size > written:
-            if chunk.kind == b"ANMF" and any(part.startswith(b"ANMF") for part in parts):
-                break
-            raise MissingPixelsError("a WebP ends within its pixels")
         if chunk.kind == b"VP8X":
             content = bytes([content[0] & ~(_EXIF_FLAG | _XMP_FLAG)]) + content[1:]
         parts.append(chunk.kind + chunk.size.to_bytes(4, "little") + content + b"\0" * (chunk.size % 2))
+        fill, size = fill + max(0, end - written), size + chunk.size
+        if chunk.kind == b"ANMF":
+            break
     body = b"WEBP" + b"".join(parts)
-    return b"RIFF" + len(body).to_bytes(4, "little") + body
+    return b"RIFF" + len(body).to_bytes(4, "little") + body, fill, size
 
 
 # HEIC and AVIF
 
 
-def _container(stream: IO[bytes], head: Head) -> bytearray:
+def _container(stream: IO[bytes], head: Head) -> tuple[bytearray, int, int]:
+    """The file without its metadata; how many equal bytes its pixels end in, and in how many bytes they are."""
     if head.container is None:
         raise MissingPixelsError("no container")
     isobmff.check_tiles(stream, head.container)
     written = _written(stream)
-    for item in head.container.needed().values():
-        if any(at + length > written for at, length in item.extents):
-            raise MissingPixelsError("the end of an image was never written")
-    return isobmff.without_metadata(stream, head.container)
+    extents = {extent for item in head.container.needed().values() for extent in item.extents}
+    ends = [(at, at + length if length else head.container.file_size) for at, length in extents]
+    if any(end - at > _FEW_EQUAL and at >= written for at, end in ends):
+        raise MissingPixelsError("a part of a picture was never written")
+    fill = sum(max(0, end - max(at, written)) for at, end in ends)
+    size = sum(end - at for at, end in ends)
+    return isobmff.without_metadata(stream, head.container), fill, size
 
 
 # Files of full length whose transfer broke off
 
 
 def _written(stream: IO[bytes]) -> int:
-    """How many bytes of the file can hold data: all, unless it ends in very many zeros."""
-    place = size = stream.seek(0, io.SEEK_END)
+    """Where the zeros at the end of the file begin, or the bytes 0xFF, which erased flash memory is full of."""
+    place = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, place - 1))
+    fill = stream.read(1)
     kept = 0
-    while place and not kept:
+    while fill in (b"\0", b"\xff") and place and not kept:
         start = max(0, place - 2**20)
         stream.seek(start)
-        kept = len(stream.read(place - start).rstrip(b"\0"))
+        kept = len(stream.read(place - start).rstrip(fill))
         place = start
-    kept += place
-    # Data may end in a few zeros of their own.
-    return size if size - kept < _UNWRITTEN else kept + 8
+    return place + kept
+
+
+def _check_fill(image: Image.Image, fill: int, size: int) -> None:
+    """Check that equal bytes at the end of the pixels' data stand for pixels of one colour: these take fewer bytes than
+    others, so that more of the picture than its share of the data must be of that colour. What was never written is
+    decoded to fewer pixels.
+
+    fill: how many bytes are equal; size: how many there are.
+    """
+    if fill < _FEW_EQUAL:
+        return
+    rows = math.ceil(image.height * _DENSER * fill / size)
+    if rows > image.height or _differ(image.crop((0, image.height - rows, image.width, image.height))) > _ALIKE:
+        raise MissingPixelsError("the end of a picture was never written")

@@ -12,7 +12,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from tests.faces import portrait
-from webapp import imaging, picture_heads, pixel_data
+from webapp import imaging, isobmff, picture_heads, pixel_data
 from webapp.errors import FindMeError
 
 TOLERANCE = 2.0
@@ -78,10 +78,23 @@ def png_with(*chunks: bytes) -> bytes:
     return content[:33] + b"".join(chunks) + content[33:]
 
 
+def three_scans() -> bytes:
+    """A JPEG that is not progressive and has one scan for each component, which Pillow does not write."""
+    scans, head = [], b""
+    for number, band in enumerate(picture().convert("YCbCr").split(), 1):
+        grey = encode("JPEG", band, quality=85)
+        frame, scan = grey.index(b"\xff\xc0"), grey.index(b"\xff\xda")
+        parts = b"".join(bytes([component, 0x11, 0]) for component in (1, 2, 3))
+        head = grey[:frame] + b"\xff\xc0\0\x11" + grey[frame + 4 : frame + 9] + b"\3" + parts + grey[frame + 13 : scan]
+        scans.append(b"\xff\xda\0\x08\1" + bytes([number]) + grey[scan + 6 : -2])
+    return head + b"".join(scans) + b"\xff\xd9"
+
+
 FILES: dict[str, Callable[[], bytes]] = {
     "baseline": lambda: encode("JPEG", quality=85, exif=metadata()),
     "baseline with colours in full": lambda: encode("JPEG", quality=95, subsampling=0),
     "baseline with restarts": lambda: encode("JPEG", quality=85, restart_marker_rows=2),
+    "three scans": three_scans,
     "progressive": lambda: encode("JPEG", quality=85, progressive=True),
     "grey JPEG": lambda: encode("JPEG", picture().convert("L"), quality=85),
     "CMYK JPEG": lambda: encode("JPEG", picture().convert("CMYK"), quality=85),
@@ -147,7 +160,7 @@ def test_a_file_that_breaks_off_is_refused_or_as_good_as_whole(name: str) -> Non
         _refused_or_whole(content[:place], whole)
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if "WebP" not in name and "AVIF" not in name])
+@pytest.mark.parametrize("name", FILES)
 def test_a_file_whose_end_was_never_written_is_refused_or_as_good_as_whole(name: str) -> None:
     content = content_of(name)
     whole = frame_of(content)
@@ -155,12 +168,35 @@ def test_a_file_whose_end_was_never_written_is_refused_or_as_good_as_whole(name:
         _refused_or_whole(content[:place] + b"\0" * (len(content) - place), whole)
 
 
-@pytest.mark.parametrize("file_format", ["WEBP", "AVIF"])
-def test_many_zeros_instead_of_pixels_are_damage(file_format: str) -> None:
-    content = encode(file_format, Image.effect_noise((600, 600), 90), quality=90)
-    assert len(content) > 80_000
-    for place in (5000, len(content) // 2, len(content) - 20_000):
-        assert code_of(content[:place] + b"\0" * (len(content) - place)) == "truncated"
+@pytest.mark.parametrize("fill", [b"\0", b"\xff"])
+@pytest.mark.parametrize("name", ["WebP", "lossless WebP", "transparent WebP", "AVIF", "HEIC", "HEIC in tiles"])
+def test_zeros_or_erased_flash_instead_of_pixels_are_damage(name: str, fill: bytes) -> None:
+    content = content_of(name)
+    last = {"WebP": b"EXIF", "HEIC": b"Exif\0\0"}.get(name)
+    end = len(content) if last is None else content.rindex(last) - 4
+    assert end > 10_000
+    for place in (700, end // 3, end // 2, end - 4000, end - 1200, end - 300):
+        assert code_of(content[:place] + fill * (len(content) - place)) == "truncated", place
+
+
+def test_filler_of_cameras_is_no_erased_flash() -> None:
+    content = heic()
+    container = picture_heads.read(io.BytesIO(content)).container
+    assert container is not None
+    data = isobmff.content(io.BytesIO(content), container, container.items[container.primary])
+    filler = b"\x4c\1" + b"\xff" * 1000 + b"\x80"
+    assert isobmff._is_hevc(data + struct.pack(">I", len(filler)) + filler, 4)
+    assert not isobmff._is_hevc(data[:-1000] + b"\xff" * 1000, 4)
+
+
+@pytest.mark.parametrize("name", ["noise", "portrait"])
+def test_zeros_of_a_flat_part_belong_to_the_picture(name: str) -> None:
+    """WebP codes much of one colour in zeros, here more than 5 % of the file."""
+    image = Image.new("RGB", (1600, 1200), (200, 30, 40))
+    image.paste(picture().resize((1600, 600)) if name == "portrait" else Image.effect_noise((50, 50), 90), (0, 0))
+    content = encode("WEBP", image, quality=80, method=0 if name == "portrait" else 4)
+    assert len(content) - len(content.rstrip(b"\0")) > 100
+    assert code_of(content) is None
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF"])
@@ -230,10 +266,11 @@ def test_a_jpeg_without_its_end_marker_is_taken(progressive: bool) -> None:
         assert np.array_equal(frame_of(cut, min_long_side=100), frame_of(content, min_long_side=100))
 
 
-def test_an_end_marker_does_not_make_a_jpeg_whole() -> None:
-    content = encode("JPEG", quality=90)
-    for share in (0.4, 0.8, 0.97):
-        assert code_of(content[: int(len(content) * share)] + b"\xff\xd9") == "truncated"
+@pytest.mark.parametrize("name", ["baseline", "progressive", "three scans", "grey JPEG"])
+def test_an_end_marker_does_not_make_a_jpeg_whole(name: str) -> None:
+    content = content_of(name)
+    for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97):
+        assert code_of(content[: int(len(content) * share)] + b"\xff\xd9") == "truncated", share
 
 
 def test_a_progressive_jpeg_without_its_last_scans_is_damaged() -> None:
@@ -242,6 +279,26 @@ def test_a_progressive_jpeg_without_its_last_scans_is_damaged() -> None:
     assert len(scans) > 5
     for scan in scans[1:]:
         assert code_of(content[:scan]) == "truncated"
+        assert code_of(content[:scan] + b"\xff\xd9") == "truncated"
+
+
+def test_a_jpeg_of_several_scans_is_decoded_as_a_whole() -> None:
+    for name in ("progressive", "three scans"):
+        assert not imaging.probe(io.BytesIO(content_of(name)), max_megapixels=80).scales
+    assert imaging.probe(io.BytesIO(content_of("baseline")), max_megapixels=80).scales
+
+
+@pytest.mark.parametrize("optimize", [False, True])
+@pytest.mark.parametrize("colour", ["white", "black", (128, 128, 128), (250, 248, 240)])
+def test_a_jpeg_of_a_flat_bottom_needs_no_end_marker(colour: str | tuple[int, int, int], optimize: bool) -> None:
+    """Its last bytes may be zeros of its own."""
+    for width in range(360, 400, 8):
+        image = picture().crop((0, 0, width, 480))
+        for top in (260, 0):
+            image.paste(colour, (0, top, width, 480))
+            content = encode("JPEG", image, quality=85, optimize=optimize)
+            assert np.array_equal(frame_of(content[:-2]), frame_of(content))
+            assert np.array_equal(frame_of(content[:-2], min_long_side=100), frame_of(content, min_long_side=100))
 
 
 TEXT = b"<x:xmpmeta>" * 120_000

@@ -5,12 +5,13 @@ import struct
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from webapp import imaging, picture_heads
+from webapp import imaging, picture_heads, pixel_data
 from webapp.errors import FindMeError
 
 MOST_READ = 40_000
@@ -173,3 +174,172 @@ def test_xmp_says_which_way_is_up_where_exif_does_not(file_format: str) -> None:
         content = encode(file_format, xmp=xmp)
     assert (probe(io.BytesIO(content)).width, probe(io.BytesIO(content)).height) == (700, 900)
     assert imaging.decode(io.BytesIO(content), max_megapixels=80).frame.shape[:2] == (900, 700)
+
+
+def box(kind: bytes, *bodies: bytes) -> bytes:
+    body = b"".join(bodies)
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+def sized(width: int, height: int) -> bytes:
+    return box(b"ispe", b"\0" * 4, struct.pack(">II", width, height))
+
+
+CROPPED = box(b"clap", struct.pack(">8I", 64, 1, 64, 1, 0, 1, 0, 1))
+
+
+@dataclass
+class Listed:
+    """An item of a container: kind, extents within the data, numbers of properties, parts, and whose alpha it is."""
+
+    kind: bytes
+    extents: list[tuple[int, int]]
+    properties: list[int]
+    parts: list[int] = field(default_factory=list)
+    alpha_of: int = 0
+
+
+def heic(items: list[Listed], properties: list[bytes], data: bytes = b"\1" * 10_000) -> bytes:
+    """A container whose items are numbered from 1, the first of which is the primary one."""
+    numbered = list(enumerate(items, 1))
+    infos = [box(b"infe", struct.pack(">IHH", 2 << 24, number, 0), item.kind, b"\0") for number, item in numbered]
+    links = [(b"dimg", number, item.parts) for number, item in numbered if item.parts]
+    links += [(b"auxl", number, [item.alpha_of]) for number, item in numbered if item.alpha_of]
+    references = [
+        box(kind, struct.pack(f">HH{len(to)}H", number, len(to), *to)) for kind, number, to in links
+    ]  # fmt: skip
+    used = [struct.pack(">HB", number, len(item.properties)) + bytes(item.properties) for number, item in numbered]
+
+    def head(start: int) -> bytes:
+        places = b"".join(
+            struct.pack(">HHH", number, 0, len(item.extents))
+            + b"".join(struct.pack(">II", start + at, size) for at, size in item.extents)
+            for number, item in numbered
+        )
+        return box(b"ftyp", b"heic\0\0\0\0mif1heic") + box(
+            b"meta",
+            b"\0" * 4,
+            box(b"pitm", b"\0" * 4, b"\0\1"),
+            box(b"iinf", b"\0" * 4, struct.pack(">H", len(items)), *infos),
+            box(b"iloc", b"\0" * 4, b"\x44\0", struct.pack(">H", len(items)), places),
+            box(b"iref", b"\0" * 4, *references),
+            box(
+                b"iprp",
+                box(b"ipco", *properties),
+                box(b"ipma", b"\0" * 4, struct.pack(">I", len(items)), *used),
+            ),
+        )
+
+    return head(len(head(0)) + 8) + box(b"mdat", data)
+
+
+def code_of(content: bytes) -> str:
+    with pytest.raises(picture_heads.HeadError) as caught:
+        picture_heads.read(io.BytesIO(content))
+    return caught.value.code
+
+
+def test_extents_that_overlap_are_refused() -> None:
+    """Joined, they are many times as large as the file."""
+    assert code_of(heic([Listed(b"hvc1", [(0, 9000)] * 100, [1])], [sized(64, 64)])) == "truncated"
+    layers = [Listed(b"hvc1", [(0, 9000 - at)], [1]) for at in range(100)]
+    whole = Listed(b"iovl", [(0, 9)], [1], parts=list(range(2, 102)))
+    assert code_of(heic([whole, *layers], [sized(64, 64)])) == "truncated"
+
+
+def test_tiles_that_look_alike_may_have_the_same_bytes() -> None:
+    tiles = [Listed(b"hvc1", [(100, 9000)], [1]) for _ in range(4)]
+    head = picture_heads.read(
+        io.BytesIO(heic([Listed(b"grid", [(0, 8)], [2], parts=[2, 3, 4, 5]), *tiles], [sized(64, 64), sized(128, 128)]))
+    )
+    assert (head.width, head.pixels) == (128, 128 * 128)
+
+
+HIDDEN = {
+    "cropped": ([Listed(b"hvc1", [(0, 99)], [1, 3])], [sized(9000, 9000), sized(64, 64), CROPPED]),
+    "one tile many times": (
+        [Listed(b"grid", [(0, 8)], [2], parts=[2] * 100), Listed(b"hvc1", [(0, 99)], [1])],
+        [sized(1200, 1200), sized(64, 64)],
+    ),
+    "an image of another": (
+        [Listed(b"iden", [(0, 1)], [2], parts=[2]), Listed(b"hvc1", [(0, 99)], [1])],
+        [sized(9000, 9000), sized(64, 64)],
+    ),
+    "layers of layers": (
+        [
+            Listed(b"iovl", [(0, 8)], [2], parts=[2] * 20),
+            Listed(b"iovl", [(0, 8)], [2], parts=[3] * 20),
+            Listed(b"hvc1", [(0, 99)], [1]),
+        ],
+        [sized(600, 600), sized(64, 64)],
+    ),
+    "transparency": (
+        [Listed(b"hvc1", [(0, 99)], [2]), Listed(b"hvc1", [(0, 99)], [1, 3], alpha_of=1)],
+        [sized(9000, 9000), sized(64, 64), box(b"auxC", b"\0" * 4, b"urn:mpeg:hevc:2015:auxid:1\0")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_pixels_count_that_are_decoded_and_not_shown(name: str) -> None:
+    pytest.importorskip("pillow_heif")
+    content = heic(*HIDDEN[name])
+    head = picture_heads.read(io.BytesIO(content))
+    assert (head.width, head.height) == (64, 64)
+    with pytest.raises(FindMeError) as caught:
+        probe(io.BytesIO(content))
+    assert caught.value.code == "too_many_pixels"
+
+
+def test_an_image_that_is_made_of_itself_is_refused() -> None:
+    pytest.importorskip("pillow_heif")
+    content = heic(
+        [Listed(b"iden", [(0, 1)], [1], parts=[2]), Listed(b"iden", [(0, 1)], [1], parts=[1])], [sized(8, 8)]
+    )
+    with pytest.raises(FindMeError) as caught:
+        probe(io.BytesIO(content))
+    assert caught.value.code == "truncated"
+
+
+def test_tiles_may_stand_out_beyond_the_picture() -> None:
+    """As those of phones: 12.2 megapixels in 48 tiles of 512 × 512, which are 12.6."""
+    tiles = [Listed(b"hvc1", [(number, 1)], [1]) for number in range(48)]
+    grid = Listed(b"grid", [(100, 8)], [2], parts=list(range(2, 50)))
+    head = picture_heads.read(io.BytesIO(heic([grid, *tiles], [sized(512, 512), sized(4032, 3024)])))
+    assert head.pixels == 4032 * 3024
+
+
+def header_of_png(width: int, height: int) -> bytes:
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+
+
+def test_the_size_is_said_once() -> None:
+    """Decoders go by the first header or refuse a second one."""
+    png, jpeg, webp = encode("PNG"), encode("JPEG"), encode("WEBP")
+    assert code_of(png[:-12] + header_of_png(64, 64) + png[-12:]) == "not_a_picture"
+    assert code_of(png[:33] + header_of_png(64, 64) + png[33:]) == "not_a_picture"
+    frame = jpeg.index(b"\xff\xc0")
+    second = jpeg[frame : frame + 5] + struct.pack(">HH", 64, 64) + jpeg[frame + 9 : frame + 19]
+    assert code_of(jpeg[: frame + 19] + second + jpeg[frame + 19 :]) == "not_a_picture"
+    canvas = b"VP8X" + struct.pack("<IB3x", 10, 0) + (63).to_bytes(3, "little") * 2
+    assert code_of(webp[:12] + canvas + webp[12:]) == "not_a_picture"
+    assert code_of(webp + canvas) == "not_a_picture"
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WebP", "lossless WebP", "animated WebP", "HEIC", "AVIF"])
+def test_a_decoder_must_find_the_size_of_the_header(name: str) -> None:
+    stream = io.BytesIO(FILES[name]())
+    head = picture_heads.read(stream)
+    assert pixel_data.load(stream, head, imaging.FORMATS, lambda image: None).size == (900, 700)
+    head.width, head.height = 90, 70
+    if head.container is not None:
+        told = head.container.properties
+        head.container.properties = [(kind, b"" if kind == b"ispe" else body) for kind, body in told]
+    with pytest.raises(pixel_data.MissingPixelsError):
+        pixel_data.load(stream, head, imaging.FORMATS, lambda image: None)
+
+
+def test_a_picture_that_takes_more_memory_than_there_is_has_too_many_pixels() -> None:
+    with pytest.raises(FindMeError) as caught, imaging._faults_named():
+        bytearray(2**62)
+    assert caught.value.code == "too_many_pixels"

@@ -107,7 +107,7 @@ def _rendered(stream: IO[bytes]) -> bytes:
     """The picture as it is served: upright, in sRGB, without metadata, long side ≤ SIDE."""
     settings = current_app.extensions["settings"]
     info = imaging.probe(stream, max_megapixels=settings.max_megapixels)
-    if not info.scales and info.width * info.height > MOST_MEGAPIXELS * 1e6:
+    if not info.scales and info.pixels > MOST_MEGAPIXELS * 1e6:
         raise imaging.fault("too_many_pixels")
     with _ONE_AT_A_TIME:
         picture = Image.fromarray(imaging.decode(stream, max_megapixels=settings.max_megapixels).frame)
