@@ -6,6 +6,7 @@ another has just made for its file; so whoever writes makes the folder again and
 
 import contextlib
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -28,9 +29,17 @@ def in_folder(folder: Path, write: Callable[[], T], mode: int = 0o777) -> T:
             return write()
         except (FileNotFoundError, FileExistsError):
             # FileExistsError: mkdir found the folder, and it was gone when it looked what it was.
-            if attempt == TRIES - 1 or (folder.exists() and not folder.is_dir()):
+            if attempt == TRIES - 1 or _is_file(folder):
                 raise
     raise AssertionError("the last try returns or raises")
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a file has the folder's place; one look, since the folder may come and go between two."""
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def remove_tree(folder: Path) -> None:
