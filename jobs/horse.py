@@ -121,7 +121,7 @@ class Horse:
         self.last_sample = memory.sample(self.pid) or self.last_sample
 
     def died_of_its_job(self, status: int | None) -> bool:
-        """Whether what it was doing ended it, from its exit status as waitpid returns it.
+        """Return whether its job caused its death. `status` is its exit status as waitpid returns it.
 
         True of a crash in native code, of an exit by itself, of a job that never came back, and of a SIGKILL while its
         memory was near the limit; every other SIGKILL came from outside.

@@ -19,7 +19,7 @@ class Sample:
 
     @property
     def is_near_limit(self) -> bool:
-        """Whether this process used nearly all that it could have.
+        """Whether the process used nearly all the memory available to it.
 
         Less than a fifth was left of what it held and what was free, and it held at least a quarter of all there is: a
         small process on a machine that others have filled is near no limit of its own.

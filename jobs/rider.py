@@ -107,7 +107,7 @@ class Rider(_Base):
         self._until_written(super().handle_job_success, job, queue, started_job_registry, execution)
 
     def _until_written(self, step: Callable[..., None], *arguments: Any) -> None:
-        """Repeat a step until Redis has taken it. The worker ends a horse that waits for too long."""
+        """Repeat a step until Redis accepts it. The worker kills a horse that exceeds its job's time."""
         while True:
             try:
                 step(*arguments)

@@ -79,7 +79,7 @@ class Worker(Stable, Rider, rq.worker.Worker):
     # --- the beginning ---
 
     def register_birth(self) -> None:
-        """RQ's, once Redis takes it; a worker that ends for want of it would have to be started again by somebody."""
+        """Register as RQ does, as soon as Redis accepts writes; RQ's worker would exit."""
         self._until_written(super().register_birth)
 
     # --- one job ---
