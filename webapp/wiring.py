@@ -9,6 +9,7 @@ from webapp import (
     api,
     cli,
     database,
+    devices,
     edge,
     limits,
     observability,
@@ -48,7 +49,7 @@ def wire(settings: Settings) -> Flask:
     limits.init_app(app, settings)
     babel.init_app(app, locale_selector=choose_language, timezone_selector=choose_timezone)
     htmx.init_app(app)
-    for room in (security, observability, sessions, polls, permissions, edge, pages, api, queue_pages, cli):
+    for room in (security, observability, sessions, devices, polls, permissions, edge, pages, api, queue_pages, cli):
         room.init_app(app)
     return app
 
