@@ -14,7 +14,7 @@ from tests.crowd import event_of, user_of
 from tests.reindexing import reexported
 from webapp import imaging
 from webapp.extensions import db
-from webapp.models import Camera, Invitation, Photo, RenditionKind, UserRole
+from webapp.models import Camera, Invitation, Photo, RenditionKind, User, UserRole
 from webapp.queueing import unit_of_work
 from webapp.services import alarms, blobs, invitations, sign_in_links, upload_tokens
 
@@ -146,6 +146,18 @@ def _add_guests(messy: MessyEvent, api: Api) -> None:
     assert made["withdrawn"].delete(f"/my-selfie?event_id={messy.event_id}").status_code == 200
     for name in made:
         messy.people[name] = Browser(messy.app).sign_in(name, PASSWORD)
+    _join_twice(messy, api)
+
+
+def _join_twice(messy: MessyEvent, api: Api) -> None:
+    """A guest who has proven their address, with which somebody joined on another device as well."""
+    again = {"username": "found_again", "email": "found@example.com", "password": PASSWORD}
+    answer = api.post("/register-with-event-code", json={"user_data": again, "event_code": messy.world.code})
+    assert answer.status_code == 201, answer.text
+    with messy.app.app_context(), unit_of_work():
+        first = db.session.scalars(select(User).where(User.username == "found")).one()
+        token = sign_in_links.new_token(first)
+    assert messy.people["found"].submit(f"/sign-in/{token}").headers["Location"] == "/account/others"
 
 
 def _blurred() -> bytes:
@@ -198,5 +210,5 @@ def _add_links(messy: MessyEvent) -> None:
                 renewed = invitations.renew_token(public_id)
             tokens += [f"/invitations/{renewed[1]}"] if renewed else []
         with unit_of_work():
-            tokens.append(f"/sign-in/{sign_in_links.new_token(user_of('bare@example.com').id)}")
+            tokens.append(f"/sign-in/{sign_in_links.new_token(user_of('bare@example.com'))}")
         messy.links += tokens

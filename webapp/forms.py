@@ -124,6 +124,12 @@ class SignInForm(PageForm):
     password = PasswordField(lazy_gettext("Password"), [InputRequired(SENTENCES["password_missing"])])
 
 
+class AddressForm(PageForm):
+    """An account's address, while it isn't proven."""
+
+    email = StringField(lazy_gettext("E-mail"), [InputRequired(SENTENCES["email_invalid"])])
+
+
 class EventForm(PageForm):
     """A new event, or another word about one."""
 

@@ -22,6 +22,7 @@ from webapp.links import absolute, path_to
 from webapp.models import Event, Mail, MailStatus, User
 from webapp.queueing import unit_of_work
 from webapp.services import claims, invitations, sign_in_links, team
+from webapp.services.mail_budgets import Purpose
 from webapp.settings import Settings
 
 log = structlog.get_logger()
@@ -78,14 +79,24 @@ def _render(public_id: str) -> EmailMessage | None:
     return message
 
 
-def _sign_in(_mail: Mail, user: User | None) -> dict[str, object] | None:
-    if user is None:
+def _sign_in(mail: Mail, _user: User | None) -> dict[str, object] | None:
+    found = sign_in_links.accounts_in(mail)
+    joins = mail.purpose == Purpose.JOINED
+    lifetime = sign_in_links.TO_PROVE if joins else sign_in_links.LIFETIME
+    links = [
+        (account, absolute(path_to("auth.link", token=sign_in_links.new_token(account.user, lifetime))))
+        for account in found
+    ]
+    if not links:
         return None
-    token = sign_in_links.new_token(user.id)
+    event = next(iter(found[0].events), None) if joins else None
     return {
-        "subject": gettext("Your link to your photos"),
-        "link": absolute(path_to("auth.link", token=token)),
-        "minutes": int(sign_in_links.LIFETIME.total_seconds() // 60),
+        "subject": gettext("Your link to your photos")
+        if event is None
+        else gettext("Your link to your photos of %(event)s", event=event.name),
+        "links": links,
+        "event": event,
+        "hours": round(lifetime.total_seconds() / 3600),
     }
 
 

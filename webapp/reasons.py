@@ -223,6 +223,10 @@ _EVENTS = {
     "member_unknown": lazy_gettext("This person is not in the team any more. Reload the page to see who is."),
     "in_team_already": lazy_gettext("This photographer is in the team already."),
     "photographer_already": lazy_gettext("This address belongs to a photographer here already."),
+    "email_proven": lazy_gettext("Your address is confirmed already, and stays as it is."),
+    "account_unknown": lazy_gettext(
+        "This account is not there any more, or it has no longer your address. Yours is as it was."
+    ),
     "mails_enough": lazy_gettext(
         "This address got several mails from us within the hour. Nothing is lost: please try again later."
     ),

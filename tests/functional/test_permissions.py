@@ -106,6 +106,10 @@ CALLS = [
     Call("guest.selfie", "POST", "/e/{code}/selfie", only(422, *MEMBERS)),
     Call("guest.verdict", "POST", "/e/{code}/matches/{match}", only(303, "guest"), {"verdict": "none"}),
     Call("guest.search_again", "POST", "/e/{code}/search", only(303, *MEMBERS)),
+    Call("account.address", "GET", "/account/address", signed_in(200)),
+    Call("account.address", "POST", "/account/address", signed_in(422)),
+    Call("account.others", "GET", "/account/others", signed_in(200)),
+    Call("account.decide", "POST", "/account/others/nobody", signed_in(404), {"choice": "erase"}),
     # Photographers, and whoever runs the event.
     Call("studio.index", "GET", "/studio/", only(200, *PHOTOGRAPHERS)),
     Call("studio.new", "GET", "/studio/events/new", only(200, *PHOTOGRAPHERS)),

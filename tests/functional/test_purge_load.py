@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from tests.actors import PASSWORD, Api, World, selfie
 from webapp.extensions import db
 from webapp.models import Consent, Mail, Match, Membership, Person, Selfie, SelfieVector, User, UserRole
-from webapp.services import blobs, load_data
+from webapp.services import accounts, blobs, load_data
 
 
 def test_guests_of_a_load_test_go_with_everything_and_others_stay(
@@ -20,7 +20,7 @@ def test_guests_of_a_load_test_go_with_everything_and_others_stay(
         body = {"user_data": user, "event_code": world.code, "consent": True}
         token = api.post("/register-with-event-code", json=body).json["access_token"]
         assert Api(app, token).upload_selfie(selfie("grace")).status_code == 200
-    world.person(f"boss@{load_data.DOMAIN}", UserRole.PHOTOGRAPHER)
+    world.person(f"boss@{accounts.LOAD_TEST}", UserRole.PHOTOGRAPHER)
     work()
     with app.app_context():
         gone = db.session.scalars(select(User).where(User.username == "grace")).one().id

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import request
 
+from webapp import devices
 from webapp.api import answers, schemas
 from webapp.api.common import SELFIE_ERRORS, Blueprint, caller, event_summary, language, member
 from webapp.errors import Invalid, NotFound
@@ -116,7 +117,7 @@ def register_with_selfie(form: dict[str, Any]) -> dict[str, Any]:
 @blueprint.errors(wrong_credentials=401)
 def login(body: dict[str, Any]) -> dict[str, str]:
     """A bearer token for a username or address and its password."""
-    user = accounts.authenticate(body["username"], body["password"])
+    user = accounts.authenticate(body["username"], body["password"], devices.known())
     with unit_of_work():
         return {"access_token": accounts.open_session(user, "api", "")}
 
@@ -219,8 +220,9 @@ def _enrol(event: Event, data: dict[str, Any]) -> Membership:
         email=data["email"],
         password=data["password"],
         language=language(),
+        device=devices.known(),
     )
-    sign_in_links.send_link(membership.user, language())
+    sign_in_links.send_to_newcomer(membership, language())
     return membership
 
 

@@ -88,7 +88,9 @@ class UserAnswer(Answer):
     id = ma.fields.String(attribute="public_id")
     username = ma.fields.Function(lambda user: user.username or user.name, metadata={"type": "string"})
     name = ma.fields.String()
-    email = ma.fields.String()
+    email = ma.fields.String(
+        allow_none=True, metadata={"description": "as it was typed, proven or not; null: not proven within 48 hours"}
+    )
     role = _word(UserRole)
 
 
@@ -100,7 +102,7 @@ class MeAnswer(Answer):
         lambda answer: answer["user"].username or answer["user"].name, metadata={"type": "string"}
     )
     name = ma.fields.String(attribute="user.name")
-    email = ma.fields.String(attribute="user.email")
+    email = ma.fields.String(attribute="user.email", allow_none=True)
     role = ma.fields.String(attribute="user.role", metadata={"enum": [str(role) for role in UserRole]})
     events = ma.fields.List(ma.fields.Nested(EventSummary))
 

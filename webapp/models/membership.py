@@ -36,13 +36,16 @@ class Membership(Model):
     """A user's place in an event."""
 
     __tablename__ = "membership"
-    __table_args__ = (UniqueConstraint("event_id", "user_id"),)
+    __table_args__ = (UniqueConstraint("event_id", "user_id"), UniqueConstraint("event_id", "claimed_email"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     event_id: Mapped[int] = mapped_column(ForeignKey("event.id", ondelete="CASCADE"))
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     role: Mapped[MembershipRole] = mapped_column(word(MembershipRole), default=MembershipRole.ATTENDEE)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    claimed_email: Mapped[str | None]
+    """The account's address while it is unproven, for the first account that joined the event with it; null for every
+    further one, and once the address is proven or dropped."""
 
     event: Mapped["Event"] = relationship(back_populates="memberships")
     user: Mapped[User] = relationship()

@@ -24,7 +24,8 @@ class User(Model):
     """An account.
 
     Until an address is proven, anyone may have typed it: several unproven accounts can carry the same one, and none of
-    them learns of the others. At most one proven account holds an address.
+    them learns of the others. At most one proven account holds an address. An address that isn't proven in time is
+    dropped; the account lives on in the browsers that are signed in to it.
     """
 
     __tablename__ = "user"
@@ -41,8 +42,10 @@ class User(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     public_id: Mapped[str] = mapped_column(unique=True, default=new_public_id)
-    email: Mapped[str]
-    """Lower case, trimmed."""
+    email: Mapped[str | None]
+    """Lower case, trimmed; null: the account had none that was proven in time."""
+    email_claimed_at: Mapped[datetime | None]
+    """When an address that isn't proven yet was typed."""
     email_verified_at: Mapped[datetime | None]
     username: Mapped[str | None]
     """As typed, without spare spaces; people who join through the page have none."""
@@ -54,6 +57,8 @@ class User(Model):
     language: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     disabled_at: Mapped[datetime | None]
+    device: Mapped[str | None]
+    """The hash of the device on which the account was made, see `webapp.devices`; null for clients without cookies."""
 
     # What flask-login asks of a user. The token is how they are signed in to the present request; it is never stored.
     _session_token: ClassVar[str | None] = None
@@ -98,12 +103,14 @@ class UserSession(Model):
 
 
 class SignInLink(Model):
-    """A single-use link sent to an address; using it proves the address."""
+    """A single-use link to one account, sent to one address; using it proves that address for that account."""
 
     __tablename__ = "sign_in_link"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    email: Mapped[str]
+    """To which address it went; once the account has another one, the link opens nothing."""
     token_hash: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     expires_at: Mapped[datetime]

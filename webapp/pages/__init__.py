@@ -4,6 +4,7 @@ from flask import Flask
 
 from webapp import templating
 from webapp.pages import (
+    account,
     admin,
     auth,
     cameras,
@@ -30,6 +31,7 @@ ROOMS = (
     home,
     guest,
     auth,
+    account,
     studio,
     admin,
     media,

@@ -4,6 +4,7 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
+from webapp import devices
 from webapp.errors import Unauthenticated
 from webapp.extensions import limiter
 from webapp.forms import SignInForm
@@ -13,7 +14,7 @@ from webapp.models import User
 from webapp.pages.common import safe_next
 from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, events, sign_in_links
+from webapp.services import accounts, events, joining_accounts, sign_in_links
 from webapp.sessions import sign_in as open_browser
 from webapp.sessions import sign_out as close_browser
 from webapp.sessions import signed_in
@@ -33,7 +34,7 @@ def sign_in() -> ResponseReturnValue:
         return redirect(safe_next(request.args.get("next"), _home_of(user)), 303)
     if form.validate_on_submit():
         try:
-            user = accounts.authenticate(form.login.data or "", form.password.data or "")
+            user = accounts.authenticate(form.login.data or "", form.password.data or "", devices.ensure())
         except Unauthenticated as error:
             form.show(error)
         else:
@@ -57,8 +58,14 @@ def sign_out() -> ResponseReturnValue:
 def send_link() -> ResponseReturnValue:
     """Mail a link; the answer is the same whether or not the address is known."""
     with unit_of_work():
-        sign_in_links.send_link_to(request.form.get("email", "")[:320], choose_language())
-    flash(gettext("If this address has joined an event, a link is on its way to it. It works for 15 minutes."), "good")
+        sign_in_links.send_to(request.form.get("email", "")[:320], choose_language(), devices.known())
+    flash(
+        gettext(
+            "If this address has joined an event, a link is on its way to it, and works for an hour. We send at most "
+            "five an hour to one address."
+        ),
+        "good",
+    )
     return redirect(url_for("auth.sign_in"), 303)
 
 
@@ -66,12 +73,17 @@ def send_link() -> ResponseReturnValue:
 @guesses(404, methods=["POST"])
 def link(token: str) -> ResponseReturnValue:
     """Come in by a mailed link. Opening it changes nothing, since mail scanners open links too: a person taps."""
+    user, device = signed_in(), devices.ensure()
     if request.method != "POST":
-        return render_template("auth/link.html")
+        account = sign_in_links.account_of(token)
+        familiar = account is not None and sign_in_links.is_familiar(account.user, user, device)
+        return render_template("auth/link.html", account=account, familiar=familiar)
     with unit_of_work():
-        user = sign_in_links.use(token, signed_in())
-        open_browser(user)
-    return redirect(_home_of(user), 303)
+        opened = sign_in_links.use(token, user, device)
+        open_browser(opened.user)
+        others = joining_accounts.has_others(opened.user)
+    home = _home_of(opened.user) if opened.event is None else url_for("guest.photos", code=opened.event.code)
+    return redirect(url_for("account.others") if others else home, 303)
 
 
 def _home_of(user: User) -> str:

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from htmx_flask import request
 
-from webapp import polls
+from webapp import devices, polls
 from webapp.errors import FindMeError, NotFound
 from webapp.forms import JoinAgainForm, JoinForm, SelfieForm
 from webapp.limits import guesses
@@ -20,6 +20,7 @@ from webapp.services import (
     enrolment,
     events,
     gallery,
+    joining_accounts,
     marking,
     matching,
     rejoining,
@@ -61,7 +62,13 @@ def landing(code: str) -> ResponseReturnValue:
 @blueprint.get("/photos")
 def photos(event: Event, membership: Membership) -> ResponseReturnValue:
     """My photos: the whole page; its live region is the same file that `live` answers."""
-    return render_template("guest/photos.html", event=event, membership=membership, **_live_values(membership))
+    return render_template(
+        "guest/photos.html",
+        event=event,
+        membership=membership,
+        others=joining_accounts.has_others(membership.user),
+        **_live_values(membership),
+    )
 
 
 @blueprint.get("/photos/live")
@@ -161,8 +168,9 @@ def _join(event: Event, user: User | None, form: JoinForm | JoinAgainForm) -> No
                 email=form.email.data or "",
                 password=form.password.data or None,
                 language=language,
+                device=devices.ensure(),
             )
-            sign_in_links.send_link(membership.user, language)
+            sign_in_links.send_to_newcomer(membership, language)
         else:
             membership = enrolment.join(event, me())
         person = enrolment.own_person(membership)

@@ -7,7 +7,7 @@ from webapp.clock import utcnow
 from webapp.errors import Invalid
 from webapp.extensions import db
 from webapp.models import Consent, Event, Membership, Person, PersonKind, User
-from webapp.services import accounts, audit, events
+from webapp.services import accounts, address_claims, audit, events
 
 CONSENT_VERSION = "2026-11"
 """Moves whenever the text that people agree to changes its meaning."""
@@ -21,11 +21,12 @@ def enrol(
     password: str | None = None,
     username: str | None = None,
     language: str | None = None,
+    device: str | None = None,
 ) -> Membership:
     """A new account and its place in the event.
 
     An address that has an account already gets the same answer as any other: a new, unproven account that shares
-    nothing with the other one.
+    nothing with the other one. `device` is the hash of the device that asks, where it is known.
 
     Raises:
         Invalid, Conflict: as create_user and require_open.
@@ -34,7 +35,7 @@ def enrol(
     password_hash = accounts.hash_password(password) if password is not None else None
     events.require_open(event)
     user = accounts.create_user(
-        email=email, name=name, password_hash=password_hash, username=username, language=language
+        email=email, name=name, password_hash=password_hash, username=username, language=language, device=device
     )
     return join(event, user)
 
@@ -59,6 +60,7 @@ def join(event: Event, user: User) -> Membership:
         if found is None:
             raise
         return found
+    address_claims.hold(membership)
     audit.record(user, "event.joined", "event", event.public_id)
     return membership
 

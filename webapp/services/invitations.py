@@ -10,22 +10,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from webapp.clock import utcnow
 from webapp.errors import Conflict, NotFound, TooMany
 from webapp.extensions import db
-from webapp.models import Event, Invitation, Mail, User, UserRole
-from webapp.queueing import SEND_MAIL, enqueue_after_commit
-from webapp.services import accounts, audit, team
+from webapp.models import Event, Invitation, User, UserRole
+from webapp.services import accounts, address_claims, audit, mail_budgets, team
+from webapp.services.mail_budgets import Letter, Purpose
 
 LIFETIME = timedelta(days=7)
 MAIL_KIND = "invitation"
 ADDED_KIND = "team"
 """Tells a photographer that they are in the team of an event; there is nothing to accept."""
-MOST_MAILS = 5
-"""An hour, to one address: nobody's mailbox is flooded in our name."""
-
 MOST_LISTED = 200
 
 
@@ -169,6 +166,7 @@ def accept_as(token: str, user: User) -> User:
         raise Conflict(code="sign_in_to_accept")
     if user.email == invitation.email and user.email_verified_at is None:
         user.email_verified_at = utcnow()
+        address_claims.release([user.id])
     return _welcome(invitation, user)
 
 
@@ -240,33 +238,17 @@ def _unknown_hash() -> str:
 
 def _tell(user: User, event: Event, actor: User, language: str) -> None:
     """Write to somebody who was added at once; without the mail, if their mailbox has had enough of us."""
-    if _has_enough(user.email):
-        return
-    params = {"event": event.public_id, "actor": actor.public_id}
-    mail = Mail(
-        recipient=user.email, user_id=user.id, language=user.language or language, kind=ADDED_KIND, params=params
-    )
-    db.session.add(mail)
-    db.session.flush()
-    enqueue_after_commit(SEND_MAIL, mail.public_id)
-
-
-def _has_enough(email: str) -> bool:
-    """Whether an address was written to so often lately that we stop for a while."""
-    since = utcnow() - timedelta(hours=1)
-    lately = select(func.count()).select_from(Mail).where(Mail.recipient == email, Mail.created_at > since)
-    return (db.session.scalar(lately) or 0) >= MOST_MAILS
+    if user.email is not None:
+        params = {"event": event.public_id, "actor": actor.public_id}
+        letter = Letter(user.email, Purpose.INVITATION, user.language or language, ADDED_KIND, user.id, params)
+        mail_budgets.send(letter)
 
 
 def _send(invitation: Invitation, language: str) -> None:
-    if _has_enough(invitation.email):
+    params = {"invitation": invitation.public_id}
+    letter = Letter(invitation.email, Purpose.INVITATION, language, MAIL_KIND, params=params)
+    if not mail_budgets.send(letter):
         raise TooMany(code="mails_enough", fields={"email": "mails_enough"})
-    mail = Mail(
-        recipient=invitation.email, language=language, kind=MAIL_KIND, params={"invitation": invitation.public_id}
-    )
-    db.session.add(mail)
-    db.session.flush()
-    enqueue_after_commit(SEND_MAIL, mail.public_id)
 
 
 def _of(public_id: str, event: Event | None) -> Invitation:

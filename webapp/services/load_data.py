@@ -6,18 +6,16 @@ from webapp.extensions import db
 from webapp.models import Mail, Membership, Person, User, UserRole
 from webapp.queueing import unit_of_work
 from webapp.services import selfie_erasing
-
-DOMAIN = "load.test"
-"""Reserved by RFC 2606, so no mail to it reaches anybody."""
+from webapp.services.accounts import LOAD_TEST
 
 
 def purge() -> int:
-    """Erase every guest whose address is in DOMAIN, with selfies, matches, places in events and mails.
+    """Erase every guest whose address is in LOAD_TEST, with selfies, matches, places in events and mails.
 
     One account a transaction, since an installation may be serving people meanwhile. Returns how many there were.
     """
     ids = list(
-        db.session.scalars(select(User.id).where(User.email.endswith(f"@{DOMAIN}"), User.role == UserRole.GUEST))
+        db.session.scalars(select(User.id).where(User.email.endswith(f"@{LOAD_TEST}"), User.role == UserRole.GUEST))
     )
     db.session.rollback()
     return sum(_erase(user_id) for user_id in ids)

@@ -1,93 +1,188 @@
-"""Links that sign their reader in: single use, soon over, kept as hashes. Using one proves the address it went to."""
+"""Links that sign their reader in: single use, soon over, kept as hashes.
 
-import hashlib
+A link belongs to one account and opens that account. Using it proves the address that it was sent to, for that account.
+"""
+
 import secrets
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
 
 from webapp.clock import utcnow
 from webapp.errors import Invalid, NotFound
 from webapp.extensions import db
-from webapp.models import Mail, Membership, Person, SignInLink, User, UserSession
-from webapp.queueing import SEND_MAIL, enqueue_after_commit
-from webapp.services import accounts, selfie_erasing
+from webapp.models import Event, Mail, Membership, Person, SignInLink, User, UserSession
+from webapp.services import accounts, address_claims, joining_accounts, mail_budgets, selfie_erasing
+from webapp.services.mail_budgets import Letter, Purpose
 
-LIFETIME = timedelta(minutes=15)
-MOST_MAILS = 5
-"""An hour, to one address: anybody can type it, and nobody's mailbox is to be flooded by that."""
 MAIL_KIND = "sign_in"
+LIFETIME = mail_budgets.WINDOW
+"""Of a link that somebody asked for; not shorter than the budget's window, which `mail_budgets` says why."""
+
+TO_PROVE = address_claims.LIFETIME
+"""Of the link that is sent to whoever joins: as long as they may take to prove their address."""
+
+MOST_IN_A_MAIL = 8
 
 
-def send_link(user: User, language: str) -> None:
-    """Ask for a mail with a link to this account's address, or to the proven account that has it.
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as a mail, or the page of a link, tells it from others with the same address."""
 
-    The answer to whoever asked must not depend on which of the two it was.
+    user: User
+    events: list[Event]
+    """The latest first."""
+
+    @property
+    def joined_at(self) -> datetime:
+        return self.user.created_at
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What using a link came to."""
+
+    user: User
+    """Who is to be signed in."""
+    event: Event | None
+    """Which the account had joined last, where the link has just proven its address; else None."""
+
+
+def send_to_newcomer(membership: Membership, language: str) -> None:
+    """Ask for the mail to somebody who has just joined, with the link that proves their address."""
+    user = membership.user
+    if user.email is not None:
+        mail_budgets.send(Letter(user.email, Purpose.JOINED, language, MAIL_KIND, user.id))
+
+
+def send_own(user: User, language: str) -> bool:
+    """Ask for a further link to an account whose holder is signed in to it; returns whether the budget allows one."""
+    return user.email is not None and mail_budgets.send(Letter(user.email, Purpose.OWN, language, MAIL_KIND, user.id))
+
+
+def send_to(email: str, language: str, device: str | None) -> None:
+    """Ask for a mail with links to the accounts that an address has, as somebody typed it.
+
+    The same is done whether or not there is one: the worker looks, and sends nothing where there is none. A request
+    from the device on which one of them was made comes from that account's budget.
     """
-    owner = accounts.verified_user(user.email) or user
-    if _mails_lately(owner.email) >= MOST_MAILS:
-        return
-    mail = Mail(user_id=owner.id, recipient=owner.email, language=language, kind=MAIL_KIND, params={})
-    db.session.add(mail)
-    db.session.flush()
-    enqueue_after_commit(SEND_MAIL, mail.public_id)
-
-
-def _mails_lately(email: str) -> int:
-    since = utcnow() - timedelta(hours=1)
-    wanted = select(func.count()).select_from(Mail).where(Mail.recipient == email, Mail.created_at > since)
-    return db.session.scalar(wanted) or 0
-
-
-def send_link_to(email: str, language: str) -> None:
-    """The same for an address that somebody typed; for an unknown one nothing is sent, and nobody is told."""
     try:
         email = accounts.checked_email(email)
     except Invalid:
         return
-    user = accounts.verified_user(email) or db.session.scalar(
-        select(User).where(User.email == email).order_by(User.id.desc()).limit(1)
+    own = db.session.scalar(
+        select(User.id).where(User.email == email, User.device == device, User.disabled_at.is_(None)).limit(1)
     )
-    if user is not None and user.disabled_at is None:
-        send_link(user, language)
+    purpose = Purpose.ASKED if own is None else Purpose.OWN
+    params = {"device": device or ""}
+    if own is None:
+        mail_budgets.send(Letter(email, purpose, language, MAIL_KIND, None, params))
+    elif not mail_budgets.send(Letter(email, purpose, language, MAIL_KIND, own, params | {"all": "y"})):
+        mail_budgets.send(Letter(email, Purpose.ASKED, language, MAIL_KIND, None, params))
 
 
-def new_token(user_id: int) -> str:
+def accounts_in(mail: Mail) -> list[Account]:
+    """The accounts that a mail brings links to; none where it is no longer about any of them. Runs in a worker."""
+    if mail.user_id is not None and "all" not in mail.params:
+        user = db.session.get(User, mail.user_id)
+        found = [user] if user is not None and user.disabled_at is None and user.email == mail.recipient else []
+    else:
+        found = _asked_for(mail.recipient, mail.params.get("device") or None)
+    return [Account(user, events_of(user)) for user in found]
+
+
+def _asked_for(email: str, device: str | None) -> list[User]:
+    """The proven account alone; without one all that the address was typed for. A disabled one hides nothing less."""
+    if (owner := accounts.verified_user(email)) is not None:
+        return [owner] if owner.disabled_at is None else []
+    return accounts.accounts_of(email, device)[:MOST_IN_A_MAIL]
+
+
+def events_of(user: User) -> list[Event]:
+    """The events that an account is in, the one joined last first."""
+    joined = select(Event).join(Membership).where(Membership.user_id == user.id).order_by(Membership.id.desc())
+    return list(db.session.scalars(joined))
+
+
+def new_token(user: User, lifetime: timedelta = LIFETIME) -> str:
     """A token for a mail that is about to go out; only its hash is kept."""
     token = secrets.token_urlsafe(24)
-    db.session.add(SignInLink(user_id=user_id, token_hash=_hash(token), expires_at=utcnow() + LIFETIME))
+    link = SignInLink(
+        user_id=user.id, email=user.email or "", token_hash=accounts.token_hash(token), expires_at=utcnow() + lifetime
+    )
+    db.session.add(link)
     db.session.flush()
     return token
 
 
-def use(token: str, signed_in: User | None) -> User:
+def account_of(token: str) -> Account | None:
+    """The account that an unused link opens; None where it opens nothing. Looking changes nothing."""
+    link = db.session.scalar(
+        select(SignInLink).where(
+            SignInLink.token_hash == accounts.token_hash(token),
+            SignInLink.used_at.is_(None),
+            SignInLink.expires_at > utcnow(),
+        )
+    )
+    user = _opened_by(link)
+    return Account(user, events_of(user)) if user is not None else None
+
+
+def is_familiar(user: User, signed_in: User | None, device: str | None) -> bool:
+    """Whether the browser that asks is one that the account was made on, or is signed in to it."""
+    return (signed_in is not None and signed_in.id == user.id) or (device is not None and device == user.device)
+
+
+def use(token: str, signed_in: User | None, device: str | None = None) -> Opened:
     """Take a link; returns whose account it opens. The caller opens the session.
 
-    What was set before the address was proven may be somebody else's doing: unless the same browser comes back,
-    password, sessions and selfies of the unproven account are dropped.
+    What was set before the address was proven may be somebody else's doing: unless the browser is familiar to the
+    account, its password, sessions and selfies are dropped. Where another account holds the address already, both are
+    the same person's: the places in events move there.
 
     Raises:
         NotFound: unknown, used or expired; which of them is not told.
     """
-    now = utcnow()
-    used = db.session.execute(
-        update(SignInLink)
-        .where(SignInLink.token_hash == _hash(token), SignInLink.used_at.is_(None), SignInLink.expires_at > now)
-        .values(used_at=now)
-        .returning(SignInLink.user_id)
-        .execution_options(synchronize_session=False)
+    used = update(SignInLink).where(
+        SignInLink.token_hash == accounts.token_hash(token),
+        SignInLink.used_at.is_(None),
+        SignInLink.expires_at > utcnow(),
+    )
+    link_id = db.session.execute(
+        used.values(used_at=utcnow()).returning(SignInLink.id).execution_options(synchronize_session=False)
     ).scalar_one_or_none()
-    user = db.session.get(User, used) if used is not None else None
-    if user is None or user.disabled_at is not None:
+    user = _opened_by(db.session.get(SignInLink, link_id) if link_id is not None else None)
+    if user is None:
         raise NotFound(code="link_invalid")
     if user.email_verified_at is not None:
-        return user
-    proven = accounts.verified_user(user.email)
-    if proven is not None:
-        return proven
-    if signed_in is None or signed_in.id != user.id:
+        return Opened(user, None)
+    event = next(iter(events_of(user)), None)
+    if not is_familiar(user, signed_in, device):
         _drop_unproven(user)
-    user.email_verified_at = now
+    return Opened(_prove(user), event)
+
+
+def _opened_by(link: SignInLink | None) -> User | None:
+    user = db.session.get(User, link.user_id, populate_existing=True) if link is not None else None
+    return user if user is not None and user.disabled_at is None and link and user.email == link.email else None
+
+
+def _prove(user: User) -> User:
+    """Write down that the account's address is proven; returns the account that holds it from now on."""
+    email = user.email or ""
+    try:
+        # The index decides between two that prove one address at the same moment.
+        with db.session.begin_nested():
+            user.email_verified_at = utcnow()
+            db.session.flush()
+    except IntegrityError:
+        db.session.refresh(user)
+        owner = accounts.verified_user(email)
+        # Who disabled the holder of the address did not mean this account, but it proves nothing either.
+        return user if owner is None or owner.disabled_at is not None else joining_accounts.move(user, owner)
+    address_claims.release([user.id])
     return user
 
 
@@ -97,7 +192,3 @@ def _drop_unproven(user: User) -> None:
     people = db.session.scalars(select(Person).join(Membership).where(Membership.user_id == user.id)).all()
     for person in people:
         selfie_erasing.withdraw(person)
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

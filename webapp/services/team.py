@@ -31,7 +31,7 @@ def members(event: Event) -> list[Member]:
         .where(Membership.event_id == event.id, Membership.role.in_(RUNNING))
         .order_by(case((Membership.role == MembershipRole.OWNER, 0), else_=1), Membership.id)
     )
-    return [Member(row.id, user.public_id, user.name, user.email, row.role) for row, user in rows]
+    return [Member(row.id, user.public_id, user.name, user.email or "", row.role) for row, user in rows]
 
 
 def add(event: Event, user: User, actor: User | None) -> bool:

@@ -13,6 +13,7 @@ from webapp.extensions import db
 from webapp.models import Event, Person, Photo, PhotoStatus, Selfie, SelfieStatus, Upload, UploadStatus, UploadWay
 from webapp.queueing import unit_of_work
 from webapp.services import (
+    address_claims,
     alarms,
     blobs,
     costs,
@@ -51,6 +52,7 @@ def tidy() -> bool:
     _sweep_orphans()
     _resume_below_limits()
     selfie_erasing.erase_refused()
+    address_claims.lapse()
     traces.compact_daily()
     return True
 
