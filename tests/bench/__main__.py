@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from tests.bench import first_match, indexing_speed, page_speed, photo_cost, web_memory
+from tests.bench import address_timing, first_match, indexing_speed, page_speed, photo_cost, web_memory
 from tests.bench.cache import cache_folder
 from tests.bench.report import Figure, report
 
@@ -14,6 +14,7 @@ MEASUREMENTS = {
     "indexing": indexing_speed.measure,
     "web_memory": web_memory.measure,
     "pages": page_speed.measure,
+    "addresses": address_timing.measure,
 }
 """By name; each takes the cache folder and yields figures."""
 

@@ -53,8 +53,8 @@ def measure(_cache: Path) -> Iterator[Figure]:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="findme-bench-")))
             redis = stack.enter_context(valkey())
-            url = f"sqlite:///{folder / 'bench.sqlite'}" if kind == "sqlite" else _database(stack)
-            app = _app(folder, redis.url, url)
+            url = f"sqlite:///{folder / 'bench.sqlite'}" if kind == "sqlite" else bench_database(stack)
+            app = bench_app(folder, redis.url, url)
             few, many = _events(app)
             browser = Browser(app).sign_in(OWNER, PASSWORD)
             for name, address in PAGES.items():
@@ -95,12 +95,14 @@ def _get(browser: Browser, redis: Redis, page: str, cold: bool) -> float:
     return took
 
 
-def _app(folder: Path, redis_url: str, database_url: str) -> Flask:
+def bench_app(folder: Path, redis_url: str, database_url: str) -> Flask:
+    """An app on servers of the measurement's own."""
     values = {"data_dir": folder, "redis_url": redis_url, "database_url": database_url, "secret_key": "b" * 40}
     return create_app(Settings(_env_file=None, environment="testing", public_url="http://localhost", **values))
 
 
-def _database(stack: ExitStack) -> str:
+def bench_database(stack: ExitStack) -> str:
+    """The address of an empty PostgreSQL database."""
     server = stack.enter_context(postgres())
     with server.connect() as connection:
         connection.execute("CREATE DATABASE bench")

@@ -54,7 +54,7 @@ def sign_out() -> ResponseReturnValue:
 
 
 @blueprint.post("/sign-in/link")
-@limiter.limit("10 per minute")
+@limiter.limit("300 per hour")
 def send_link() -> ResponseReturnValue:
     """Mail a link; the answer is the same whether or not the address is known."""
     with unit_of_work():

@@ -72,15 +72,18 @@ def send_to(email: str, language: str, device: str | None) -> None:
         email = accounts.checked_email(email)
     except Invalid:
         return
-    own = db.session.scalar(
-        select(User.id).where(User.email == email, User.device == device, User.disabled_at.is_(None)).limit(1)
-    )
+    own = _made_on(device, email) if device is not None else None
     purpose = Purpose.ASKED if own is None else Purpose.OWN
     params = {"device": device or ""}
     if own is None:
         mail_budgets.send(Letter(email, purpose, language, MAIL_KIND, None, params))
     elif not mail_budgets.send(Letter(email, purpose, language, MAIL_KIND, own, params | {"all": "y"})):
         mail_budgets.send(Letter(email, Purpose.ASKED, language, MAIL_KIND, None, params))
+
+
+def _made_on(device: str, email: str) -> int | None:
+    made = select(User.id).where(User.email == email, User.device == device, User.disabled_at.is_(None))
+    return db.session.scalar(made.order_by(User.id).limit(1))
 
 
 def accounts_in(mail: Mail) -> list[Account]:
