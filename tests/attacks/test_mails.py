@@ -123,6 +123,14 @@ def test_an_account_has_few_of_its_own_so_that_a_crowd_of_accounts_floods_nobody
     assert sent(postbox, Purpose.OWN) == MAILBOX[Purpose.OWN]
 
 
+def test_an_account_that_claims_one_address_after_the_other_writes_to_few(postbox: Flask, world: World) -> None:
+    world.event()
+    browser = join(postbox, world.code, "Eve", "eve@example.com")
+    for number in range(ACCOUNT + 3):
+        assert browser.submit("/account/address", {"email": f"victim{number}@example.com"}).status_code == 303
+    assert sent(postbox, Purpose.OWN) == ACCOUNT
+
+
 @pytest.mark.both_databases
 def test_of_many_requests_at_once_no_more_than_the_budget_pass(app: Flask) -> None:
     def ask() -> bool:

@@ -10,7 +10,7 @@ from webapp.localisation import LANGUAGES
 from webapp.pages.common import safe_next
 from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import events
+from webapp.services import events, joining_accounts
 from webapp.sessions import signed_in
 
 blueprint = Blueprint("home", __name__)
@@ -36,7 +36,8 @@ def index() -> ResponseReturnValue:
         status = 422
     user = signed_in()
     cards = events.cards_of(user) if user else []
-    return render_template("home/page.html", form=form, cards=cards), status
+    others = user is not None and joining_accounts.has_others(user)
+    return render_template("home/page.html", form=form, cards=cards, others=others), status
 
 
 @blueprint.post("/language")
