@@ -220,6 +220,10 @@ _EVENTS = {
     "owner_stays": lazy_gettext(
         "The owner can't leave the team. Nothing was changed: hand the event over to somebody else first."
     ),
+    "owner_not_photographer": lazy_gettext(
+        "Only photographers own events, and this person is none here, or their account is disabled. "
+        "Nothing was changed: hand the event over to a photographer of the team."
+    ),
     "member_unknown": lazy_gettext("This person is not in the team any more. Reload the page to see who is."),
     "in_team_already": lazy_gettext("This photographer is in the team already."),
     "photographer_already": lazy_gettext("This address belongs to a photographer here already."),

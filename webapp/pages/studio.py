@@ -35,7 +35,7 @@ from webapp.services.studio_guests import Show
 
 blueprint = Blueprint("studio", __name__, url_prefix="/studio")
 
-WHO = {"index": Who.PHOTOGRAPHER, "new": Who.PHOTOGRAPHER}
+WHO = {"index": Who.STUDIO, "new": Who.PHOTOGRAPHER}
 WHO |= dict.fromkeys(("event", "live", "rematch", "retry", "limit"), Who.RUNNER)
 WHO |= dict.fromkeys(("guests", "guest", "retry_guests"), Who.RUNNER)
 blueprint.add_app_template_filter(studio_words.file_size, "file_size")
