@@ -191,6 +191,20 @@ _EVENTS = {
         "This event is closed: nobody can join or add photos any more. If "
         "you joined before, sign in to see your photos."
     ),
+    "joins_over": lazy_gettext(
+        "Joining this event has ended. Nothing was kept of what you typed: please ask the photographer to open it "
+        "for you. If you joined before, sign in to see your photos."
+    ),
+    "join_days_invalid": lazy_gettext("Please type a number of days up to 3650, or leave it empty for no end."),
+    "admission_waiting": lazy_gettext(
+        "The photographer of this event admits its guests. Your selfie is kept, and we look for you as soon as you "
+        "are admitted."
+    ),
+    "not_admitted": lazy_gettext(
+        "The photographer has not admitted you to this event. Your selfie is deleted, and no new one is taken. "
+        "If that is a mistake, please talk to the photographer."
+    ),
+    "admitted_already": lazy_gettext("This guest is admitted already. Nothing was changed."),
     "event_code_taken": lazy_gettext(
         "Another event has this code. Please choose another one, or leave it empty and get one."
     ),

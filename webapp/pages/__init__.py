@@ -5,6 +5,7 @@ from flask import Flask
 from webapp import templating
 from webapp.pages import (
     admin,
+    admission,
     auth,
     cameras,
     dev,
@@ -40,6 +41,7 @@ ROOMS = (
     sharing,
     event_settings,
     team,
+    admission,
     people,
     invitations,
     cameras,

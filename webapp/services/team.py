@@ -10,7 +10,7 @@ from sqlalchemy import case, exists, select
 from webapp.errors import Conflict, NotFound
 from webapp.extensions import db
 from webapp.models import Consent, Event, Match, Membership, MembershipRole, Person, Selfie, User
-from webapp.services import audit, events, marking
+from webapp.services import admission, audit, events, marking
 
 RUNNING = (MembershipRole.OWNER, MembershipRole.TEAM)
 
@@ -53,6 +53,8 @@ def add(event: Event, user: User, actor: User | None) -> bool:
         known.persons.append(Person(event_id=event.id, name=user.name))
         db.session.add(known)
     known.role = MembershipRole.TEAM
+    db.session.flush()
+    admission.let_in(known, actor)
     db.session.flush()
     audit.record(actor, "team.added", "user", user.public_id)
     return True
