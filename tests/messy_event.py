@@ -131,7 +131,7 @@ def _heic() -> list[tuple[str, bytes]]:
 
 
 def _add_guests(messy: MessyEvent, api: Api) -> None:
-    """A guest in each state: found, asked, selfie refused, or after one that was good, none, withdrawn; not admitted."""
+    """A guest in each state: found, asked, refused selfies, none, withdrawn, waiting to be admitted, turned away."""
     code, made = messy.world.code, {}
     for name in ("found", "refused", "second_try", "bare", "withdrawn", "other"):
         made[name] = api.register(code, name)

@@ -191,6 +191,15 @@ _EVENTS = {
         "This event is closed: nobody can join or add photos any more. If "
         "you joined before, sign in to see your photos."
     ),
+    "account_disabled": lazy_gettext(
+        "This account is disabled, so nothing more is taken from it. What it sent before is kept: an admin of this "
+        "installation can enable it again."
+    ),
+    "account_unknown": lazy_gettext("There is no such account, or several carry this address. Nothing was changed."),
+    "disables_self": lazy_gettext("You can't disable your own account. Nothing was changed: ask another admin."),
+    "last_admin": lazy_gettext(
+        "This is the last admin of the installation, so the account was not disabled. Make another admin first."
+    ),
     "joins_over": lazy_gettext(
         "Joining this event has ended. Nothing was kept of what you typed: please ask the photographer to open it "
         "for you. If you joined before, sign in to see your photos."

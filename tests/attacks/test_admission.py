@@ -35,7 +35,7 @@ from webapp.models import (
     SelfieVector,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import admission, blobs, enrolment, joining, recovery
+from webapp.services import accounts, admission, blobs, enrolment, joining, recovery, team
 
 OWNER = "photographer@example.com"
 
@@ -238,8 +238,6 @@ def test_the_team_is_always_admitted(app: Flask, world: World, api: Api, admitti
     guest.upload_selfie(selfie("grace"))
     with app.app_context(), unit_of_work():
         event = db.session.scalars(select(Event).where(Event.public_id == admitting)).one()
-        from webapp.services import accounts, team
-
         user = accounts.verified_user("second@example.com")
         assert user is not None and team.add(event, user, None)
     world.work()

@@ -4,6 +4,7 @@ from flask import Flask
 
 from webapp import templating
 from webapp.pages import (
+    accounts,
     admin,
     admission,
     auth,
@@ -43,6 +44,7 @@ ROOMS = (
     team,
     admission,
     people,
+    accounts,
     invitations,
     cameras,
 )

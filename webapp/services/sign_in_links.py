@@ -25,7 +25,7 @@ def send_link(user: User, language: str) -> None:
     The answer to whoever asked must not depend on which of the two it was.
     """
     owner = accounts.verified_user(user.email) or user
-    if _mails_lately(owner.email) >= MOST_MAILS:
+    if owner.disabled_at is not None or _mails_lately(owner.email) >= MOST_MAILS:
         return
     mail = Mail(user_id=owner.id, recipient=owner.email, language=language, kind=MAIL_KIND, params={})
     db.session.add(mail)
@@ -83,6 +83,8 @@ def use(token: str, signed_in: User | None) -> User:
     if user.email_verified_at is not None:
         return user
     proven = accounts.verified_user(user.email)
+    if proven is not None and proven.disabled_at is not None:
+        raise NotFound(code="link_invalid")
     if proven is not None:
         return proven
     if signed_in is None or signed_in.id != user.id:
