@@ -14,7 +14,7 @@ from tests.crowd import event_of, user_of
 from tests.reindexing import reexported
 from webapp import imaging
 from webapp.extensions import db
-from webapp.models import Camera, Invitation, Photo, RenditionKind, User, UserRole
+from webapp.models import Camera, Invitation, Person, Photo, RenditionKind, User, UserRole
 from webapp.queueing import unit_of_work
 from webapp.services import alarms, blobs, invitations, sign_in_links, upload_tokens
 
@@ -131,7 +131,7 @@ def _heic() -> list[tuple[str, bytes]]:
 
 
 def _add_guests(messy: MessyEvent, api: Api) -> None:
-    """A guest in each state: found, asked, refused, refused after one that was good, without selfie, withdrawn."""
+    """A guest in each state: found, asked, refused selfies, none, withdrawn, waiting to be admitted, turned away."""
     code, made = messy.world.code, {}
     for name in ("found", "refused", "second_try", "bare", "withdrawn", "other"):
         made[name] = api.register(code, name)
@@ -144,6 +144,13 @@ def _add_guests(messy: MessyEvent, api: Api) -> None:
     for name in ("refused", "second_try"):
         made[name].upload_selfie(_blurred())
     assert made["withdrawn"].delete(f"/my-selfie?event_id={messy.event_id}").status_code == 200
+    messy.press("owner", "/settings/joining", admits="y", join_days="14")
+    for name in ("waiting", "waiting_too", "turned_away"):
+        made[name] = api.register(code, name)
+        assert made[name].upload_selfie(selfie("eileen")).status_code == 200
+    with messy.app.app_context():
+        turned_away = db.session.scalars(select(Person.public_id).where(Person.name == "turned_away")).one()
+    messy.press("owner", f"/guests/{turned_away}/refuse")
     for name in made:
         messy.people[name] = Browser(messy.app).sign_in(name, PASSWORD)
     _join_twice(messy, api)

@@ -13,7 +13,17 @@ from webapp.extensions import db
 from webapp.models import Event, User, UserRole
 from webapp.queueing import unit_of_work
 from webapp.reasons import explain
-from webapp.services import accounts, erasing, events, installation_check, load_data, reconciling, recovery
+from webapp.services import (
+    accounts,
+    disabling,
+    erasing,
+    events,
+    installation_check,
+    load_data,
+    reconciling,
+    recovery,
+    tidying,
+)
 from webapp.watching.command import watch
 
 findme = AppGroup("findme", help="Look after a FindMe installation.")
@@ -43,6 +53,27 @@ def create_admin(email: str, name: str, password: str) -> None:
 def create_photographer(email: str, name: str, password: str) -> None:
     """Make a photographer, who can create events."""
     _create(email, name, password, UserRole.PHOTOGRAPHER)
+
+
+@findme.command("disable-account")
+@click.argument("email_or_username")
+def disable_account(email_or_username: str) -> None:
+    """End all access and pending work of an account; nothing that it handed in is deleted."""
+    with _said():
+        with unit_of_work():
+            user = disabling.disable(disabling.find(email_or_username).public_id, None)
+            row_id, name = user.id, user.name
+        tidying.give_up_uploads(of=row_id)
+    click.echo(f"The account of {name} is disabled.")
+
+
+@findme.command("enable-account")
+@click.argument("email_or_username")
+def enable_account(email_or_username: str) -> None:
+    """Let the owner of a disabled account sign in again."""
+    with _said(), unit_of_work():
+        name = disabling.enable(disabling.find(email_or_username).public_id, None).name
+    click.echo(f"The account of {name} is enabled.")
 
 
 @findme.command("demo")

@@ -230,6 +230,20 @@ class PublishingForm(PageForm):
         ]
 
 
+class JoiningForm(PageForm):
+    """Who may join an event, and until when."""
+
+    admits = RadioField(lazy_gettext("Who joins"), default="", validate_choice=False)
+    join_days = StringField(lazy_gettext("Days after the event until joining ends"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.admits.choices = [
+            ("", gettext("Everybody who has the link or the code")),
+            ("y", gettext("I admit guests: they wait until I have seen who they are")),
+        ]
+
+
 class DeletionForm(PageForm):
     """Whoever deletes an event types its name first."""
 

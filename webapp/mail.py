@@ -21,7 +21,7 @@ from webapp.extensions import db
 from webapp.links import absolute, path_to
 from webapp.models import Event, Mail, MailStatus, User
 from webapp.queueing import unit_of_work
-from webapp.services import claims, invitations, sign_in_links, team
+from webapp.services import accounts, claims, invitations, sign_in_links, team
 from webapp.services.mail_budgets import Purpose
 from webapp.settings import Settings
 
@@ -65,6 +65,9 @@ def _render(public_id: str) -> EmailMessage | None:
         if given_up := claims.cause_of_failure(mail):
             raise _GivenUpError(given_up)
         user = db.session.get(User, mail.user_id) if mail.user_id else None
+        reader = user or accounts.verified_user(mail.recipient)
+        if reader is not None and reader.disabled_at is not None:
+            return None
         with force_locale(mail.language):
             values = RENDERERS[mail.kind](mail, user)
             if values is None:

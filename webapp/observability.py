@@ -33,6 +33,9 @@ TRIGGERS = {
     "uploading.tus_patch": "photo",
     "uploading.s3_finish": "photo",
     "studio.retry": "photo",
+    "admission.admit": "admission",
+    "admission.admit_all": "admission",
+    "event_settings.joining": "admission",
 }
 """What an endpoint is called in the log where it makes somebody be matched; all others are `other`."""
 

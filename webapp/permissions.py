@@ -16,7 +16,7 @@ from sqlalchemy import select
 from webapp.errors import FindMeError, Forbidden, NotFound, Unauthenticated
 from webapp.extensions import csrf, db
 from webapp.models import Event, User
-from webapp.services import enrolment, events, upload_tokens
+from webapp.services import enrolment, events, team, upload_tokens
 from webapp.sessions import bearer_token, by_bearer, signed_in
 from webapp.settings import Settings
 
@@ -33,6 +33,7 @@ class Who(StrEnum):
     UPLOADER = "owner or team of the event, or a token that may upload to it"
     UPLOAD_TOKEN = "token that may upload to one event"  # noqa: S105 - a name, not a secret
     PHOTOGRAPHER = "photographer"
+    STUDIO = "photographer, or owner or team of any event"
     ADMIN = "admin"
     ADMIN_OF_EVENT = "admin, for any event"
 
@@ -93,8 +94,10 @@ def _authorise() -> ResponseReturnValue | None:
 
 
 def _check(who: Who, user: User) -> None:
-    if (who is Who.PHOTOGRAPHER and not user.is_photographer) or (
-        who in (Who.ADMIN, Who.ADMIN_OF_EVENT) and not user.is_admin
+    if (
+        (who is Who.PHOTOGRAPHER and not user.is_photographer)
+        or (who is Who.STUDIO and not team.may_enter_studio(user))
+        or (who in (Who.ADMIN, Who.ADMIN_OF_EVENT) and not user.is_admin)
     ):
         raise NotFound(code="not_found")
     if who is Who.UPLOAD_TOKEN:

@@ -191,6 +191,29 @@ _EVENTS = {
         "This event is closed: nobody can join or add photos any more. If "
         "you joined before, sign in to see your photos."
     ),
+    "account_disabled": lazy_gettext(
+        "This account is disabled, so nothing more is taken from it. What it sent before is kept: an admin of this "
+        "installation can enable it again."
+    ),
+    "account_unknown": lazy_gettext("There is no such account, or several carry this address. Nothing was changed."),
+    "disables_self": lazy_gettext("You can't disable your own account. Nothing was changed: ask another admin."),
+    "last_admin": lazy_gettext(
+        "This is the last admin of the installation, so the account was not disabled. Make another admin first."
+    ),
+    "joins_over": lazy_gettext(
+        "Joining this event has ended. Nothing was kept of what you typed: please ask the photographer to open it "
+        "for you. If you joined before, sign in to see your photos."
+    ),
+    "join_days_invalid": lazy_gettext("Please type a number of days up to 3650, or leave it empty for no end."),
+    "admission_waiting": lazy_gettext(
+        "The photographer of this event admits its guests. Your selfie is kept, and we look for you as soon as you "
+        "are admitted."
+    ),
+    "not_admitted": lazy_gettext(
+        "The photographer has not admitted you to this event. Your selfie is deleted, and no new one is taken. "
+        "If that is a mistake, please talk to the photographer."
+    ),
+    "admitted_already": lazy_gettext("This guest is admitted already. Nothing was changed."),
     "event_code_taken": lazy_gettext(
         "Another event has this code. Please choose another one, or leave it empty and get one."
     ),
@@ -220,11 +243,15 @@ _EVENTS = {
     "owner_stays": lazy_gettext(
         "The owner can't leave the team. Nothing was changed: hand the event over to somebody else first."
     ),
+    "owner_not_photographer": lazy_gettext(
+        "Only photographers own events, and this person is none here, or their account is disabled. "
+        "Nothing was changed: hand the event over to a photographer of the team."
+    ),
     "member_unknown": lazy_gettext("This person is not in the team any more. Reload the page to see who is."),
     "in_team_already": lazy_gettext("This photographer is in the team already."),
     "photographer_already": lazy_gettext("This address belongs to a photographer here already."),
     "email_proven": lazy_gettext("Your address is confirmed already, and stays as it is."),
-    "account_unknown": lazy_gettext(
+    "other_account_gone": lazy_gettext(
         "This account is not there any more, or it has no longer your address. Yours is as it was."
     ),
     "mails_enough": lazy_gettext(

@@ -13,6 +13,7 @@ from tests.crowd import add_guest, add_person, add_photo, asked, event_of, user_
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import (
+    Admission,
     Band,
     Event,
     Match,
@@ -62,6 +63,19 @@ def search_gave_up(reason: str) -> Callable[[Event, Person], None]:
     return change
 
 
+def admission_is(admission: Admission) -> Callable[[Event, Person], None]:
+    """Leave the guest admitted, waiting or refused."""
+
+    def change(_: Event, person: Person) -> None:
+        person.membership.admission = admission
+
+    return change
+
+
+def account_disabled(_: Event, person: Person) -> None:
+    person.membership.user.disabled_at = utcnow()
+
+
 def only_asked(event: Event, person: Person) -> None:
     add_photo(event, person.id, [person])
     theirs = select(Match).where(Match.person_id == person.id).order_by(Match.id)
@@ -99,6 +113,9 @@ def nothing_more(_: Event, person: Person) -> None:
 CASES: dict[str, tuple[Why, Callable[[Event, Person], None]]] = {
     "hidden": (Why.UNSEEN, hidden_photo),
     "unpublished": (Why.UNSEEN, unpublished_photo),
+    "waiting": (Why.ADMISSION, admission_is(Admission.WAITING)),
+    "turned-away": (Why.NOT_ADMITTED, admission_is(Admission.REFUSED)),
+    "disabled": (Why.DISABLED, account_disabled),
     "selfie-limit": (Why.LIMIT, selfie_is(SelfieStatus.FAILED, "call_limit")),
     "search-limit": (Why.LIMIT, search_gave_up("call_limit")),
     "selfie-failed": (Why.FAILED, selfie_is(SelfieStatus.FAILED, "crashed")),

@@ -16,7 +16,7 @@ from webapp.extensions import db
 from webapp.models import Event, Match, Person, Photo, Selfie, UserRole
 from webapp.observability import TRIGGERS
 from webapp.permissions import PERMISSIONS, Who
-from webapp.services import upload_tokens
+from webapp.services import accounts, upload_tokens
 
 ROLES = ("anonymous", "stranger", "guest", "rival", "owner", "admin")
 """Nobody; a guest of another event; a guest of this one; a photographer of another event; this one's; an admin."""
@@ -173,6 +173,10 @@ CALLS = [
     Call("event_settings.save", "POST", "/studio/events/{event}/settings", only(422, *RUNNERS)),
     Call("event_settings.cover", "POST", "/studio/events/{event}/settings/cover", only(422, *RUNNERS)),
     Call("event_settings.publishing", "POST", "/studio/events/{event}/settings/publishing", only(303, *RUNNERS)),
+    Call("event_settings.joining", "POST", "/studio/events/{event}/settings/joining", only(303, *RUNNERS)),
+    Call("admission.admit", "POST", "/studio/events/{event}/guests/{person}/admit", only(303, *RUNNERS)),
+    Call("admission.refuse", "POST", "/studio/events/{event}/guests/{person}/refuse", only(409, *RUNNERS)),
+    Call("admission.admit_all", "POST", "/studio/events/{event}/guests/admit-all", only(303, *RUNNERS)),
     Call("event_settings.close", "POST", "/studio/events/{event}/settings/close", only(303, *RUNNERS)),
     Call("event_settings.reopen", "POST", "/studio/events/{event}/settings/reopen", only(303, *RUNNERS)),
     Call("event_settings.delete", "POST", "/studio/events/{event}/settings/delete", only(422, *RUNNERS)),
@@ -189,6 +193,10 @@ CALLS = [
     Call("people.invite", "POST", "/admin/people", only(422, "admin")),
     Call("people.resend", "POST", "/admin/people/invitations/none/resend", {}),
     Call("people.revoke", "POST", "/admin/people/invitations/none/revoke", {}),
+    Call("accounts.page", "GET", "/admin/people/accounts", only(200, "admin")),
+    Call("accounts.account", "GET", "/admin/people/accounts/{account}", only(200, "admin")),
+    Call("accounts.disable", "POST", "/admin/people/accounts/{account}/disable", only(303, "admin")),
+    Call("accounts.enable", "POST", "/admin/people/accounts/{account}/enable", only(303, "admin")),
     Call("admin.index", "GET", "/admin/", only(200, "admin")),
     Call("admin.rematch", "POST", "/admin/events/{event}/rematch", only(303, "admin")),
     Call("admin.limit", "GET", "/admin/events/{event}/limit", only(200, "admin")),
@@ -274,8 +282,15 @@ def names(app: Flask, callers: dict[str, Caller]) -> dict[str, str]:
                 select(Person.public_id).join(Selfie, Selfie.person_id == Person.id).where(Person.event_id == event.id)
             ).one(),
             "job": queueing.SEND_MAIL.job_id("nothing"),
+            "account": _bystander(),
             "token": _upload_token(event),
         }
+
+
+def _bystander() -> str:
+    """An account of which nothing else is asked here."""
+    with queueing.unit_of_work():
+        return accounts.create_user(email="bystander@example.com", name="bystander", verified=True).public_id
 
 
 def _upload_token(event: Event) -> str:
@@ -375,5 +390,6 @@ def test_the_rows_for_admins_are_these(app: Flask) -> None:
     admins = {endpoint for endpoint, who in PERMISSIONS.items() if who in (Who.ADMIN, Who.ADMIN_OF_EVENT)}
     queue_pages = {endpoint for endpoint in app.view_functions if endpoint.startswith("rq_dashboard.")}
     pages = {"admin.index", "admin.rematch", "admin.limit"}
+    pages |= {"accounts.page", "accounts.account", "accounts.disable", "accounts.enable"}
     pages |= {"people.page", "people.invite", "people.resend", "people.revoke"}
     assert admins == pages | {"api_admin.rematch", "api_admin.all_costs", "api_admin.set_limit"} | queue_pages

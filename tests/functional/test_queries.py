@@ -55,6 +55,8 @@ PAGES = {
     "/api/photographer/events/{event}/photos": OWNER,
     "/api/photographer/events/{event}/photos?status=indexed": OWNER,
     "/admin/": ADMIN,
+    "/admin/people/accounts": ADMIN,
+    "/admin/people/accounts?q=guest": ADMIN,
 }
 """Hot pages and lists, and who looks at them."""
 

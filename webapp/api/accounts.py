@@ -34,6 +34,7 @@ BODIES = {"register_with_selfie": SELFIE_BODY}
 _JOINING: dict[str, Any] = {
     "event_code_unknown": (404, 422),
     "event_closed": 409,
+    "joins_over": 409,
     # 409 where two ask for it at the same moment.
     "username_taken": (409, 422),
     "email_invalid": 422,
@@ -153,7 +154,7 @@ def my_events() -> list[dict[str, Any]]:
 @guesses(404)
 @blueprint.arguments(schemas.JoinBody)
 @blueprint.response(200, answers.JoinAnswer)
-@blueprint.errors(event_code_unknown=404, event_closed=409)
+@blueprint.errors(event_code_unknown=404, event_closed=409, joins_over=409, not_admitted=409)
 def join_event(body: dict[str, Any]) -> dict[str, Any]:
     """Join a further event; with consent my selfie of the last one is searched there too."""
     event = events.find_event(body["event_code"])

@@ -92,7 +92,7 @@ def _verdict(verdict: Verdict) -> tuple[dict[str, Any], int]:
 @blueprint.post("/upload-selfie")
 @blueprint.arguments(schemas.SelfieForm, location="multipart")
 @blueprint.response(200, answers.SelfieAnswer)
-@blueprint.errors(not_found=404, consent_required=409, angle_invalid=422, **SELFIE_ERRORS)
+@blueprint.errors(not_found=404, consent_required=409, not_admitted=409, angle_invalid=422, **SELFIE_ERRORS)
 def upload_selfie(form: dict[str, Any]) -> dict[str, Any]:
     """Take a selfie in at once; the one before and its matches live on until this one is accepted."""
     membership = member(caller(), form["event_id"])
@@ -114,7 +114,7 @@ def rematch_status(query: dict[str, Any]) -> dict[str, Any]:
     """How the search goes, counted from rows."""
     membership = member(caller(), query["event_id"])
     progress = gallery.progress_of(membership, enrolment.own_person(membership))
-    reason = progress.reason if progress.status in ("rejected", "failed") else None
+    reason = progress.reason if progress.status in ("rejected", "failed", "waiting", "not_admitted") else None
     return {
         "status": progress.status,
         "reason": reason,
@@ -158,7 +158,9 @@ def my_photos(query: dict[str, Any]) -> Response:
 def all_photos(query: dict[str, Any]) -> Any:
     """The photos that the photographer shows to every guest of the event."""
     membership = member(caller(), query["event_id"])
-    cards = gallery.shown_to_all(membership.event, limit=query["limit"] + 1, after=time_cursor(query["cursor"]))
+    after = time_cursor(query["cursor"])
+    admitted = membership.is_admitted or membership.runs_event
+    cards = gallery.shown_to_all(membership.event, limit=query["limit"] + 1, after=after) if admitted else []
     rows, headers = _page(membership.event, cards, query["limit"])
     return rows, 200, headers
 

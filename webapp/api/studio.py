@@ -18,7 +18,7 @@ from webapp.sessions import by_upload_token
 blueprint = Blueprint("api_studio", __name__, url_prefix="/api/photographer", description="Events and uploads")
 
 WHO = {
-    "list_events": Who.PHOTOGRAPHER,
+    "list_events": Who.STUDIO,
     "create_event": Who.PHOTOGRAPHER,
     "set_many_children": Who.RUNNER,
     "upload_photos": Who.UPLOADER,

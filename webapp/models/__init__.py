@@ -13,7 +13,7 @@ from webapp.models.invitation import Invitation
 from webapp.models.lease import Lease
 from webapp.models.mail import Mail, MailStatus
 from webapp.models.match import Band, ConfirmedVector, KeptVerdict, Match, UserScore, Verdict
-from webapp.models.membership import Membership, MembershipRole, Person, PersonKind
+from webapp.models.membership import Admission, Membership, MembershipRole, Person, PersonKind
 from webapp.models.photo import GONE, Photo, PhotoStatus, Rendition, RenditionKind
 from webapp.models.rematch import Rematch, RematchPerson, RematchTrigger
 from webapp.models.removal import Removal, RemovalKind
@@ -24,6 +24,7 @@ from webapp.models.user import SignInLink, User, UserRole, UserSession
 
 __all__ = [
     "GONE",
+    "Admission",
     "Alarm",
     "AuditEntry",
     "Band",

@@ -11,6 +11,9 @@ from webapp.columns import new_public_id, word
 from webapp.extensions import Model
 from webapp.models.membership import Membership
 
+JOIN_DAYS = 14
+"""Of a new event."""
+
 
 class EventStatus(StrEnum):
     """Closed: no more joins and uploads; galleries stay readable."""
@@ -58,6 +61,10 @@ class Event(Model):
     """Moves when vectors go, so that a matrix in memory knows that it has to be built anew."""
     many_children: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Children's faces are easily taken for one another: thresholds are stricter, and every match is asked about."""
+    admits_guests: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Who joins waits until the owner or the team admits them; before that nobody is searched for."""
+    join_days: Mapped[int | None] = mapped_column(default=JOIN_DAYS)
+    """For how many days after the event people can join; null: joining doesn't end by itself."""
     call_limit: Mapped[int | None]
     """Billable calls that the event may make; null: the installation's limit."""
     reconcile_requested_at: Mapped[datetime | None]

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ForeignKey, UniqueConstraint, false
+from sqlalchemy import ForeignKey, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.clock import utcnow
@@ -25,6 +25,14 @@ class MembershipRole(StrEnum):
     ATTENDEE = "attendee"
 
 
+class Admission(StrEnum):
+    """Whether a guest is let in, at an event whose photographer admits guests. All others are admitted by joining."""
+
+    ADMITTED = "admitted"
+    WAITING = "waiting"
+    REFUSED = "refused"
+
+
 class PersonKind(StrEnum):
     """Oneself, or somebody in one's care."""
 
@@ -42,6 +50,9 @@ class Membership(Model):
     event_id: Mapped[int] = mapped_column(ForeignKey("event.id", ondelete="CASCADE"))
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     role: Mapped[MembershipRole] = mapped_column(word(MembershipRole), default=MembershipRole.ATTENDEE)
+    admission: Mapped[Admission] = mapped_column(
+        word(Admission), default=Admission.ADMITTED, server_default=text("'admitted'")
+    )
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     claimed_email: Mapped[str | None]
     """The account's address while it is unproven, for the first account that joined the event with it; null for every
@@ -56,6 +67,10 @@ class Membership(Model):
     @property
     def runs_event(self) -> bool:
         return self.role in (MembershipRole.OWNER, MembershipRole.TEAM)
+
+    @property
+    def is_admitted(self) -> bool:
+        return self.admission is Admission.ADMITTED
 
 
 class Person(Claimable, Model):

@@ -5,7 +5,9 @@ from flask import Flask
 from webapp import templating
 from webapp.pages import (
     account,
+    accounts,
     admin,
+    admission,
     auth,
     cameras,
     dev,
@@ -23,7 +25,7 @@ from webapp.pages import (
     upload_tokens,
     uploading,
 )
-from webapp.pages.studio_rooms import studio_rooms
+from webapp.pages.studio_rooms import may_enter_studio, studio_rooms
 from webapp.permissions import BODY_LIMITS, PERMISSIONS
 from webapp.settings import Settings
 
@@ -42,7 +44,9 @@ ROOMS = (
     sharing,
     event_settings,
     team,
+    admission,
     people,
+    accounts,
     invitations,
     cameras,
 )
@@ -51,7 +55,7 @@ ROOMS = (
 def init_app(app: Flask) -> None:
     """Register every blueprint with who may call it and how much it may be sent."""
     templating.init_app(app)
-    app.jinja_env.globals["studio_rooms"] = studio_rooms
+    app.jinja_env.globals |= {"studio_rooms": studio_rooms, "may_enter_studio": may_enter_studio}
     # Rooms link to others where there are such.
     app.jinja_env.globals["endpoints"] = app.view_functions
     settings: Settings = app.extensions["settings"]

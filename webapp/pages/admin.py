@@ -10,7 +10,7 @@ from webapp.pages.common import me
 from webapp.permissions import Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import alarm_words
-from webapp.services import alarms, costs, events, matching, rematches
+from webapp.services import account_list, alarms, costs, events, matching, rematches
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
 
@@ -23,7 +23,10 @@ def index() -> ResponseReturnValue:
     found = [(alarm, *alarm_words(alarm.name), alarms.ACTIONS.get(alarm.name, ())) for alarm in alarms.open_alarms()]
     cards = events.all_cards()
     searched = rematches.of_events(card.event for card in cards)
-    return render_template("admin/index.html", alarms=found, cards=cards, rematches=searched, bill=costs.of_all())
+    ownerless = account_list.without_active_owner(card.event for card in cards)
+    return render_template(
+        "admin/index.html", alarms=found, cards=cards, rematches=searched, ownerless=ownerless, bill=costs.of_all()
+    )
 
 
 @blueprint.post("/events/<event_id>/rematch")

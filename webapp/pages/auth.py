@@ -14,7 +14,7 @@ from webapp.models import User
 from webapp.pages.common import safe_next
 from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, events, joining_accounts, sign_in_links
+from webapp.services import accounts, events, joining_accounts, sign_in_links, team
 from webapp.sessions import sign_in as open_browser
 from webapp.sessions import sign_out as close_browser
 from webapp.sessions import signed_in
@@ -87,8 +87,8 @@ def link(token: str) -> ResponseReturnValue:
 
 
 def _home_of(user: User) -> str:
-    """Where somebody wants to be after signing in: photographers in the studio, guests with their photos."""
-    if user.is_photographer:
+    """Where somebody wants to be after signing in: who runs events in the studio, guests with their photos."""
+    if team.may_enter_studio(user):
         return url_for("studio.index")
     cards = events.cards_of(user)
     return url_for("guest.photos", code=cards[0].event.code) if len(cards) == 1 else url_for("home.index")

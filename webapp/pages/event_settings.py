@@ -7,17 +7,18 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 
 from webapp.errors import FindMeError, Invalid
-from webapp.forms import CoverForm, DeletionForm, EventForm, PageForm, PublishingForm, event_form
+from webapp.forms import CoverForm, DeletionForm, EventForm, JoiningForm, PageForm, PublishingForm, event_form
 from webapp.models import Event, Membership, MembershipRole
 from webapp.pages.common import refuse
 from webapp.permissions import MEGABYTE, Who
 from webapp.queueing import unit_of_work
-from webapp.services import closing, covers, deleting, events, publishing_rules
+from webapp.services import admission, closing, covers, deleting, events, publishing_rules
 from webapp.services import publishing as service
+from webapp.services.joining import last_day
 
 blueprint = Blueprint("event_settings", __name__, url_prefix="/studio/events/<event_id>/settings")
 
-WHO = dict.fromkeys(("page", "save", "cover", "publishing", "close", "reopen", "delete"), Who.RUNNER)
+WHO = dict.fromkeys(("page", "save", "cover", "publishing", "joining", "close", "reopen", "delete"), Who.RUNNER)
 BODIES = {"cover": (covers.MOST_MEGABYTES + 2) * MEGABYTE}
 PAGE = "studio/settings.html"
 
@@ -88,6 +89,24 @@ def publishing(event: Event, membership: Membership) -> ResponseReturnValue:
     return refuse(form, PAGE, **_values(event, membership, publishing_form=form, part="publishing"))
 
 
+@blueprint.post("/joining")
+def joining(event: Event, membership: Membership) -> ResponseReturnValue:
+    """Who may join, and until when."""
+    form = JoiningForm()
+    try:
+        with unit_of_work():
+            count = admission.set_rules(
+                event, admits=bool(form.admits.data), join_days=form.join_days.data or "", actor=membership.user
+            )
+        said = ngettext(
+            "Saved. %(num)s guest who waited is admitted.", "Saved. %(num)s guests who waited are admitted.", count
+        )
+        return _done(event, said if count else gettext("Saved."))
+    except FindMeError as error:
+        form.show(error)
+    return refuse(form, PAGE, **_values(event, membership, joining_form=form, part="joining"))
+
+
 @blueprint.post("/close")
 def close(event: Event, membership: Membership) -> ResponseReturnValue:
     """No more joins and uploads."""
@@ -141,6 +160,13 @@ def _values(event: Event, membership: Membership, **forms: PageForm | str) -> di
         "publishing_form": PublishingForm(
             formdata=None, approval="y" if event.approval else "", watermark=event.watermark
         ),
+        "joining_form": JoiningForm(
+            formdata=None,
+            admits="y" if event.admits_guests else "",
+            join_days="" if event.join_days is None else str(event.join_days),
+        ),
+        "waiting_guests": admission.waiting_of(event)[1],
+        "joins_until": last_day(event),
         "deletion_form": DeletionForm(formdata=None),
         "plain_form": PageForm(formdata=None),
         "choice": covers.choice(event),

@@ -12,7 +12,7 @@ from webapp.errors import FindMeError, NotFound
 from webapp.forms import JoinAgainForm, JoinForm, SelfieForm
 from webapp.limits import guesses
 from webapp.localisation import choose_language
-from webapp.models import Event, EventStatus, Membership, User
+from webapp.models import Admission, Event, EventStatus, Membership, User
 from webapp.pages.common import BUSY, IDLE, QUICK, go, me, refuse, trigger
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
@@ -20,6 +20,7 @@ from webapp.services import (
     enrolment,
     events,
     gallery,
+    joining,
     joining_accounts,
     marking,
     matching,
@@ -47,7 +48,7 @@ def landing(code: str) -> ResponseReturnValue:
         return go(url_for("guest.photos", code=event.code))
     known = user is not None and selfies.newest_accepted(user) is not None
     form = JoinForm() if user is None else JoinAgainForm(reuse=known)
-    values = {"event": event, "known_selfie": known, "closed": event.status is EventStatus.CLOSED}
+    values = {"event": event, "known_selfie": known, "over": _over(event)}
     if not form.is_submitted():
         return render_template("guest/event.html", form=form, **values)
     try:
@@ -121,6 +122,8 @@ def verdict(event: Event, membership: Membership, match_id: str) -> ResponseRetu
 @blueprint.route("/selfie", methods=["GET", "POST"])
 def selfie(event: Event, membership: Membership) -> ResponseReturnValue:
     """Another selfie; the one before stays until this one is accepted."""
+    if membership.admission is Admission.REFUSED and request.method == "GET":
+        return go(url_for("guest.photos", code=event.code))  # where it says so
     person = enrolment.own_person(membership)
     form = SelfieForm()
     if enrolment.active_consent(person) is not None:
@@ -152,6 +155,13 @@ def withdraw(event: Event, membership: Membership) -> ResponseReturnValue:
         selfie_erasing.withdraw(enrolment.own_person(membership))
     flash(gettext("Done: your selfie and everything that was found with it are deleted."), "good")
     return redirect(url_for("guest.photos", code=event.code), 303)
+
+
+def _over(event: Event) -> str | None:
+    """Why nobody can join any more; None while one can."""
+    if event.status is EventStatus.CLOSED:
+        return "event_closed"
+    return "joins_over" if joining.is_over(event) else None
 
 
 def _join(event: Event, user: User | None, form: JoinForm | JoinAgainForm) -> None:

@@ -7,11 +7,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from webapp.errors import FindMeError, NotFound
-from webapp.extensions import db
 from webapp.forms import AcceptForm
 from webapp.limits import guesses
 from webapp.localisation import choose_language
-from webapp.models import Event, Invitation, User
+from webapp.models import Invitation, User
 from webapp.pages.common import refuse
 from webapp.permissions import Who
 from webapp.queueing import unit_of_work
@@ -29,7 +28,7 @@ PAGE, OVER = "invitations/accept.html", "invitations/over.html"
 @blueprint.route("/<token>", methods=["GET", "POST"])
 @guesses(404)
 def accept(token: str) -> ResponseReturnValue:
-    """Become a photographer, with a new account or the one that one has."""
+    """Become a photographer or join a team, with a new account or the one that one has."""
     try:
         invitation = service.of_token(token)
     except NotFound as error:
@@ -48,8 +47,13 @@ def accept(token: str) -> ResponseReturnValue:
     except FindMeError as error:
         form.show(error)
         return refuse(form, PAGE, **_values(service.of_token(token), signed_in()))
-    flash(gettext("Welcome, %(name)s. You can make events now.", name=accepted.name), "good")
-    return redirect(url_for("studio.index"), 303)
+    event = service.event_of(invitation)
+    if event is None:
+        flash(gettext("Welcome, %(name)s. You can make events now.", name=accepted.name), "good")
+        return redirect(url_for("studio.index"), 303)
+    said = gettext("Welcome, %(name)s. You are in the team of %(event)s now.", name=accepted.name, event=event.name)
+    flash(said, "good")
+    return redirect(url_for("studio.event", event_id=event.public_id), 303)
 
 
 def _accept(token: str, invitation: Invitation, user: User | None, form: AcceptForm) -> User:
@@ -67,8 +71,7 @@ def _accept(token: str, invitation: Invitation, user: User | None, form: AcceptF
 
 def _values(invitation: Invitation, user: User | None) -> dict[str, Any]:
     """Which of the three ways in there is: with the account that is open, by signing in first, or anew."""
-    event = db.session.get(Event, invitation.event_id) if invitation.event_id is not None else None
     mine = user is not None and service.can_accept(invitation, user)
     known = accounts.verified_user(invitation.email) is not None
     way = "as" if mine else "sign_in" if known else "new"
-    return {"invitation": invitation, "invited_to": event, "way": way, "user": user}
+    return {"invitation": invitation, "invited_to": service.event_of(invitation), "way": way, "user": user}

@@ -18,10 +18,12 @@ from webapp.pages.common import BUSY, IDLE, me, refuse, safe_next, trigger
 from webapp.permissions import Who
 from webapp.queueing import unit_of_work
 from webapp.services import (
+    admission,
     costs,
     desk_figures,
     events,
     guests_without,
+    joining,
     matching,
     statistics,
     studio_guests,
@@ -35,7 +37,7 @@ from webapp.services.studio_guests import Show
 
 blueprint = Blueprint("studio", __name__, url_prefix="/studio")
 
-WHO = {"index": Who.PHOTOGRAPHER, "new": Who.PHOTOGRAPHER}
+WHO = {"index": Who.STUDIO, "new": Who.PHOTOGRAPHER}
 WHO |= dict.fromkeys(("event", "live", "rematch", "retry", "limit"), Who.RUNNER)
 WHO |= dict.fromkeys(("guests", "guest", "retry_guests"), Who.RUNNER)
 blueprint.add_app_template_filter(studio_words.file_size, "file_size")
@@ -70,7 +72,8 @@ def event(event: Event, membership: Membership) -> ResponseReturnValue:
     """The event at a glance; its live region is the same file that `live` answers."""
     values = _live_values(membership)
     form = LimitForm(limit=event.call_limit) if values["owns"] else None
-    return render_template("studio/event.html", join_url=join_url(event), limit_form=form, **values)
+    joins = {"joins_until": joining.last_day(event), "joins_over": joining.is_over(event)}
+    return render_template("studio/event.html", join_url=join_url(event), limit_form=form, **joins, **values)
 
 
 @blueprint.get("/events/<event_id>/live")
@@ -174,7 +177,17 @@ def _live_values(membership: Membership) -> dict[str, Any]:
     photos = desk.photos_of(event)
     guests = studio_guests.guests_of(event, limit=studio_guests.LATEST)
     trouble = studio_trouble.trouble_of(event)
-    shown = (figures, progress, billed, [desk.shown(photo) for photo in photos], guests, trouble, event.approval)
+    waiting = admission.waiting_of(event)
+    shown = (
+        figures,
+        progress,
+        billed,
+        [desk.shown(photo) for photo in photos],
+        guests,
+        trouble,
+        event.approval,
+        waiting,
+    )
     return {
         "event": event,
         "progress": progress,
@@ -189,6 +202,7 @@ def _live_values(membership: Membership) -> dict[str, Any]:
         "photos": photos,
         "guests": guests,
         "trouble": trouble,
+        "admission": waiting,
         "trigger": trigger(BUSY if progress.busy else IDLE),
     }
 
@@ -218,10 +232,13 @@ def _guest_filters(event: Event) -> list[tuple[str, str, int]]:
         Show.ALL: gettext("All"),
         Show.FOUND: gettext("With photos"),
         Show.NONE_YET: gettext("Without a photo"),
+        Show.ADMISSION: gettext("Waiting to be admitted"),
+        Show.NOT_ADMITTED: gettext("Not admitted"),
         Show.CHECKING: gettext("Checking"),
         Show.REFUSED: gettext("Selfie refused"),
         Show.FAILED: gettext("Failed"),
         Show.NO_SELFIE: gettext("No selfie"),
+        Show.DISABLED: gettext("Account disabled"),
     }
     counts = studio_guests.counts_of(event)
     return [(key.value, label, counts[key]) for key, label in labels.items() if counts[key] or key == "all"]

@@ -6,6 +6,9 @@ from flask import current_app
 from flask_babel import gettext
 from htmx_flask import request
 
+from webapp.services import team
+from webapp.sessions import signed_in
+
 WITHIN = {"studio.guest": "studio.guests"}
 WITHIN_ROOM = {"upload_tokens": "uploading", "cameras": "event_settings", "replaced": "shots"}
 """Endpoints and blueprints without a tab of their own → the one whose tab they stand under."""
@@ -19,6 +22,12 @@ class Room:
     label: str
     icon: str
     current: bool
+
+
+def may_enter_studio() -> bool:
+    """Whether whoever asks is shown the way to the studio."""
+    user = signed_in()
+    return user is not None and team.may_enter_studio(user)
 
 
 def studio_rooms() -> list[Room]:

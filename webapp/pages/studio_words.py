@@ -43,6 +43,9 @@ def reasons(counts: dict[Why, int]) -> list[tuple[str, str, int]]:
     """Why guests have no photo: the word for an address, the label, and how many guests."""
     labels = {
         Why.UNSEEN: gettext("Only on photos that guests don’t see"),
+        Why.DISABLED: gettext("Account disabled"),
+        Why.NOT_ADMITTED: gettext("Not admitted"),
+        Why.ADMISSION: gettext("Waiting to be admitted"),
         Why.LIMIT: gettext("Limit reached"),
         Why.FAILED: gettext("Failed"),
         Why.REFUSED: gettext("Selfie refused"),

@@ -49,12 +49,13 @@ def add(event: Event, membership: Membership) -> ResponseReturnValue:
 @blueprint.post("/members/<user_id>/remove")
 def remove(event: Event, membership: Membership, user_id: str) -> ResponseReturnValue:
     """Out of the team: by the owner, or by oneself."""
-    leaves = membership.user.public_id == user_id
+    user = membership.user
+    leaves = user.public_id == user_id
     with unit_of_work():
-        team.remove(event, user_id, membership.user)
+        team.remove(event, user_id, user)
     if leaves:
         flash(gettext("You have left the team."), "good")
-        return redirect(url_for("studio.index"), 303)
+        return redirect(url_for("studio.index" if team.may_enter_studio(user) else "home.index"), 303)
     return _done(event, gettext("Removed from the team."))
 
 

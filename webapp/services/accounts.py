@@ -179,7 +179,13 @@ def accounts_of(email: str, device: str | None = None) -> list[User]:
 
 
 def open_session(user: User, kind: str, user_agent: str = "") -> str:
-    """Sign a browser or an API client in. Returns the token, which is kept nowhere but with its bearer."""
+    """Sign a browser or an API client in. Returns the token, which is kept nowhere but with its bearer.
+
+    Raises:
+        Unauthenticated: the account is disabled; told like wrong credentials.
+    """
+    if db.session.scalar(select(User.disabled_at).where(User.id == user.id)) is not None:
+        raise Unauthenticated(code="wrong_credentials")
     token = secrets.token_urlsafe(32)
     days = current_app.extensions["settings"].session_days
     db.session.add(

@@ -39,6 +39,7 @@ class _Known:
     length: int
     event_id: int
     event_key: str
+    user_id: int | None
 
 
 def begin(event: Event, user: User, filename: str, length: int) -> str:
@@ -150,7 +151,12 @@ def give_up(row_id: int) -> None:
         if row is None or event is None or row.status is not UploadStatus.RECEIVING:
             return
         known = _Known(
-            row.id, StoreUpload(row.blob_key or "", row.multipart_id or ""), row.byte_size, event.id, event.public_id
+            row.id,
+            StoreUpload(row.blob_key or "", row.multipart_id or ""),
+            row.byte_size,
+            event.id,
+            event.public_id,
+            row.user_id,
         )
     try:
         _make_blob(known)
@@ -196,6 +202,7 @@ def _register(known: _Known) -> uploads.UploadResult:
     with unit_of_work():
         try:
             event = events.hold_open(known.event_id)
+            upload_ledger.require_active(known.user_id)
         except Conflict as error:
             return _refuse(known, error.code)
         row = upload_ledger.locked(known.row_id)
@@ -227,7 +234,7 @@ def _parts_of(length: int) -> int:
 
 
 def _refuse(known: _Known, reason: str) -> uploads.UploadResult:
-    """The event was closed while the file came: the ledger says so, and what came goes."""
+    """The event was closed while the file came, or the account disabled: the ledger says so, and what came goes."""
     row = upload_ledger.locked(known.row_id)
     if row is None:
         raise NotFound(code="upload_missing")
@@ -264,7 +271,7 @@ def _known(event: Event, user: User, upload_id: str) -> _Known:
     if row.status is not UploadStatus.RECEIVING:
         raise NotFound(code="upload_missing")
     store = StoreUpload(row.blob_key or "", row.multipart_id or "")
-    known = _Known(row.id, store, row.byte_size, event.id, event.public_id)
+    known = _Known(row.id, store, row.byte_size, event.id, event.public_id, row.user_id)
     db.session.rollback()
     return known
 

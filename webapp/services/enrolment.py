@@ -6,8 +6,8 @@ from sqlalchemy.exc import IntegrityError
 from webapp.clock import utcnow
 from webapp.errors import Invalid
 from webapp.extensions import db
-from webapp.models import Consent, Event, Membership, Person, PersonKind, User
-from webapp.services import accounts, address_claims, audit, events
+from webapp.models import Admission, Consent, Event, Membership, Person, PersonKind, User
+from webapp.services import accounts, address_claims, audit, events, joining
 
 CONSENT_VERSION = "2026-11"
 """Moves whenever the text that people agree to changes its meaning."""
@@ -29,11 +29,12 @@ def enrol(
     nothing with the other one. `device` is the hash of the device that asks, where it is known.
 
     Raises:
-        Invalid, Conflict: as create_user and require_open.
+        Invalid, Conflict: as create_user and join.
     """
     accounts.check_input(email, name, password, name_field="name" if username is None else "username")
     password_hash = accounts.hash_password(password) if password is not None else None
     events.require_open(event)
+    joining.require_joinable(event)
     user = accounts.create_user(
         email=email, name=name, password_hash=password_hash, username=username, language=language, device=device
     )
@@ -44,13 +45,15 @@ def join(event: Event, user: User) -> Membership:
     """The user's place in the event, made if there is none; twice at once still makes one.
 
     Raises:
-        Conflict: the event is closed and the user isn't in it.
+        Conflict: the event is closed, or joining has ended, and the user isn't in it.
     """
     known = membership_of(event, user)
     if known is not None:
         return known
     event = events.hold_open(event.id)
-    membership = Membership(event_id=event.id, user_id=user.id)
+    joining.require_joinable(event)
+    admission = Admission.WAITING if event.admits_guests else Admission.ADMITTED
+    membership = Membership(event_id=event.id, user_id=user.id, admission=admission)
     membership.persons.append(Person(event_id=event.id, name=user.name))
     try:
         with db.session.begin_nested():

@@ -9,6 +9,7 @@ from webapp import imaging
 from webapp.errors import NotFound
 from webapp.extensions import db
 from webapp.models import (
+    Admission,
     Band,
     Event,
     Face,
@@ -48,18 +49,21 @@ class Progress:
     failed: bool
     failure: str | None
     """Why the last computation gave up."""
+    admission: Admission
+    """Before the photographer has admitted a guest, nothing looks into what they handed in."""
 
     @property
     def shown(self) -> tuple[object, ...]:
         """All that a page says of it, in plain values."""
         selfies = [(row.public_id, row.status.value, row.reason) for row in (self.selfie, self.searched_with) if row]
         counts = (self.photos_total, self.photos_indexed, self.found, self.maybe)
-        return (selfies, *counts, self.matching, self.failed, self.failure)
+        return (selfies, *counts, self.matching, self.failed, self.failure, self.admission)
 
     @property
     def checking(self) -> bool:
         """The newest selfie is not judged yet."""
-        return self.selfie is not None and self.selfie.status in (SelfieStatus.RECEIVED, SelfieStatus.CHECKING)
+        unchecked = self.selfie is not None and self.selfie.status in (SelfieStatus.RECEIVED, SelfieStatus.CHECKING)
+        return unchecked and self.admission is Admission.ADMITTED
 
     @property
     def refused(self) -> bool:
@@ -68,7 +72,9 @@ class Progress:
 
     @property
     def reason(self) -> str | None:
-        """Why the newest selfie can't be used, or why the search ended without an outcome."""
+        """Why the newest selfie can't be used, or why the search ended without an outcome, or does not begin."""
+        if self.admission is not Admission.ADMITTED:
+            return "admission_waiting" if self.admission is Admission.WAITING else "not_admitted"
         if self.selfie is not None and self.selfie.status in (SelfieStatus.REJECTED, SelfieStatus.FAILED):
             return self.selfie.reason
         return self.failure
@@ -81,7 +87,10 @@ class Progress:
     @property
     def searching(self) -> bool:
         """There is a face to search with, and photos or matches that are still worked on."""
-        return self.searched_with is not None and (self.matching or self.photos_indexed < self.photos_total)
+        admitted = self.admission is Admission.ADMITTED
+        return (
+            admitted and self.searched_with is not None and (self.matching or self.photos_indexed < self.photos_total)
+        )
 
     @property
     def busy(self) -> bool:
@@ -90,9 +99,13 @@ class Progress:
 
     @property
     def status(self) -> str:
-        """One word for programs: idle, queued, running, done, rejected or failed."""
+        """One word for programs: idle, queued, running, done, rejected, failed, waiting or not_admitted."""
+        if self.admission is Admission.REFUSED:
+            return "not_admitted"
         if self.selfie is None:
             return "idle"
+        if self.admission is Admission.WAITING:
+            return "waiting"
         if self.selfie.status is SelfieStatus.RECEIVED:
             return "queued"
         if self.checking:
@@ -155,6 +168,7 @@ def progress_of(membership: Membership, person: Person) -> Progress:
         matching=person.match_wanted != person.match_done and not person.match_failed,
         failed=person.match_failed,
         failure=person.match_failure if person.match_failed else None,
+        admission=membership.admission,
     )
 
 

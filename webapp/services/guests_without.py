@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 
 from webapp.extensions import db
 from webapp.models import (
+    Admission,
     Consent,
     Event,
     Match,
@@ -22,7 +23,7 @@ from webapp.models import (
     Selfie,
     SelfieStatus,
 )
-from webapp.services import costs
+from webapp.services import costs, search_gate
 from webapp.services.visibility import is_out, is_question, is_theirs
 
 
@@ -31,6 +32,12 @@ class Why(StrEnum):
 
     UNSEEN = "unseen"
     """They were found, but only on photos that are hidden or not published."""
+    DISABLED = "disabled"
+    """Their account is disabled."""
+    NOT_ADMITTED = "not-admitted"
+    """The photographer refused to admit them."""
+    ADMISSION = "admission"
+    """They wait for the photographer to admit them."""
     LIMIT = "limit"
     """The event may make no more calls to a face service."""
     FAILED = "failed"
@@ -59,6 +66,9 @@ def reason(event: Event) -> ColumnElement[str | None]:
     """A guest's reason for having no photo; null for guests who have one. `Selfie` must be their newest."""
     conditions = {
         Why.UNSEEN: is_found(event),
+        Why.DISABLED: search_gate.is_disabled(),
+        Why.NOT_ADMITTED: Membership.admission == Admission.REFUSED,
+        Why.ADMISSION: Membership.admission == Admission.WAITING,
         Why.LIMIT: or_(
             Selfie.reason == costs.LIMIT_REACHED,
             and_(Person.match_failed.is_(True), Person.match_failure == costs.LIMIT_REACHED),
@@ -98,8 +108,9 @@ def attends() -> ColumnElement[bool]:
 
 
 def is_checking() -> ColumnElement[bool]:
-    """That a selfie is still to be judged."""
-    return Selfie.status.in_((SelfieStatus.RECEIVED, SelfieStatus.CHECKING))
+    """That a selfie is still to be judged, and nothing but the work on it is waited for."""
+    unchecked = Selfie.status.in_((SelfieStatus.RECEIVED, SelfieStatus.CHECKING))
+    return and_(unchecked, search_gate.is_searched_for())
 
 
 def gave_up() -> ColumnElement[bool]:

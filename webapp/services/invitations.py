@@ -1,4 +1,4 @@
-"""Invitations by mail: to become a photographer here, and into the team of an event.
+"""Invitations by mail: an admin's, to become a photographer here, and an owner's, into the team of one event.
 
 A link is good once and for seven days. Its token is made when its mail is rendered and only its hash is kept; sending
 an invitation again makes a new one, so that the mail before leads nowhere.
@@ -147,6 +147,11 @@ def of_token(token: str) -> Invitation:
     return found
 
 
+def event_of(invitation: Invitation) -> Event | None:
+    """The event into whose team it leads; None for an admin's, which makes a photographer."""
+    return db.session.get(Event, invitation.event_id) if invitation.event_id is not None else None
+
+
 def can_accept(invitation: Invitation, user: User) -> bool:
     """Whether this account can take it: one whose own address is proven, or is proven by this very link."""
     if user.email_verified_at is not None:
@@ -209,11 +214,12 @@ def _use(token: str) -> Invitation:
 
 
 def _welcome(invitation: Invitation, user: User) -> User:
-    if user.role is UserRole.GUEST:
-        user.role = UserRole.PHOTOGRAPHER
-    event = db.session.get(Event, invitation.event_id) if invitation.event_id is not None else None
+    event = event_of(invitation)
     if event is not None:
+        # Whoever owns an event decides who runs it, and not who makes events here.
         team.add(event, user, user)
+    elif user.role is UserRole.GUEST:
+        user.role = UserRole.PHOTOGRAPHER
     audit.record(user, "invitation.accepted", "invitation", invitation.public_id)
     return user
 

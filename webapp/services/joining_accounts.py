@@ -6,7 +6,7 @@ from sqlalchemy import delete, exists, select
 
 from webapp.errors import NotFound
 from webapp.extensions import db
-from webapp.models import Mail, Match, Membership, MembershipRole, Person, Selfie, User
+from webapp.models import Admission, Mail, Match, Membership, MembershipRole, Person, Selfie, User
 from webapp.services import accounts, address_claims, audit, selfie_erasing
 
 
@@ -43,7 +43,7 @@ def other_of(user: User, public_id: str) -> User:
         .with_for_update()
     )
     if found is None or user.email is None or user.email_verified_at is None:
-        raise NotFound(code="account_unknown")
+        raise NotFound(code="other_account_gone")
     return found
 
 
@@ -135,8 +135,8 @@ def _leave(membership: Membership) -> None:
 
 
 def _is_unused(membership: Membership) -> bool:
-    """Whether nothing was handed in or found with a guest's place in an event."""
-    if membership.role is not MembershipRole.ATTENDEE:
+    """Whether nothing was handed in or found with a guest's place in an event, and nothing was decided about it."""
+    if membership.role is not MembershipRole.ATTENDEE or membership.admission is not Admission.ADMITTED:
         return False
     mine = [
         exists().where(model.person_id == Person.id, Person.membership_id == membership.id) for model in (Selfie, Match)

@@ -16,7 +16,7 @@ from webapp.errors import FindMeError, Invalid, NotFound, Transient
 from webapp.extensions import db
 from webapp.models import Band, Event, Face, Match, Membership, Person, User, Verdict
 from webapp.queueing import unit_of_work
-from webapp.services import claims, marking, rematches
+from webapp.services import claims, marking, rematches, search_gate
 from webapp.services.guest_gallery import ClaimLostError
 from webapp.services.rules import Found, Outcome, thresholds_of
 from webapp.services.searching import search
@@ -37,9 +37,8 @@ class Diff:
 
 def match_person(public_id: str) -> Diff | None:
     """Compute a person's matches until nothing asks for it any more; None when nothing did. Runs in a worker."""
-    waits = (Person.match_wanted != Person.match_done) & Person.match_failed.is_(False)
     total: Diff | None = None
-    while token := claims.claim(Person, public_id, waits):
+    while token := claims.claim(Person, public_id, rematches.is_waiting() & search_gate.lets_person_pass()):
         try:
             with reading():
                 person = db.session.scalars(select(Person).where(Person.public_id == public_id)).one()
@@ -146,6 +145,9 @@ def _store(public_id: str, token: str, answered: int, outcome: Outcome) -> Diff 
         event = marking.lock_event(event_id) if event_id is not None else None
         person = claims.held(Person, public_id, token)
         if person is None:
+            return None
+        if not search_gate.may_search(person.id):
+            claims.settle(person)
             return None
         if event is not None:
             _keep_expansion(event, person, outcome)

@@ -29,7 +29,7 @@ from webapp.models import (
     User,
 )
 from webapp.queueing import REMATCH_EVENT, enqueue_after_commit
-from webapp.services import audit, marking
+from webapp.services import audit, marking, search_gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,10 @@ def request(event: Event, actor: User, trigger: RematchTrigger = RematchTrigger.
     db.session.flush()
     mine = RematchPerson.rematch_id == rematch.id
     newcomers = select(literal(rematch.id, Integer), Person.id).where(
-        Person.event_id == event.id, is_searched(), Person.id.not_in(select(RematchPerson.person_id).where(mine))
+        Person.event_id == event.id,
+        is_searched(),
+        search_gate.lets_person_pass(),
+        Person.id.not_in(select(RematchPerson.person_id).where(mine)),
     )
     db.session.execute(insert(RematchPerson).from_select(["rematch_id", "person_id"], newcomers))
     audit.record(actor, "event.rematch", "event", event.public_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import IO, get_args
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from webapp import imaging
 from webapp.clock import utcnow
@@ -17,6 +17,7 @@ from webapp.errors import Conflict, FindMeError, Invalid, TooLarge, Transient, U
 from webapp.extensions import db
 from webapp.faces.protocols import Angle, DetectedFace, Gallery, Keep, SelfieCheck
 from webapp.models import (
+    Admission,
     Event,
     Membership,
     Person,
@@ -28,10 +29,15 @@ from webapp.models import (
     User,
 )
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit, unit_of_work
-from webapp.services import blobs, claims, engines, enrolment, marking, removals, selfie_erasing
+from webapp.services import blobs, claims, engines, enrolment, marking, removals, search_gate, selfie_erasing
 from webapp.services.templates import to_blob
 
 WAITING = (SelfieStatus.RECEIVED, SelfieStatus.CHECKING)
+
+
+def waits() -> ColumnElement[bool]:
+    """That a selfie waits for a worker."""
+    return Selfie.status.in_(WAITING) & search_gate.lets_selfie_pass()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,10 @@ def receive_selfie(person: Person, picture: StagedSelfie, angle: str = "front", 
     """Make a staged picture the person's selfie and ask for its check; nothing is looked for in it here.
 
     Raises:
-        Conflict: the person has not agreed to face search.
+        Conflict: the person has not agreed to face search, or the photographer has refused them.
         Invalid: no such angle.
     """
+    _require_not_refused(person)
     if enrolment.active_consent(person) is None:
         raise Conflict(code="consent_required", fields={"consent": "consent_required"})
     if angle not in get_args(Angle):
@@ -98,6 +105,15 @@ def receive_selfie(person: Person, picture: StagedSelfie, angle: str = "front", 
     db.session.flush()
     enqueue_after_commit(MATCH_SELFIE, selfie.public_id)
     return selfie
+
+
+def _require_not_refused(person: Person) -> None:
+    # Shared with other selfies, and in the way of a refusal: it erases this selfie as well, or this one is not taken.
+    admission = db.session.scalar(
+        select(Membership.admission).where(Membership.id == person.membership_id).with_for_update(read=True)
+    )
+    if admission is Admission.REFUSED:
+        raise Conflict(code="not_admitted")
 
 
 def newest_accepted(user: User) -> Selfie | None:
@@ -139,7 +155,7 @@ def check_selfie(public_id: str) -> int | None:
 
     Returns the id of the person whose matches have to be computed now, or None.
     """
-    token = claims.claim(Selfie, public_id, Selfie.status.in_(WAITING), status=SelfieStatus.CHECKING)
+    token = claims.claim(Selfie, public_id, waits(), status=SelfieStatus.CHECKING)
     if token is None:
         return None
     with reading():
@@ -238,10 +254,15 @@ def _accept(public_id: str, token: str, guests: Gallery, face: DetectedFace) -> 
     with unit_of_work():
         event = marking.lock_event(guests.event_id)
         selfie = claims.held(Selfie, public_id, token)
-        if selfie is None or enrolment.active_consent(selfie.person) is None:
+        shut = selfie is not None and not search_gate.may_search(selfie.person_id)
+        if selfie is None or shut or enrolment.active_consent(selfie.person) is None:
             # Erased or taken over meanwhile, or consent is gone: what a service keeps of it belongs to nobody.
             removals.remove_faces(event, RemovalKind.GUEST_FACES, [face.external_id])
         if selfie is None:
+            return None
+        if shut:
+            selfie.status = SelfieStatus.RECEIVED
+            claims.settle(selfie)
             return None
         if enrolment.active_consent(selfie.person) is None:
             selfie.status, selfie.reason, selfie.decided_at = SelfieStatus.REJECTED, "consent_required", utcnow()

@@ -183,8 +183,10 @@ def _prove(user: User) -> User:
     except IntegrityError:
         db.session.refresh(user)
         owner = accounts.verified_user(email)
-        # Who disabled the holder of the address did not mean this account, but it proves nothing either.
-        return user if owner is None or owner.disabled_at is not None else joining_accounts.move(user, owner)
+        if owner is None or owner.disabled_at is not None:
+            # Whoever was disabled comes in by no new account of the same address either.
+            raise NotFound(code="link_invalid") from None
+        return joining_accounts.move(user, owner)
     address_claims.release([user.id])
     return user
 

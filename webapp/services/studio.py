@@ -18,7 +18,7 @@ from webapp.models import (
     SelfieStatus,
     User,
 )
-from webapp.services import guests_without, rematches, statistics
+from webapp.services import guests_without, rematches, search_gate, statistics
 from webapp.services.guests_without import Why, attends
 from webapp.services.visibility import is_there
 
@@ -91,7 +91,7 @@ def progress_of_event(event: Event) -> EventProgress:
     by_status, unpublished = _photo_counts(event)
     rematching, capped = db.session.execute(
         select(
-            func.count(case((rematches.is_waiting(), 1))),
+            func.count(case((rematches.is_waiting() & search_gate.lets_person_pass(), 1))),
             func.count(case((Person.match_capped.is_(True), 1))),
         ).where(Person.event_id == event.id)
     ).one()
@@ -159,7 +159,8 @@ def newest_selfies(event: Event) -> dict[SelfieStatus, int]:
         .join(Person)
         .join(Membership)
         # Whoever runs the event may have a selfie, too, and is no guest.
-        .where(Person.event_id == event.id, attends(), Selfie.retired_at.is_(None))
+        # What waits for something else than a worker is counted as that.
+        .where(Person.event_id == event.id, attends(), Selfie.retired_at.is_(None), search_gate.is_searched_for())
         .group_by(Selfie.person_id)
     )
     rows = db.session.execute(select(Selfie.status, func.count()).where(Selfie.id.in_(newest)).group_by(Selfie.status))

@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from webapp.errors import NotFound
 from webapp.extensions import db
-from webapp.models import Band, Event, Match, Membership, Person, Photo, Selfie, SelfieStatus, Verdict
+from webapp.models import Admission, Band, Event, Match, Membership, Person, Photo, Selfie, SelfieStatus, Verdict
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit
-from webapp.services import claims, marking
+from webapp.services import claims, marking, search_gate
 from webapp.services.guests_without import Why, gave_up, is_checking, join_newest_selfie, of_guests, reason, sees_photos
 from webapp.services.visibility import is_theirs
 
@@ -29,10 +29,13 @@ class Show(StrEnum):
     ALL = "all"
     FOUND = "found"
     NONE_YET = "none-yet"
+    ADMISSION = "admission"
+    NOT_ADMITTED = "not-admitted"
     CHECKING = "checking"
     REFUSED = "refused"
     FAILED = "failed"
     NO_SELFIE = "no-selfie"
+    DISABLED = "disabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,9 @@ class GuestRow:
     """Why they have no photo; None for who has one."""
     matching: bool
     """Their matches wait to be computed."""
+    admission: Admission
+    disabled: bool
+    """Their account is disabled."""
     failure: str | None
     """Why the last computation of their matches gave up."""
 
@@ -191,7 +197,9 @@ def _rows(event: Event) -> Any:
         .correlate(Person)
         .scalar_subquery()
     )
-    return join_newest_selfie(of_guests(event, select(Person, Membership, Selfie, photos_found, reason(event))))
+    return join_newest_selfie(
+        of_guests(event, select(Person, Membership, Selfie, photos_found, reason(event), search_gate.is_disabled()))
+    )
 
 
 def _shown_in(event: Event, show: Show) -> ColumnElement[bool] | None:
@@ -199,15 +207,20 @@ def _shown_in(event: Event, show: Show) -> ColumnElement[bool] | None:
     conditions: dict[Show, ColumnElement[bool]] = {
         Show.FOUND: sees_photos(event),
         Show.NONE_YET: ~sees_photos(event),
+        Show.ADMISSION: Membership.admission == Admission.WAITING,
+        Show.NOT_ADMITTED: Membership.admission == Admission.REFUSED,
         Show.CHECKING: is_checking(),
         Show.REFUSED: Selfie.status == SelfieStatus.REJECTED,
         Show.FAILED: gave_up(),
         Show.NO_SELFIE: Selfie.id.is_(None),
+        Show.DISABLED: search_gate.is_disabled(),
     }
     return conditions.get(show)
 
 
-def _row(person: Person, membership: Membership, selfie: Selfie | None, photos: int, why: str | None) -> GuestRow:
+def _row(
+    person: Person, membership: Membership, selfie: Selfie | None, photos: int, why: str | None, disabled: bool
+) -> GuestRow:
     return GuestRow(
         row_id=person.id,
         public_id=person.public_id,
@@ -220,5 +233,7 @@ def _row(person: Person, membership: Membership, selfie: Selfie | None, photos: 
         capped=person.match_capped,
         why=Why(why) if why is not None else None,
         matching=person.match_wanted != person.match_done and not person.match_failed,
+        admission=membership.admission,
+        disabled=disabled,
         failure=person.match_failure or "internal" if person.match_failed else None,
     )

@@ -1,4 +1,7 @@
-"""The team of an event: photographers who run it together with its owner."""
+"""The team of an event: people who run it together with its owner.
+
+Being in a team gives rights in that event alone: creating events takes the role of a photographer.
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +10,7 @@ from sqlalchemy import case, exists, select
 from webapp.errors import Conflict, NotFound
 from webapp.extensions import db
 from webapp.models import Consent, Event, Match, Membership, MembershipRole, Person, Selfie, User
-from webapp.services import audit, events, marking
+from webapp.services import admission, audit, events, marking
 
 RUNNING = (MembershipRole.OWNER, MembershipRole.TEAM)
 
@@ -21,6 +24,8 @@ class Member:
     name: str
     email: str
     role: MembershipRole
+    may_own: bool
+    """The event can be handed over to them."""
 
 
 def members(event: Event) -> list[Member]:
@@ -31,11 +36,11 @@ def members(event: Event) -> list[Member]:
         .where(Membership.event_id == event.id, Membership.role.in_(RUNNING))
         .order_by(case((Membership.role == MembershipRole.OWNER, 0), else_=1), Membership.id)
     )
-    return [Member(row.id, user.public_id, user.name, user.email or "", row.role) for row, user in rows]
+    return [Member(row.id, user.public_id, user.name, user.email or "", row.role, _may_own(user)) for row, user in rows]
 
 
 def add(event: Event, user: User, actor: User | None) -> bool:
-    """Let a photographer run the event, too; somebody who joined it as a guest keeps their photos.
+    """Let somebody run the event, too; somebody who joined it as a guest keeps their photos.
 
     Returns whether they are new to the team.
     """
@@ -48,6 +53,8 @@ def add(event: Event, user: User, actor: User | None) -> bool:
         known.persons.append(Person(event_id=event.id, name=user.name))
         db.session.add(known)
     known.role = MembershipRole.TEAM
+    db.session.flush()
+    admission.let_in(known, actor)
     db.session.flush()
     audit.record(actor, "team.added", "user", user.public_id)
     return True
@@ -81,6 +88,7 @@ def hand_over(event: Event, user_public_id: str, actor: User) -> None:
     Raises:
         Forbidden: the actor isn't the owner.
         NotFound: nobody of the team.
+        Conflict: only photographers whose account is not disabled own events.
     """
     # Locked first: of two that hand it over at once, the second is no longer its owner.
     event = marking.lock_event(event.id)
@@ -88,6 +96,8 @@ def hand_over(event: Event, user_public_id: str, actor: User) -> None:
     successor, present = _member(event, user_public_id), _membership(event, actor)
     if present is None or successor.id == present.id:
         return
+    if not _may_own(successor.user):
+        raise Conflict(code="owner_not_photographer")
     successor.role, present.role = MembershipRole.OWNER, MembershipRole.TEAM
     db.session.flush()
     audit.record(actor, "event.handed_over", "user", user_public_id)
@@ -97,6 +107,18 @@ def runs(event: Event, user: User) -> bool:
     """Whether somebody owns the event or is in its team."""
     known = _membership(event, user)
     return known is not None and known.runs_event
+
+
+def may_enter_studio(user: User) -> bool:
+    """Whether somebody has a list of events in the studio: photographers, and whoever runs an event."""
+    if user.is_photographer:
+        return True
+    runs_one = select(Membership.id).where(Membership.user_id == user.id, Membership.role.in_(RUNNING)).limit(1)
+    return db.session.scalar(runs_one) is not None
+
+
+def _may_own(user: User) -> bool:
+    return user.is_photographer and user.disabled_at is None
 
 
 def _member(event: Event, user_public_id: str) -> Membership:

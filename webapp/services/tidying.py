@@ -46,7 +46,7 @@ def tidy() -> bool:
     """Put things in order if it is this process' turn; returns whether it was. Runs in a worker."""
     if not duties.take(DUTY, EVERY):
         return False
-    _give_up_uploads()
+    give_up_uploads()
     _erase_replaced()
     _tidy_store()
     _sweep_orphans()
@@ -57,16 +57,17 @@ def tidy() -> bool:
     return True
 
 
-def _give_up_uploads() -> None:
-    """Uploads whose time is over end as interrupted, and files that no upload owns go."""
+def give_up_uploads(of: int | None = None) -> None:
+    """Uploads whose time is over end as interrupted, and files that no upload owns go. `of` is a user's row id."""
+    wanted = (
+        select(Upload.id, Upload.public_id, Upload.way, Event.public_id)
+        .join(Event, Event.id == Upload.event_id)
+        .where(Upload.status == UploadStatus.RECEIVING, Upload.expires_at <= utcnow())
+    )
+    if of is not None:
+        wanted = wanted.where(Upload.user_id == of)
     with reading():
-        over = db.session.execute(
-            select(Upload.id, Upload.public_id, Upload.way, Event.public_id)
-            .join(Event, Event.id == Upload.event_id)
-            .where(Upload.status == UploadStatus.RECEIVING, Upload.expires_at < utcnow())
-            .order_by(Upload.id)
-            .limit(ROUND)
-        ).all()
+        over = db.session.execute(wanted.order_by(Upload.id).limit(ROUND)).all()
     for row_id, upload_id, way, event_key in over:
         try:
             with alarms.guard("storage_rights"):
@@ -78,7 +79,8 @@ def _give_up_uploads() -> None:
             log.warning("tidy.upload_put_off", upload=upload_id, error=error.code)
     if over:
         log.info("tidy.uploads", given_up=len(over))
-    _forget_partials()
+    if of is None:
+        _forget_partials()
 
 
 def _forget_partials() -> None:

@@ -11,8 +11,9 @@ from flask import current_app
 from sqlalchemy import func, select
 
 from webapp.clock import utcnow
+from webapp.errors import Conflict
 from webapp.extensions import db
-from webapp.models import Event, Photo, Upload, UploadStatus, UploadWay
+from webapp.models import Event, Photo, Upload, UploadStatus, UploadWay, User
 
 PAGE = 60
 """Rows of one page of the ledger."""
@@ -65,6 +66,13 @@ def locked(row_id: int) -> Upload | None:
     return db.session.scalar(
         select(Upload).where(Upload.id == row_id).with_for_update().execution_options(populate_existing=True)
     )
+
+
+def require_active(user_id: int | None) -> None:
+    """Raises Conflict when the account that sends a file is disabled; until the transaction ends nobody disables it."""
+    disabled_at = db.session.scalar(select(User.disabled_at).where(User.id == user_id).with_for_update(read=True))
+    if disabled_at is not None:
+        raise Conflict(code="account_disabled")
 
 
 def decided_in_worker(

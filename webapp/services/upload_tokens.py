@@ -13,7 +13,7 @@ from webapp.errors import Conflict, Invalid, NotFound
 from webapp.extensions import db
 from webapp.models import Event, Membership, MembershipRole, UploadToken, User
 from webapp.queueing import unit_of_work
-from webapp.services import audit, events
+from webapp.services import audit, events, upload_ledger
 from webapp.services.accounts import token_hash
 
 PREFIX = "findme_up_"
@@ -40,7 +40,7 @@ def create(event: Event, user: User, name: str, days: int = DEFAULT_DAYS) -> tup
 
     Raises:
         Invalid: name or days can't be used.
-        Conflict: the event is closed, or has so many tokens already.
+        Conflict: the event is closed, or has so many tokens already, or the user's account is disabled.
     """
     name = " ".join(name.split())
     fields = {}
@@ -51,6 +51,7 @@ def create(event: Event, user: User, name: str, days: int = DEFAULT_DAYS) -> tup
     if fields:
         raise Invalid(code=next(iter(fields.values())), fields=fields)
     events.require_open(event)
+    upload_ledger.require_active(user.id)
     if len([row for row in tokens_of(event) if is_valid(row)]) >= MAX_TOKENS:
         raise Conflict(code="upload_tokens_too_many")
     token = PREFIX + secrets.token_urlsafe(32)

@@ -128,8 +128,9 @@ def _register(arrival: Arrival, photo: Photo) -> UploadResult:
     with unit_of_work():
         try:
             event = events.hold_open(arrival.event_id)
+            upload_ledger.require_active(arrival.user_id)
         except Conflict as error:
-            # It was closed while the file came.
+            # The event was closed while the file came, or the account disabled.
             result = UploadResult(arrival.filename, None, UploadStatus.REJECTED, error.code)
             _write_down(arrival, size, result)
             return result

@@ -3,6 +3,7 @@
 | who | sees |
 |---|---|
 | owner, team of the event; admins | every photo, whatever its state, until it is deleted; replaced ones apart |
+| attendee who waits to be admitted, or was refused | nothing |
 | attendee | photos that are published and not hidden, and either shown to all or theirs |
 
 A photo is an attendee's when one of their persons' matches is confirmed, or sure without a verdict. A `maybe` is never
@@ -14,7 +15,7 @@ of the switch on, whatever bands the matches still have from before.
 
 from typing import Any
 
-from sqlalchemy import Select, and_, exists, or_, select
+from sqlalchemy import Select, and_, exists, false, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from webapp.extensions import db
@@ -55,6 +56,8 @@ def photos_for(membership: Membership, wanted: Select[Any]) -> Select[Any]:
     wanted = wanted.where(Photo.event_id == membership.event_id)
     if membership.runs_event:
         return wanted
+    if not membership.is_admitted:
+        return wanted.where(false())
     own = (
         exists()
         .where(Match.photo_id == Photo.id, Match.person_id == Person.id, Person.membership_id == membership.id)
