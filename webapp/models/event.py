@@ -1,5 +1,6 @@
 """An event: what the photographer made and guests join."""
 
+import secrets
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -10,6 +11,11 @@ from webapp.clock import utcnow
 from webapp.columns import new_public_id, word
 from webapp.extensions import Model
 from webapp.models.membership import Membership
+
+
+def new_join_token() -> str:
+    """Return 96 random bits."""
+    return secrets.token_urlsafe(12)
 
 
 class EventStatus(StrEnum):
@@ -30,6 +36,8 @@ class Event(Model):
     """As shown to people."""
     code_key: Mapped[str] = mapped_column(unique=True)
     """The code for comparison: without spaces and hyphens, upper case."""
+    join_token: Mapped[str] = mapped_column(unique=True, default=new_join_token)
+    """What QR codes and join links carry beside the code; another one with every other code."""
     name: Mapped[str]
     date: Mapped[date]
     place: Mapped[str] = mapped_column(default="")

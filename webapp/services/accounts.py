@@ -144,22 +144,38 @@ def authenticate(login: str, password: str) -> User:
     Raises:
         Unauthenticated: wrong, unknown or disabled; which of them is not told.
     """
-    candidates = db.session.scalars(
-        select(User)
-        .where(
-            or_(User.email == login.strip().lower(), User.username_key == username_key(login)),
-            User.disabled_at.is_(None),
-            User.password_hash.is_not(None),
-        )
-        .order_by(User.email_verified_at.is_(None), User.id.desc())
-        .limit(_SAME_ADDRESS)
-    ).all()
+    candidates = _candidates(login)
     for user in candidates:
         if _matches(user.password_hash or _NOBODY, password):
             return user
     if not candidates:
         _matches(_NOBODY, password)
     raise Unauthenticated(code="wrong_credentials")
+
+
+def owners_of(login: str) -> set[str]:
+    """Return the public ids of the accounts that a login belongs to: the proven ones with it, or else all.
+
+    Anybody can make an unproven account with another person's address; it does not count beside a proven one.
+    """
+    candidates = _candidates(login)
+    proven = {user.public_id for user in candidates if user.email_verified_at is not None}
+    return proven or {user.public_id for user in candidates}
+
+
+def _candidates(login: str) -> list[User]:
+    return list(
+        db.session.scalars(
+            select(User)
+            .where(
+                or_(User.email == login.strip().lower(), User.username_key == username_key(login)),
+                User.disabled_at.is_(None),
+                User.password_hash.is_not(None),
+            )
+            .order_by(User.email_verified_at.is_(None), User.id.desc())
+            .limit(_SAME_ADDRESS)
+        )
+    )
 
 
 def open_session(user: User, kind: str, user_agent: str = "") -> str:

@@ -37,6 +37,9 @@ EVERY = 600.0
 STALE = timedelta(days=1)
 """How much longer than UPLOAD_KEEP_HOURS an upload in parts has to be forgotten until the store throws it away."""
 
+FORWARDED_DAYS = timedelta(days=1)
+"""How long after the last forwarding header its alarm ends."""
+
 ROUND = 200
 """Uploads that are given up in one round, and names of files that are looked up at once."""
 
@@ -52,6 +55,8 @@ def tidy() -> bool:
     _resume_below_limits()
     selfie_erasing.erase_refused()
     traces.compact_daily()
+    # A header that somebody sent by hand, or a proxy that is gone.
+    alarms.clear(alarms.FORWARDED, before=utcnow() - FORWARDED_DAYS)
     return True
 
 
