@@ -14,12 +14,12 @@ from jinja2 import FileSystemBytecodeCache
 
 from tests import faces, memory
 from webapp import create_app, observability, storage
-from webapp.extensions import babel, csrf, db, htmx, limiter, login_manager, migrate, talisman
+from webapp.extensions import babel, csrf, db, htmx, login_manager, migrate, talisman
 from webapp.faces import Engine
 from webapp.faces.local.index import LocalFaceIndex
 from webapp.settings import Settings
 
-_EXTENSIONS = (babel, csrf, htmx, limiter, login_manager, migrate, talisman)
+_EXTENSIONS = (babel, csrf, htmx, login_manager, migrate, talisman)
 _OF_ONE_TEST = {"data_dir"}
 """Settings that differ from test to test and that a made app can exchange."""
 

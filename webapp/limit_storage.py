@@ -1,38 +1,66 @@
-"""Where flask-limiter counts: in Redis, and in the process for as long as Redis refuses to write."""
+"""The counters of `webapp.limits`: kept in Redis for all processes, and in this process while Redis can't count."""
 
+import time
 from typing import Any
 
 from limits.storage import MemoryStorage, RedisStorage
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
-SCHEME = "findme+"
-"""What an address starts with to get this storage."""
+AWAY_SECONDS = 5.0
+"""How long a Redis that could not be reached is left alone, so that not every request waits for it."""
 
 
 class CountingStorage(RedisStorage):
-    """Counts for all processes in Redis; what a read-only or full Redis refuses counts for this process alone.
+    """Counts in Redis. A Redis that is away, read-only or full makes each process count by itself.
 
-    flask-limiter's own fallback is for a Redis that can't be reached. One that answers reads would tell it again and
-    again that nothing has been counted, and no guess would be limited.
+    Both counts are added up: what was counted in the process stays counted when Redis is back.
     """
 
-    STORAGE_SCHEME = [f"{SCHEME}{scheme}" for scheme in ("redis", "rediss", "unix")]  # noqa: RUF012 - the base's attribute
-
     def __init__(self, uri: str, **options: Any) -> None:
-        super().__init__(uri.removeprefix(SCHEME), **options)
-        self._refused = MemoryStorage()
+        super().__init__(uri, **options)
+        self._own = MemoryStorage()
+        self._away_until = 0.0
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count, for `expiry` seconds; returns the sum."""
-        try:
-            return super().incr(key, expiry, amount) + self._refused.get(key)
-        except ResponseError:
-            return self._refused.incr(key, expiry, amount) + super().get(key)
+        """Add to a counter that ends `expiry` seconds after its first addition; returns the sum.
+
+        Redis adds and answers in one step, so of many requests at once each gets another sum.
+        """
+        if not self._is_away():
+            try:
+                return super().incr(key, expiry, amount) + self._own.get(key)
+            except ResponseError:
+                pass  # read-only or full: it still answers reads
+            except RedisError:
+                self._note_away()
+        return self._own.incr(key, expiry, amount) + self._read(key)
 
     def get(self, key: str) -> int:
-        """The sum of both."""
-        return super().get(key) + self._refused.get(key)
+        """Return the sum of both counters."""
+        return self._read(key) + self._own.get(key)
 
     def get_expiry(self, key: str) -> float:
-        """When both have forgotten it, in seconds of the system's clock."""
-        return max(super().get_expiry(key), self._refused.get_expiry(key))
+        """Return when both have ended, in seconds of the system's clock."""
+        own = self._own.get_expiry(key)
+        if self._is_away():
+            return own
+        try:
+            return max(super().get_expiry(key), own)
+        except RedisError:
+            self._note_away()
+            return own
+
+    def _read(self, key: str) -> int:
+        if self._is_away():
+            return 0
+        try:
+            return super().get(key)
+        except RedisError:
+            self._note_away()
+            return 0
+
+    def _is_away(self) -> bool:
+        return time.monotonic() < self._away_until
+
+    def _note_away(self) -> None:
+        self._away_until = time.monotonic() + AWAY_SECONDS

@@ -1,123 +1,277 @@
-"""How many failed tries one address gets at codes, passwords and links, and at pictures that are checked for anybody.
+"""Limits of failed guesses: codes, passwords, links and checked pictures, each counted apart from the others.
 
-What succeeds does not count, since at an event everybody comes from one address: the venue's. Redis counts for all web
-processes together; while it is away or refuses to write, each counts by itself.
+**What is right is served.** The check comes first and only a failure is counted. A failure beyond the limit is answered
+by 429 instead of "wrong"; a correct code or password never is. A whole room may share one network address, so no number
+of failures from an address blocks those who know the code or their password.
+
+**Wrong guesses get slow.** 429 for wrong and 200 for right would still tell an attacker which is which. So once two
+thirds of a limit are used up, each further guess of the same subject (a network address, an account, a login) waits
+*before* it is checked: 0.25 s, doubled with every further third, up to `Budget.longest`. Right and wrong guesses wait
+alike, and hanging up early gains nothing, because the place stays taken.
+
+**Waiting can't exhaust the threads.** In each process at most half of the threads wait, and at most `Budget.at_once`
+for one subject. A guess that finds no place is answered 429 at once, unchecked. Only in this case can
+something right be refused, while an attack from the same address or on the same login goes on, and a repeated try may
+get through. These never wait and are never refused: a valid QR token, a browser that has given the right code before, a
+member of the event (`webapp.event_codes`), a browser that has signed in to the account before, a sign-in link, an
+invitation.
+
+**What an attacker can try.** With P = 2 web processes (`WORKERS`), after the first minute:
+
+| guesses | from one address | from all addresses that are slowed down |
+|---|---|---|
+| codes | P x 6 / 4 s = 10,800 an hour | P x 8 / 4 s = 14,400 an hour |
+| passwords of many accounts | the same | the same |
+| passwords of one account | P x 2 / 8 s = 1,800 an hour | 1,800 an hour, from however many addresses |
+
+An address that is not slowed down yet has 40 code guesses in 10 minutes. A generated code is one of 31^8 = 8.5 x 10^11:
+with 1,000 events, 10,800 guesses an hour need nine years for an even chance of one hit. A code of 6 random characters
+(8.9 x 10^8) resists for years, too, but codes that people choose are words and years: hence the minimum length and the
+warning in `webapp.services.events`. A password that is not among the most usual million resists 1,800 tries an hour for
+more than three weeks; an account without a password is not concerned.
+
+**Nobody is locked out by others.** Failures on a login count apart for browsers that have signed in to it before (their
+signed session cookie says so) and for all others. On a new device, during an attack on their account, owners may have
+to try again, and the sign-in link by mail is always open to them. A cookie that anybody can make up (`webapp.devices`)
+counts for nothing here, or each guess would bring a new one.
+
+Counting is atomic: the sum that Redis returns for the addition decides, so of many guesses at once no more than the
+limit are told that they are wrong. Without Redis each process counts by itself. Neither addresses nor logins are
+written anywhere, only keyed hashes of them.
 """
 
 import hashlib
 import hmac
 import ipaddress
+import math
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-import redis
-from flask import Flask, Response, current_app
-from flask_limiter.util import get_remote_address
+from flask import Flask, Response, current_app, g, request
+from limits import RateLimitItem, parse
+from limits.strategies import FixedWindowRateLimiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from webapp import limit_storage
-from webapp.extensions import limiter
+from webapp.errors import NotFound, TooMany, Unauthenticated
+from webapp.extensions import db
+from webapp.limit_storage import CountingStorage
+from webapp.services import accounts
+from webapp.sessions import signed_in, signed_in_before
 from webapp.settings import Settings
+from webapp.waiting import WaitingPlaces
 
-GUESSES = "30 per minute"
+FIRST_DELAY = 0.25
+USUAL_WAIT = 60
+"""Seconds that `Retry-After` names where no counter says better."""
 
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many failures a subject has, and how slow its further guesses get."""
+
+    limit: RateLimitItem
+    longest: float = 0.0
+    """Seconds that a guess waits at most; 0: guesses never wait."""
+    at_once: int = 6
+    """Guesses of one subject that may wait in a process at the same time."""
+
+    def delay(self, failures: int) -> float:
+        """Return the seconds that the next guess waits."""
+        steps = 3 * failures // self.limit.amount - 2
+        return min(self.longest, FIRST_DELAY * 2**steps) if steps >= 0 else 0.0
+
+
+CODES = "60 per 10 minutes"
+LOGINS = "10 per 10 minutes"
 CHECKS = "60 per minute"
-"""Pictures from one address that were checked and not found to be fine, or not in time. Each costs a worker seconds."""
 
-WINDOW = 60
-"""Seconds after which failures are forgotten."""
+BUDGETS = {
+    "codes of address": Budget(parse(CODES), longest=4.0),
+    "codes of account": Budget(parse("30 per 10 minutes"), longest=4.0, at_once=2),
+    # Accounts are free, so that all of an address are limited together as well.
+    "codes of accounts at address": Budget(parse("300 per 10 minutes"), longest=4.0),
+    "passwords of address": Budget(parse("30 per 10 minutes"), longest=4.0),
+    "passwords of login": Budget(parse(LOGINS), longest=8.0, at_once=2),
+    "passwords of owner": Budget(parse(LOGINS), longest=4.0, at_once=2),
+    # Of 192 random bits nobody guesses any, so that slowing down would be of no use.
+    "links of address": Budget(parse(CODES)),
+    "checks of address": Budget(parse(CHECKS), longest=2.0, at_once=2),
+    "checks of account": Budget(parse("30 per minute"), longest=2.0, at_once=1),
+    "checks of accounts at address": Budget(parse("600 per minute"), longest=2.0, at_once=2),
+    "mails of address": Budget(parse("200 per hour")),
+}
 
-View = TypeVar("View", bound=Callable[..., Any])
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """The failures of one subject for one purpose."""
+
+    name: str
+    subject: str
+
+    @property
+    def budget(self) -> Budget:
+        return BUDGETS[self.name]
+
+
+class Limits:
+    """The counters and waiting places of an app."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.enabled = settings.environment != "testing"
+        # limits' own storage works with redis-py 8; only the extra of its name refuses to be installed beside it.
+        self.storage = CountingStorage(
+            settings.redis_url,
+            key_prefix="findme:limits",
+            # A page never waits for a Redis that is away.
+            socket_connect_timeout=1,
+            socket_timeout=1,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self.places = WaitingPlaces(max(1, settings.threads // 2))
+        self._windows = FixedWindowRateLimiter(self.storage)
+
+    def count(self, counters: list[Counter]) -> int:
+        """Count a failure; returns the seconds to wait if it is one too many, else 0."""
+        over = [each for each in counters if not self._windows.hit(each.budget.limit, each.name, each.subject)]
+        return max((self._seconds_left(each) for each in over), default=0)
+
+    def delay(self, counter: Counter) -> float:
+        """Return the seconds that the next guess of this subject waits."""
+        return counter.budget.delay(self.storage.get(_key(counter))) if counter.budget.longest else 0.0
+
+    def _seconds_left(self, counter: Counter) -> int:
+        return max(1, math.ceil(self.storage.get_expiry(_key(counter)) - time.time()))
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Bind flask-limiter to the installation's Redis. Nothing is connected yet: the app starts without it as well."""
-    app.config.update(
-        # limits' own storage works with redis-py 8; only the extra of its name refuses to be installed beside it.
-        RATELIMIT_STORAGE_URI=f"{limit_storage.SCHEME}{settings.redis_url}",
-        # A page never waits for a Redis that is away.
-        RATELIMIT_STORAGE_OPTIONS={
-            "socket_connect_timeout": 1,
-            "socket_timeout": 1,
-            "retry": Retry(NoBackoff(), 0),
-        },
-        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
-        # Redis may go between the look before a view and the count after it: no reason to spoil the answer.
-        RATELIMIT_SWALLOW_ERRORS=True,
-        RATELIMIT_KEY_PREFIX="findme",
-        RATELIMIT_ENABLED=settings.environment != "testing",
-    )
-    limiter.init_app(app)
+    """Make the app's counters. Nothing is connected yet: the app starts without Redis as well."""
+    app.extensions["limits"] = Limits(settings)
     app.after_request(_say_when)
 
 
-def guesses(*failures: int, **options: Any) -> Callable[[View], View]:
-    """Let views be called with so many failures only, all of them together. `failures`: the statuses that are one."""
+@contextmanager
+def guess(counters: list[Counter]) -> Iterator[None]:
+    """Around a check of something that could be guessed. Call it outside any unit of work: it may wait.
 
-    def failed(response: Response) -> bool:
-        return response.status_code in failures or _is_told_wrong(response)
+    NotFound and Unauthenticated are failures and counted.
 
-    return _limiting(limiter.shared_limit(GUESSES, scope="guesses", deduct_when=failed, key_func=_caller, **options))
-
-
-def checks() -> Callable[[View], View]:
-    """Limit how many pictures a view may find to be anything but valid. Good selfies don't count: all guests of a venue
-    have one address.
+    Raises:
+        TooMany: instead of them, beyond the limit; or no place was left to wait in.
     """
-    return _limiting(limiter.shared_limit(CHECKS, scope="checks", deduct_when=_is_not_told_valid, key_func=_caller))
+    slow_down(counters)
+    try:
+        yield
+    except (NotFound, Unauthenticated) as error:
+        count(counters, error)
+        raise
 
 
-def _limiting(limit: Callable[..., Any]) -> Callable[[View], View]:
-    def decorate(view: View) -> View:
-        limited = cast("View", limit(view))
-        limited.is_limited = True  # type: ignore[attr-defined]
-        return limited
+def slow_down(counters: list[Counter]) -> None:
+    """Wait as long as the failures of these subjects demand.
 
-    return decorate
-
-
-def is_limited(view: Callable[..., Any]) -> bool:
-    """Whether too many failures close this view for a while."""
-    return getattr(view, "is_limited", False)
-
-
-def _caller() -> str:
-    """Who calls, without the address itself being written anywhere. Of IPv6, whose customers have 2⁶⁴ addresses each,
-    the network counts.
+    Raises:
+        TooMany: too many guesses wait already.
     """
-    address = get_remote_address()
+    limits = _limits()
+    if not limits.enabled:
+        return
+    seconds, counter = max(((limits.delay(each), each) for each in counters), key=lambda found: found[0])
+    if not seconds:
+        return
+    with limits.places.take(_key(counter), counter.budget.at_once) as taken:
+        if not taken:
+            raise _too_many(math.ceil(seconds))
+        # Others use the database connection meanwhile.
+        db.session.rollback()
+        time.sleep(seconds)
+
+
+def count(counters: list[Counter], cause: Exception | None = None, code: str = "too_many_guesses") -> None:
+    """Count a failure, or whatever else is limited; `code` says what it was too many of.
+
+    Raises:
+        TooMany: it is one too many.
+    """
+    limits = _limits()
+    if limits.enabled and (seconds := limits.count(counters)):
+        raise _too_many(seconds, code) from cause
+
+
+def codes() -> list[Counter]:
+    """Return the counters of wrong event codes."""
+    return _of_account_or_address("codes")
+
+
+def checks() -> list[Counter]:
+    """Return the counters of pictures that are checked and refused."""
+    return _of_account_or_address("checks")
+
+
+def passwords(login: str) -> list[Counter]:
+    """Return the counters of wrong passwords for what was typed as name or address."""
+    subject = _hidden("login", accounts.username_key(login))
+    owners = accounts.owners_of(login)
+    if owners and owners <= signed_in_before():
+        return [Counter("passwords of owner", subject)]
+    return [Counter("passwords of login", subject), Counter("passwords of address", _address())]
+
+
+def links() -> list[Counter]:
+    """Return the counters of sign-in links and invitations that are unknown."""
+    return [Counter("links of address", _address())]
+
+
+def mails() -> list[Counter]:
+    """Return the counters of mails that are asked for."""
+    return [Counter("mails of address", _address())]
+
+
+def _of_account_or_address(purpose: str) -> list[Counter]:
+    user = signed_in()
+    if user is None:
+        return [Counter(f"{purpose} of address", _address())]
+    return [
+        Counter(f"{purpose} of account", _hidden("account", user.public_id)),
+        Counter(f"{purpose} of accounts at address", _address()),
+    ]
+
+
+def _address() -> str:
+    """Return the caller's network address, hidden. Of IPv6, whose customers have 2^64 addresses each, the network."""
+    address = request.remote_addr or ""
     try:
         if ipaddress.ip_address(address).version == 6:
             address = str(ipaddress.ip_network((address, 64), strict=False))
     except ValueError:
         pass  # a socket's name has no network
+    return _hidden("address", address)
+
+
+def _hidden(kind: str, value: str) -> str:
     secret = str(current_app.config["SECRET_KEY"]).encode()
-    return hmac.new(secret, address.encode(), hashlib.sha256).hexdigest()[:24]
+    return hmac.new(secret, f"{kind}:{value}".encode(), hashlib.sha256).hexdigest()[:24]
+
+
+def _key(counter: Counter) -> str:
+    return str(counter.budget.limit.key_for(counter.name, counter.subject))
+
+
+def _limits() -> Limits:
+    limits: Limits = current_app.extensions["limits"]
+    return limits
+
+
+def _too_many(seconds: int, code: str = "too_many_guesses") -> TooMany:
+    g.retry_after = seconds
+    return TooMany(code=code)
 
 
 def _say_when(response: Response) -> Response:
     """Tell those who are limited how many seconds to wait."""
     if response.status_code == 429:
-        response.headers["Retry-After"] = str(_seconds_left())
+        response.headers["Retry-After"] = str(g.get("retry_after", USUAL_WAIT))
     return response
-
-
-def _seconds_left() -> int:
-    try:
-        limit = limiter.current_limit
-        return WINDOW if limit is None else max(1, int(limit.reset_at - time.time()) + 1)
-    except redis.RedisError:
-        return WINDOW
-
-
-def _is_told_wrong(response: Response) -> bool:
-    """Whether it is the API's friendly answer to a code that is none."""
-    said = response.get_json(silent=True) if response.is_json else None
-    return isinstance(said, dict) and said.get("valid") is False
-
-
-def _is_not_told_valid(response: Response) -> bool:
-    said = response.get_json(silent=True) if response.is_json else None
-    return not (isinstance(said, dict) and said.get("valid") is True)

@@ -19,5 +19,5 @@ def path_to(endpoint: str, **values: str) -> str:
 
 
 def join_url(event: Event) -> str:
-    """Where an event's QR code leads."""
-    return absolute(path_to("guest.landing", code=event.code))
+    """Where an event's QR code leads: its page, with the token that lets guests through when others guess codes."""
+    return absolute(path_to("guest.landing", code=event.code, t=event.join_token))

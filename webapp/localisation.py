@@ -27,8 +27,12 @@ def _events_own() -> str | None:
         return None
     if "event_language" not in g:
         arguments = request.view_args or {}
+        # Only a member's page has an event here; `webapp.event_codes` sets the language where a code was right. An
+        # error speaks the browser's language, or it would tell whether there is an event of this code.
         event = arguments.get("event")
-        g.event_language = event.language if event is not None else events.language_of(arguments.get("code", ""))
+        if event is None:
+            return None
+        g.event_language = event.language
     return str(g.event_language) or None
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from webapp.errors import FindMeError, Forbidden, NotFound, Unauthenticated
 from webapp.extensions import csrf, db
 from webapp.models import Event, User
-from webapp.services import enrolment, events, team, upload_tokens
+from webapp.services import enrolment, team, upload_tokens
 from webapp.sessions import bearer_token, by_bearer, signed_in
 from webapp.settings import Settings
 
@@ -130,8 +130,15 @@ def _check_upload_token(who: Who, token: str) -> None:
 def _load_event(who: Who, user: User) -> None:
     """Replace the address's code or id by the event itself and the caller's place in it."""
     arguments = request.view_args or {}
-    event = _event_of(arguments)
-    membership = enrolment.membership_of(event, user)
+    if "code" in arguments:
+        # One query for both, and one answer: a member's address never tells whether there is an event of this code.
+        membership = enrolment.membership_by_code(arguments.pop("code"), user)
+        if membership is None:
+            raise NotFound(code="not_found")
+        event = membership.event
+    else:
+        event = _event_of(arguments)
+        membership = enrolment.membership_of(event, user)
     if who is Who.ADMIN_OF_EVENT:
         arguments["event"] = event
     elif membership is None or (who in (Who.RUNNER, Who.UPLOADER) and not membership.runs_event):
@@ -142,8 +149,6 @@ def _load_event(who: Who, user: User) -> None:
 
 
 def _event_of(arguments: dict[str, str]) -> Event:
-    if "code" in arguments:
-        return events.find_event(arguments.pop("code"))
     event = db.session.scalar(select(Event).where(Event.public_id == arguments.pop("event_id")))
     if event is None:
         raise NotFound(code="not_found")

@@ -140,6 +140,9 @@ _SERVICES = {
     "storage_busy": lazy_gettext(
         "The picture store is very busy just now. Nothing is lost: please try again in a minute."
     ),
+    "forwarded_addresses": lazy_gettext(
+        "This installation may be set up wrongly behind a proxy. Nothing is lost: the people who run it are told."
+    ),
     "storage_missing": lazy_gettext("The file of this picture is no longer there. Please send it again."),
     "storage_refused": lazy_gettext(
         "The picture store did not take this file. Nothing else is lost: please save it as a new JPEG and send that."
@@ -217,7 +220,9 @@ _EVENTS = {
     "event_code_taken": lazy_gettext(
         "Another event has this code. Please choose another one, or leave it empty and get one."
     ),
-    "event_code_invalid": lazy_gettext("A code has 4 to 32 letters and digits. Leave it empty to get one."),
+    "event_code_invalid": lazy_gettext(
+        "A code of your own has 6 to 32 letters and digits. Leave it empty to get one that nobody can guess."
+    ),
     "event_name_invalid": lazy_gettext("Please give the event a name, in at most 120 characters."),
     "event_place_invalid": lazy_gettext("Please shorten the place to 120 characters."),
     "event_date_invalid": lazy_gettext("Please choose the day of the event."),
@@ -298,6 +303,10 @@ _GENERAL = {
         "This file is not a picture that we can open. Please choose a JPEG, PNG, WebP, HEIC or AVIF picture."
     ),
     "too_many_requests": lazy_gettext("That was a lot at once. Nothing is lost: wait a minute, then try again."),
+    "too_many_guesses": lazy_gettext(
+        "Too many tries from your network or for this name were wrong lately. What is right still gets through: check "
+        "it letter by letter, wait a few seconds, then try again."
+    ),
     "csrf": lazy_gettext("This page has been open for too long. Nothing was lost: reload it and send the form again."),
     "rejected": lazy_gettext("This picture can't be used. Please try another one."),
 }
@@ -311,6 +320,7 @@ ALARM_TITLES: Mapping[str, LazyString] = MappingProxyType(
         "engine_rights": lazy_gettext("Face search lacks rights"),
         "storage_rights": lazy_gettext("The picture store lacks rights"),
         "engine_missing": lazy_gettext("A face collection is gone"),
+        "forwarded_addresses": lazy_gettext("A proxy may be hiding the addresses of guests"),
     }
 )
 
@@ -331,6 +341,13 @@ ALARMS: Mapping[str, LazyString] = MappingProxyType(
             "What Amazon Rekognition kept of an event is gone: somebody deleted a collection, or region or account "
             "were changed. Nothing is lost: it is made anew from the photos and selfies that we keep, which costs "
             "calls again. Check REKOGNITION_REGION, and who else may delete collections."
+        ),
+        "forwarded_addresses": lazy_gettext(
+            "Requests came with a forwarding header (such as X-Forwarded-For), but TRUSTED_PROXIES is 0. If a proxy or "
+            "load balancer stands in front of FindMe, all guests share its address here, and their wrong tries are "
+            "counted together: set TRUSTED_PROXIES to the number of proxies and restart. If there is none, somebody "
+            "sent the header by hand, which has no effect. Nothing is lost; this note goes a day after the last such "
+            "request."
         ),
     }
 )

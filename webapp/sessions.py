@@ -9,7 +9,14 @@ from webapp.extensions import login_manager
 from webapp.models import User
 from webapp.services import accounts, upload_tokens
 
-_KEPT = ("language",)
+INVITED = "invited"
+"""The join tokens of events whose code this browser has given; see `webapp.event_codes`."""
+
+_ACCOUNTS = "accounts"
+"""Public ids of the accounts that this browser has signed in to."""
+
+_MOST_ACCOUNTS = 5
+_KEPT = ("language", INVITED, _ACCOUNTS)
 """What stays when a session rotates."""
 
 
@@ -62,6 +69,7 @@ def sign_in(user: User) -> None:
     session.clear()
     session.update(kept)
     session.permanent = True
+    session[_ACCOUNTS] = [user.public_id, *(signed_in_before() - {user.public_id})][:_MOST_ACCOUNTS]
     user.signed_in_by(accounts.open_session(user, "browser", request.user_agent.string))
     login_user(user)
 
@@ -75,6 +83,12 @@ def sign_out() -> None:
     logout_user()
     session.clear()
     session.update(kept)
+    session.permanent = True
+
+
+def signed_in_before() -> set[str]:
+    """Return the public ids of the accounts that this browser has signed in to. The session's signature proves it."""
+    return set(session.get(_ACCOUNTS, ()))
 
 
 def _signed_in(token: str, kind: str) -> User | None:

@@ -11,6 +11,7 @@ from webapp import (
     database,
     devices,
     edge,
+    forwarding,
     limits,
     observability,
     pages,
@@ -47,6 +48,7 @@ def wire(settings: Settings) -> Flask:
     migrate.init_app(app, db, directory=str(ROOT / "webapp" / "migrations"), render_as_batch=True)
     csrf.init_app(app)
     limits.init_app(app, settings)
+    forwarding.init_app(app, settings)
     babel.init_app(app, locale_selector=choose_language, timezone_selector=choose_timezone)
     htmx.init_app(app)
     for room in (security, observability, sessions, devices, polls, permissions, edge, pages, api, queue_pages, cli):

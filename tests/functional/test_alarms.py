@@ -185,6 +185,7 @@ def test_admins_see_alarms_with_what_to_do(app: Flask, world: World) -> None:
     fail(app, code="storage_rights", detail="PutObject: NoSuchBucket")
     with app.app_context():
         alarms.raise_alarm("engine_missing", "an event")
+        alarms.raise_alarm(alarms.FORWARDED, "X-Forwarded-For")
     page = text(admin.get("/admin/"))
     for name in alarms.NAMES:
         assert str(ALARMS[name]) in page and str(ALARM_TITLES[name]) in page

@@ -178,7 +178,7 @@ def test_the_limiter_adds_nothing_to_it(settings: object, world: World, app: Fla
     populate(app, world)
     limited = create_app(app.extensions["settings"].model_copy(update={"environment": "development"}))
     limited.extensions["face_engines"] = app.extensions["face_engines"]
-    assert limited.config["RATELIMIT_ENABLED"]
+    assert limited.extensions["limits"].enabled
     region = Region(limited, Browser(limited).sign_in(GUEST, PASSWORD), "/e/PARTY234/photos", "/e/PARTY234/photos/live")
     region.show()
     with limited.app_context():

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import Browser
-from tests.limiting import GUESSES, limiting
+from tests.limiting import LOGINS, limiting
 from tests.servers import REFUSALS, Valkey
 from webapp.extensions import db
 from webapp.models import Lease
@@ -69,7 +69,7 @@ def test_readiness_says_so(app: Flask, redis_server: Valkey, refuse: Callable[[]
 def test_guesses_are_limited_all_the_same(limited: Flask, refuse: Callable[[], None]) -> None:
     api = Api(limited)
     wrong = {"username": "ada@example.com", "password": "wrong"}
-    answers = [api.post("/login", json=wrong).status_code for _ in range(10)]
+    answers = [api.post("/login", json=wrong).status_code for _ in range(LOGINS // 2)]
     refuse()
-    answers += [api.post("/login", json=wrong).status_code for _ in range(GUESSES)]
-    assert answers == [401] * GUESSES + [429] * 10
+    answers += [api.post("/login", json=wrong).status_code for _ in range(LOGINS)]
+    assert answers == [401] * LOGINS + [429] * (LOGINS // 2)

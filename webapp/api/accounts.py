@@ -4,11 +4,10 @@ from typing import Any
 
 from flask import request
 
-from webapp import devices
+from webapp import devices, event_codes, limits
 from webapp.api import answers, schemas
 from webapp.api.common import SELFIE_ERRORS, Blueprint, caller, event_summary, language, member
 from webapp.errors import Invalid, NotFound
-from webapp.limits import guesses
 from webapp.models import Event, Membership
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
@@ -33,6 +32,7 @@ BODIES = {"register_with_selfie": SELFIE_BODY}
 
 _JOINING: dict[str, Any] = {
     "event_code_unknown": (404, 422),
+    "too_many_guesses": 429,
     "event_closed": 409,
     "joins_over": 409,
     # 409 where two ask for it at the same moment.
@@ -45,27 +45,26 @@ _JOINING: dict[str, Any] = {
 
 
 @blueprint.post("/check-event-code")
-@guesses()
 @blueprint.arguments(schemas.EventCode)
 @blueprint.response(200, answers.CodeAnswer)
+@blueprint.errors(too_many_guesses=429)
 def check_event_code(body: dict[str, Any]) -> dict[str, Any]:
     """Whether a code belongs to an event; case and spaces don't count."""
     try:
-        event = events.find_event(body["event_code"])
+        event = event_codes.find(body["event_code"], keep=False)
     except NotFound:
         return {"valid": False, "event": None}
     return {"valid": True, "event": event_summary(event)}
 
 
 @blueprint.post("/check-user-availability")
-@guesses(404)
 @blueprint.arguments(schemas.Availability)
 @blueprint.response(200, answers.AvailabilityAnswer)
-@blueprint.errors(event_code_unknown=404)
+@blueprint.errors(event_code_unknown=404, too_many_guesses=429)
 @blueprint.doc(security=[{}, {"token": []}, {"session": []}])
 def check_availability(body: dict[str, Any]) -> dict[str, bool]:
     """Whether a username is taken. Of an address it tells its signed-in owner only."""
-    events.find_event(body["event_code"])
+    event_codes.find(body["event_code"], keep=False)
     user = signed_in()
     own = user is not None and body.get("email", "").strip().lower() == user.email
     return {
@@ -75,7 +74,6 @@ def check_availability(body: dict[str, Any]) -> dict[str, bool]:
 
 
 @blueprint.post("/register-with-event-code")
-@guesses(404)
 @blueprint.arguments(schemas.Registration)
 @blueprint.response(201, answers.Registered)
 @blueprint.errors(**_JOINING)
@@ -93,7 +91,6 @@ def register_with_code(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/register-invite-with-selfie")
-@guesses(404)
 @blueprint.arguments(schemas.InviteForm, location="multipart")
 @blueprint.response(201, answers.RegisteredWithSelfie)
 @blueprint.errors(**_JOINING, **SELFIE_ERRORS)
@@ -112,13 +109,13 @@ def register_with_selfie(form: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/login")
-@guesses(401)
 @blueprint.arguments(schemas.Credentials)
 @blueprint.response(200, answers.Token)
-@blueprint.errors(wrong_credentials=401)
+@blueprint.errors(wrong_credentials=401, too_many_guesses=429)
 def login(body: dict[str, Any]) -> dict[str, str]:
     """A bearer token for a username or address and its password."""
-    user = accounts.authenticate(body["username"], body["password"], devices.known())
+    with limits.guess(limits.passwords(body["username"])):
+        user = accounts.authenticate(body["username"], body["password"], devices.known())
     with unit_of_work():
         return {"access_token": accounts.open_session(user, "api", "")}
 
@@ -151,13 +148,12 @@ def my_events() -> list[dict[str, Any]]:
 
 
 @blueprint.post("/join-event")
-@guesses(404)
 @blueprint.arguments(schemas.JoinBody)
 @blueprint.response(200, answers.JoinAnswer)
-@blueprint.errors(event_code_unknown=404, event_closed=409, joins_over=409, not_admitted=409)
+@blueprint.errors(event_code_unknown=404, event_closed=409, joins_over=409, not_admitted=409, too_many_guesses=429)
 def join_event(body: dict[str, Any]) -> dict[str, Any]:
     """Join a further event; with consent my selfie of the last one is searched there too."""
-    event = events.find_event(body["event_code"])
+    event = event_codes.find(body["event_code"], keep=False)
     version = enrolment.CONSENT_VERSION if body["consent"] else None
     joined = rejoining.join_further(event, caller(), consent=version, language=language())
     return {
@@ -193,13 +189,16 @@ def consent(body: dict[str, Any]) -> dict[str, Any]:
 def _event_and_check(code: str, data: dict[str, Any], faults: dict[str, str]) -> Event:
     """The event of the code; everything that is wrong with a registration is told at once, before anything is stored.
 
+    An unknown code is counted, whatever else is wrong, or a bad field would make guessing free.
+
     Raises:
+        TooMany: as `limits.guess`.
         Invalid: some fields can't be used, the code perhaps among them.
         NotFound: the code is all that is wrong.
     """
     event, unknown = None, None
     try:
-        event = events.find_event(code)
+        event = event_codes.find(code, keep=False)
     except NotFound as error:
         unknown = error
         unknown.fields = {"event_code": error.code}

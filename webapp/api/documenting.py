@@ -1,12 +1,11 @@
 """The parts of the OpenAPI document that follow from what the code says elsewhere.
 
-Who may call a view stands in the table of permissions, what it takes in its schemas, whether failures are counted in
-`webapp.limits`. From these every operation gets its security, its id and all its errors with the sentences that people
-read, so that the document can't say less than happens.
+Who may call a view stands in the table of permissions, what it takes in its schemas. From these every operation gets
+its security, its id and all its errors with the sentences that people read, so that the document can't say less than
+happens.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +13,7 @@ from apispec import APISpec, BasePlugin
 from flask import Flask
 from werkzeug.routing import Rule
 
-from webapp.limits import CHECKS, GUESSES, is_limited
+from webapp.limits import CHECKS, CODES, LOGINS
 from webapp.permissions import PERMISSIONS, Who
 from webapp.reasons import sentence
 
@@ -35,9 +34,10 @@ not there does. A wrong method is a 405 with `Allow`.
 
 **Lists** come in pages of `limit` rows; while there are more, a `Link` header with `rel="next"` names the next page.
 
-**Limits.** Wrong codes and passwords are counted by address, {GUESSES}, all calls that can be guessed at together; then
-they answer 429 with `Retry-After` for a while. So are pictures that `/api/validate-selfie` does not find to be valid,
-{CHECKS}. What succeeds is never counted.
+**Limits.** Failures are counted, what succeeds never is. Wrong codes: {CODES} from an address. Wrong passwords:
+{LOGINS} for a name. Pictures that `/api/validate-selfie` refuses: {CHECKS} from an address. A failure beyond that is
+answered by 429 with `Retry-After` instead of by its own error. What is right is still served, but guesses wait for up
+to eight seconds before they are checked; while many wait, a guess is answered 429 at once, unchecked: repeat it then.
 
 Ids are opaque strings. Times are ISO 8601. Fields that a call does not know are ignored."""
 }
@@ -94,13 +94,12 @@ class Completing(BasePlugin):
     ) -> None:
         """Complete the operations of one address."""
         rule: Rule = found["rule"]
-        view = self._app.view_functions[rule.endpoint]
         for method, operation in (operations or {}).items():
             own = operation.pop(OWN_ERRORS, [])
             operation["operationId"] = rule.endpoint.removeprefix("api_").replace("-", "_").replace(".", "_")
             operation.setdefault("security", _SECURITY.get(PERMISSIONS[rule.endpoint], _SIGNED_IN))
             refusals: defaultdict[int, list[str]] = defaultdict(list)
-            for code, status in [*_usual(method, operation, rule, view).items(), *own]:
+            for code, status in [*_usual(method, operation, rule).items(), *own]:
                 if code not in refusals[status]:
                     refusals[status].append(code)
             answers = {str(key): answer for key, answer in operation.get("responses", {}).items() if _is_told(answer)}
@@ -108,7 +107,7 @@ class Completing(BasePlugin):
             operation["responses"] = {key: answers[key] for key in sorted(answers)}
 
 
-def _usual(method: str, operation: dict[str, Any], rule: Rule, view: Callable[..., Any]) -> dict[str, int]:
+def _usual(method: str, operation: dict[str, Any], rule: Rule) -> dict[str, int]:
     """What calls of this kind can answer: code → status."""
     who, takes = PERMISSIONS[rule.endpoint], operation.get("requestBody", {}).get("content", {})
     usual = {} if rule.endpoint.startswith(_ALWAYS_THERE) else {"transient": 503}
@@ -125,8 +124,6 @@ def _usual(method: str, operation: dict[str, Any], rule: Rule, view: Callable[..
         usual |= {"bad_request": 400, "json_expected": 415}
     if "multipart/form-data" in takes:
         usual["form_expected"] = 415
-    if is_limited(view):
-        usual["too_many_requests"] = 429
     return usual
 
 

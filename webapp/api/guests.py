@@ -17,8 +17,8 @@ from webapp.api.common import (
     row_cursor,
     time_cursor,
 )
-from webapp.errors import Conflict
-from webapp.limits import checks
+from webapp.errors import Conflict, TooMany
+from webapp.limits import checks, count, slow_down
 from webapp.models import Event, Match, Person
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
@@ -47,10 +47,17 @@ _PHOTOS_OR_QUESTIONS = {"type": "array", "items": {"oneOf": [answers.PhotoAnswer
 
 
 def _admit_check() -> ResponseReturnValue | None:
-    """Answer at once where too many pictures are checked already, without reading one more."""
-    if precheck.enter():
-        g.is_checking = True
-        return None
+    """Answer at once where too many pictures are checked already, or too many of this caller were refused and wait,
+    without reading one more.
+    """
+    try:
+        slow_down(checks())
+    except TooMany:
+        pass  # nobody is turned away for that: "not known yet" lets everyone go on
+    else:
+        if precheck.enter():
+            g.is_checking = True
+            return None
     answer, status = _verdict(precheck.UNKNOWN)
     return jsonify(answer), status
 
@@ -65,9 +72,9 @@ ADMISSIONS = {"validate_selfie": _admit_check}
 
 
 @blueprint.post("/validate-selfie")
-@checks()
 @blueprint.arguments(schemas.SelfieFile, location="multipart")
 @blueprint.response(200, answers.PictureAnswer)
+@blueprint.errors(too_many_guesses=429)
 @blueprint.alt_response(202, schema=answers.PictureAnswer, success=True, description="not known yet")
 def validate_selfie(form: dict[str, Any]) -> Any:
     """Whether a picture would do as a selfie, before anybody signs up; a hint that promises nothing.
@@ -77,7 +84,10 @@ def validate_selfie(form: dict[str, Any]) -> Any:
     the check that counts is made when the selfie itself is sent. While many pictures are checked, that is the answer at
     once, before this one is read.
     """
-    return _verdict(precheck.ask(form["file"].stream))
+    verdict = precheck.ask(form["file"].stream)
+    if verdict.valid is False:
+        count(checks())
+    return _verdict(verdict)
 
 
 def _verdict(verdict: Verdict) -> tuple[dict[str, Any], int]:

@@ -1,5 +1,6 @@
 """An event: what the photographer made and guests join."""
 
+import secrets
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -13,6 +14,11 @@ from webapp.models.membership import Membership
 
 JOIN_DAYS = 14
 """Of a new event."""
+
+
+def new_join_token() -> str:
+    """Return 96 random bits."""
+    return secrets.token_urlsafe(12)
 
 
 class EventStatus(StrEnum):
@@ -33,6 +39,8 @@ class Event(Model):
     """As shown to people."""
     code_key: Mapped[str] = mapped_column(unique=True)
     """The code for comparison: without spaces and hyphens, upper case."""
+    join_token: Mapped[str] = mapped_column(unique=True, default=new_join_token)
+    """What QR codes and join links carry beside the code; another one with every other code."""
     name: Mapped[str]
     date: Mapped[date]
     place: Mapped[str] = mapped_column(default="")

@@ -4,11 +4,9 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from webapp import devices
-from webapp.errors import Unauthenticated
-from webapp.extensions import limiter
+from webapp import devices, limits
+from webapp.errors import TooMany, Unauthenticated
 from webapp.forms import SignInForm
-from webapp.limits import guesses
 from webapp.localisation import choose_language
 from webapp.models import User
 from webapp.pages.common import safe_next
@@ -25,24 +23,27 @@ WHO = dict.fromkeys(("sign_in", "sign_out", "link", "send_link"), Who.ANYONE)
 
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
-@guesses(422, methods=["POST"])
 def sign_in() -> ResponseReturnValue:
     """Name or address, and password."""
     form = SignInForm()
     user = signed_in()
     if user is not None and not form.is_submitted():
         return redirect(safe_next(request.args.get("next"), _home_of(user)), 303)
+    status = 422 if form.is_submitted() else 200
     if form.validate_on_submit():
+        login = form.login.data or ""
         try:
-            user = accounts.authenticate(form.login.data or "", form.password.data or "", devices.ensure())
-        except Unauthenticated as error:
+            with limits.guess(limits.passwords(login)):
+                user = accounts.authenticate(login, form.password.data or "", devices.ensure())
+        except (Unauthenticated, TooMany) as error:
             form.show(error)
+            status = 429 if isinstance(error, TooMany) else 422
         else:
             with unit_of_work():
                 open_browser(user)
             session.setdefault("language", user.language) if user.language else None
             return redirect(safe_next(request.args.get("next"), _home_of(user)), 303)
-    return render_template("auth/sign_in.html", form=form), 422 if form.is_submitted() else 200
+    return render_template("auth/sign_in.html", form=form), status
 
 
 @blueprint.post("/sign-out")
@@ -54,9 +55,9 @@ def sign_out() -> ResponseReturnValue:
 
 
 @blueprint.post("/sign-in/link")
-@limiter.limit("300 per hour")
 def send_link() -> ResponseReturnValue:
     """Mail a link; the answer is the same whether or not the address is known."""
+    limits.count(limits.mails(), code="too_many_requests")
     with unit_of_work():
         sign_in_links.send_to(request.form.get("email", "")[:320], choose_language(), devices.known())
     flash(
@@ -70,7 +71,6 @@ def send_link() -> ResponseReturnValue:
 
 
 @blueprint.route("/sign-in/<token>", methods=["GET", "POST"])
-@guesses(404, methods=["POST"])
 def link(token: str) -> ResponseReturnValue:
     """Come in by a mailed link. Opening it changes nothing, since mail scanners open links too: a person taps."""
     user, device = signed_in(), devices.ensure()
@@ -78,7 +78,7 @@ def link(token: str) -> ResponseReturnValue:
         account = sign_in_links.account_of(token)
         familiar = account is not None and sign_in_links.is_familiar(account.user, user, device)
         return render_template("auth/link.html", account=account, familiar=familiar)
-    with unit_of_work():
+    with limits.guess(limits.links()), unit_of_work():
         opened = sign_in_links.use(token, user, device)
         open_browser(opened.user)
         others = joining_accounts.has_others(opened.user)

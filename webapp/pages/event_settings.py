@@ -36,12 +36,15 @@ def save(event: Event, membership: Membership) -> ResponseReturnValue:
     try:
         if form.validate():
             with unit_of_work():
+                before = event.code_key
                 count = events.edit(event, form.details(), membership.user)
             said = ngettext(
                 "Saved. We are searching again for %(num)s person; the overview says what changes.",
                 "Saved. We are searching again for %(num)s people; the overview says what changes.",
                 count,
             )
+            if event.code_key != before and (warning := code_warning(event)):
+                flash(warning, "warn")
             return _done(event, said if count else gettext("Saved."))
     except FindMeError as error:
         form.show(error)
@@ -145,6 +148,18 @@ def delete(event: Event, membership: Membership) -> ResponseReturnValue:
     return redirect(url_for("studio.index"), 303)
 
 
+def code_warning(event: Event) -> str | None:
+    """Return what a short code means and what to do about it; None for a code that is long enough."""
+    if not events.can_be_guessed(event):
+        return None
+    words: str = gettext(
+        "The code %(code)s can be guessed: it has fewer than 8 characters. Strangers who guess it can join and search "
+        "for faces. Choose a longer one without names and dates, before you print QR codes and posters.",
+        code=event.code,
+    )
+    return words
+
+
 def _done(event: Event, words: str) -> ResponseReturnValue:
     flash(words, "good")
     return redirect(url_for("event_settings.page", event_id=event.public_id), 303)
@@ -155,6 +170,7 @@ def _values(event: Event, membership: Membership, **forms: PageForm | str) -> di
     values: dict[str, Any] = {
         "event": event,
         "owns": membership.role is MembershipRole.OWNER,
+        "code_warning": code_warning(event),
         "details_form": forms.pop("form", None) or event_form(event),
         "cover_form": CoverForm(formdata=None),
         "publishing_form": PublishingForm(

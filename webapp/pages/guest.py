@@ -7,10 +7,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from htmx_flask import request
 
-from webapp import devices, polls
+from webapp import devices, event_codes, polls
 from webapp.errors import FindMeError, NotFound
 from webapp.forms import JoinAgainForm, JoinForm, SelfieForm
-from webapp.limits import guesses
 from webapp.localisation import choose_language
 from webapp.models import Admission, Event, EventStatus, Membership, User
 from webapp.pages.common import BUSY, IDLE, QUICK, go, me, refuse, trigger
@@ -18,7 +17,6 @@ from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.services import (
     enrolment,
-    events,
     gallery,
     joining,
     joining_accounts,
@@ -40,10 +38,9 @@ BODIES = {"landing": SELFIE_BODY, "selfie": SELFIE_BODY}
 
 
 @blueprint.route("", methods=["GET", "POST"])
-@guesses(404)
 def landing(code: str) -> ResponseReturnValue:
     """The event's page with the form that joins it; members are taken to their photos."""
-    event, user = events.find_event(code), signed_in()
+    event, user = event_codes.find(code), signed_in()
     if user is not None and enrolment.membership_of(event, user) is not None:
         return go(url_for("guest.photos", code=event.code))
     known = user is not None and selfies.newest_accepted(user) is not None

@@ -3,9 +3,9 @@
 from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from webapp.errors import NotFound
+from webapp import event_codes
+from webapp.errors import NotFound, TooMany
 from webapp.forms import CodeForm
-from webapp.limits import guesses
 from webapp.localisation import LANGUAGES
 from webapp.pages.common import safe_next
 from webapp.permissions import Who
@@ -19,20 +19,20 @@ WHO = {"index": Who.ANYONE, "language": Who.ANYONE}
 
 
 @blueprint.route("/", methods=["GET", "POST"])
-@guesses(422, methods=["POST"])
 def index() -> ResponseReturnValue:
     """What FindMe is, and the way into an event by its code."""
     form = CodeForm()
     status = 200
     if form.validate_on_submit():
         try:
-            event = events.find_event(form.code.data or "")
+            event = event_codes.find(form.code.data or "")
             return redirect(url_for("guest.landing", code=event.code), 303)
-        except NotFound as error:
+        except (NotFound, TooMany) as error:
             form.code.errors = []
             error.fields = {"code": error.code}
             form.show(error)
-    if form.is_submitted():
+            status = 429 if isinstance(error, TooMany) else 422
+    elif form.is_submitted():
         status = 422
     user = signed_in()
     cards = events.cards_of(user) if user else []

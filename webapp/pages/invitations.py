@@ -6,9 +6,9 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
+from webapp import limits
 from webapp.errors import FindMeError, NotFound
 from webapp.forms import AcceptForm
-from webapp.limits import guesses
 from webapp.localisation import choose_language
 from webapp.models import Invitation, User
 from webapp.pages.common import refuse
@@ -26,11 +26,11 @@ PAGE, OVER = "invitations/accept.html", "invitations/over.html"
 
 
 @blueprint.route("/<token>", methods=["GET", "POST"])
-@guesses(404)
 def accept(token: str) -> ResponseReturnValue:
     """Become a photographer or join a team, with a new account or the one that one has."""
     try:
-        invitation = service.of_token(token)
+        with limits.guess(limits.links()):
+            invitation = service.of_token(token)
     except NotFound as error:
         return render_template(OVER, reason=error.code), 404
     state, user = service.state_of(invitation), signed_in()

@@ -4,14 +4,13 @@ from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale, get_locale, gettext
 
-from webapp import accents
+from webapp import accents, event_codes
 from webapp.errors import NotFound
-from webapp.limits import guesses
 from webapp.links import absolute, join_url
 from webapp.media import send_blob
 from webapp.models import Event, Membership
 from webapp.permissions import Who
-from webapp.services import covers, events
+from webapp.services import covers
 from webapp.templating import MOST_COLOURS, YEAR, day
 
 blueprint = Blueprint("sharing", __name__)
@@ -60,10 +59,9 @@ def poster(event: Event, **_: Membership) -> Response:
 
 
 @blueprint.get("/e/<code>/cover.jpg")
-@guesses(404)
 def cover(code: str) -> Response:
     """The event's cover picture, to everybody who knows its code."""
-    event = events.find_event(code)
+    event = event_codes.find(code, keep=False)
     if event.cover_key is None:
         raise NotFound(code="not_found")
     return send_blob(event.cover_key, covers.CONTENT_TYPE)

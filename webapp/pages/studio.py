@@ -15,6 +15,7 @@ from webapp.links import join_url
 from webapp.models import Event, Membership, MembershipRole
 from webapp.pages import call_limit, studio_words
 from webapp.pages.common import BUSY, IDLE, me, refuse, safe_next, trigger
+from webapp.pages.event_settings import code_warning
 from webapp.permissions import Who
 from webapp.queueing import unit_of_work
 from webapp.services import (
@@ -60,6 +61,8 @@ def new() -> ResponseReturnValue:
         try:
             with unit_of_work():
                 made = events.create(me(), form.details())
+            if warning := code_warning(made):
+                flash(warning, "warn")
             return redirect(url_for("studio.event", event_id=made.public_id), 303)
         except FindMeError as error:
             form.show(error)

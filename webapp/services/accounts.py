@@ -152,16 +152,31 @@ def authenticate(login: str, password: str, device: str | None = None) -> User:
     Raises:
         Unauthenticated: wrong, unknown or disabled; which of them is not told.
     """
-    by_name = select(User).where(User.username_key == username_key(login), User.disabled_at.is_(None))
-    named = db.session.scalars(by_name.where(User.password_hash.is_not(None))).all()
-    known = [user for user in accounts_of(login, device) if user.password_hash] if "@" in login else []
-    tries = [*named, *known[:_TRIES]]
+    tries = _candidates(login, device)
     for user in tries:
         if _matches(user.password_hash or _NOBODY, password):
             return user
     for _ in range((1 + _TRIES if "@" in login else 1) - len(tries)):
         _matches(_NOBODY, password)
     raise Unauthenticated(code="wrong_credentials")
+
+
+def owners_of(login: str) -> set[str]:
+    """Return the public ids of the accounts that a login belongs to: the proven ones with it, or else all.
+
+    Anybody can make an unproven account with another person's address; it does not count beside a proven one.
+    """
+    candidates = _candidates(login, None)
+    proven = {user.public_id for user in candidates if user.email_verified_at is not None}
+    return proven or {user.public_id for user in candidates}
+
+
+def _candidates(login: str, device: str | None) -> list[User]:
+    """The accounts against which a password is tried: the one of this username, and some of this address."""
+    by_name = select(User).where(User.username_key == username_key(login), User.disabled_at.is_(None))
+    named = db.session.scalars(by_name.where(User.password_hash.is_not(None))).all()
+    known = [user for user in accounts_of(login, device) if user.password_hash] if "@" in login else []
+    return [*named, *known[:_TRIES]]
 
 
 def accounts_of(email: str, device: str | None = None) -> list[User]:

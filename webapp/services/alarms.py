@@ -28,7 +28,10 @@ log = structlog.get_logger()
 RIGHTS = ("engine_rights", "storage_rights")
 """Keys or permissions are wrong: a call that works proves that they are no longer."""
 
-NAMES = (*RIGHTS, "engine_missing")
+FORWARDED = "forwarded_addresses"
+"""Requests came through a proxy that the settings say nothing of, or somebody says so."""
+
+NAMES = (*RIGHTS, "engine_missing", FORWARDED)
 """All alarms; each has a sentence in `webapp.reasons`."""
 
 _REKOGNITION = (

@@ -2,6 +2,7 @@
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import contains_eager
 
 from webapp.clock import utcnow
 from webapp.errors import Invalid
@@ -71,6 +72,16 @@ def join(event: Event, user: User) -> Membership:
 def membership_of(event: Event, user: User) -> Membership | None:
     """The user's place in the event."""
     return db.session.scalar(select(Membership).where(Membership.event_id == event.id, Membership.user_id == user.id))
+
+
+def membership_by_code(code: str, user: User) -> Membership | None:
+    """Return the user's place in the event of a code; None without one, whether or not there is such an event."""
+    return db.session.scalar(
+        select(Membership)
+        .join(Membership.event)
+        .options(contains_eager(Membership.event))
+        .where(Event.code_key == events.normalise_code(code), Membership.user_id == user.id)
+    )
 
 
 def own_person(membership: Membership) -> Person:

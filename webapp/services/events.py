@@ -26,6 +26,7 @@ from webapp.models import (
     RematchTrigger,
     User,
 )
+from webapp.models.event import new_join_token
 from webapp.services import audit, cameras, marking, rematches
 from webapp.services.visibility import is_there
 
@@ -38,7 +39,10 @@ LANGUAGES = ("en", "fr")
 """In which an event can meet its guests."""
 
 RUNNING = (MembershipRole.OWNER, MembershipRole.TEAM)
-_CODE = re.compile(r"[A-Z0-9]{4,32}")
+_CODE = re.compile(r"[A-Z0-9]{6,32}")
+
+SAFE_CODE_LENGTH = 8
+"""Photographers are warned of a shorter code: it can be guessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +132,12 @@ def edit(event: Event, details: Details, actor: User) -> int:
     Raises:
         Invalid, Conflict: as `create`.
     """
-    details = _checked(details)
+    details = _checked(details, event.code_key)
     event = marking.lock_event(event.id)
     # Shown as the photographer wrote it before, if it is only written otherwise now.
     code = event.code if details.code in (None, event.code_key) else details.code
+    if code != event.code:
+        event.join_token = new_join_token()  # printed QR codes of the old code are dead
     moves = event.timezone != details.timezone
     _describe(event, replace(details, code=code))
     _write(event)
@@ -165,8 +171,13 @@ def require_owner(event: Event, user: User) -> None:
         raise Forbidden(code="owner_only")
 
 
-def _checked(details: Details) -> Details:
-    """The details in the form in which they are kept."""
+def can_be_guessed(event: Event) -> bool:
+    """Return whether the event's code is so short that its photographer is warned."""
+    return len(event.code_key) < SAFE_CODE_LENGTH
+
+
+def _checked(details: Details, present: str | None = None) -> Details:
+    """The details in the form in which they are kept; the event's present code may be shorter than a new one."""
     name, place = " ".join(details.name.split()), " ".join(details.place.split())
     code = normalise_code(details.code) if details.code else None
     faults = {
@@ -175,7 +186,7 @@ def _checked(details: Details) -> Details:
         "timezone": ("event_timezone_invalid", details.timezone not in timezones()),
         "language": ("event_language_invalid", details.language not in ("", *LANGUAGES)),
         "accent": ("event_accent_invalid", bool(details.accent) and not accents.is_colour(details.accent)),
-        "code": ("event_code_invalid", code is not None and not _CODE.fullmatch(code)),
+        "code": ("event_code_invalid", code not in (None, present) and not _CODE.fullmatch(code or "")),
     }
     fields = {field: code for field, (code, wrong) in faults.items() if wrong}
     if fields:
@@ -206,15 +217,15 @@ def find_event(code: str) -> Event:
     Raises:
         NotFound: no event has this code.
     """
-    event = db.session.scalar(select(Event).where(Event.code_key == normalise_code(code)))
+    event = event_of(code)
     if event is None:
         raise NotFound(code="event_code_unknown")
     return event
 
 
-def language_of(code: str) -> str:
-    """In which the event of a code meets its guests; empty: in their browser's, or there is no such event."""
-    return db.session.scalar(select(Event.language).where(Event.code_key == normalise_code(code))) or ""
+def event_of(code: str) -> Event | None:
+    """Return the event of a code as it was typed."""
+    return db.session.scalar(select(Event).where(Event.code_key == normalise_code(code)))
 
 
 def require_open(event: Event) -> None:

@@ -38,6 +38,9 @@ EVERY = 600.0
 STALE = timedelta(days=1)
 """How much longer than UPLOAD_KEEP_HOURS an upload in parts has to be forgotten until the store throws it away."""
 
+FORWARDED_DAYS = timedelta(days=1)
+"""How long after the last forwarding header its alarm ends."""
+
 ROUND = 200
 """Uploads that are given up in one round, and names of files that are looked up at once."""
 
@@ -54,6 +57,8 @@ def tidy() -> bool:
     selfie_erasing.erase_refused()
     address_claims.lapse()
     traces.compact_daily()
+    # A header that somebody sent by hand, or a proxy that is gone.
+    alarms.clear(alarms.FORWARDED, before=utcnow() - FORWARDED_DAYS)
     return True
 
 
