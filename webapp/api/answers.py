@@ -154,7 +154,7 @@ class JoinAnswer(Answer):
 class StatusAnswer(Answer):
     """How a search goes, counted from rows."""
 
-    status = _word(["idle", "queued", "running", "done", "rejected", "failed"])
+    status = _word(["idle", "queued", "running", "done", "rejected", "failed", "stopped"])
     reason = _reason()
     detail = _detail()
     photos_total = ma.fields.Integer()

@@ -43,6 +43,16 @@ class Membership(Model):
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     role: Mapped[MembershipRole] = mapped_column(word(MembershipRole), default=MembershipRole.ATTENDEE)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    selfies_counted: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Selfies handed in since `selfies_counted_since`; erasing them does not lower it."""
+    selfies_counted_since: Mapped[datetime | None]
+    """When the day began whose selfies are counted."""
+    selfie_allowance: Mapped[int | None]
+    """How many selfies the photographer lets this guest hand in on that day; null: the usual number."""
+    faces_seen: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often an accepted selfie showed another face than those in use. A plain count: no face is kept for it."""
+    search_stopped_at: Mapped[datetime | None]
+    """Set: nothing is searched for this account, and nothing that was found is shown to it."""
 
     event: Mapped["Event"] = relationship(back_populates="memberships")
     user: Mapped[User] = relationship()

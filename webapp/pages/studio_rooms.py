@@ -6,7 +6,7 @@ from flask import current_app
 from flask_babel import gettext
 from htmx_flask import request
 
-WITHIN = {"studio.guest": "studio.guests"}
+WITHIN = {"studio.guest": "studio.guests", "search_alerts.page": "studio.guests"}
 WITHIN_ROOM = {"upload_tokens": "uploading", "cameras": "event_settings", "replaced": "shots"}
 """Endpoints and blueprints without a tab of their own → the one whose tab they stand under."""
 

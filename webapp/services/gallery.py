@@ -24,6 +24,7 @@ from webapp.models import (
     User,
 )
 from webapp.services import blobs
+from webapp.services.search_stops import Stop, code_of, stop_of
 from webapp.services.visibility import is_out, is_question, is_theirs, shows_face
 
 PAGE = 60
@@ -48,13 +49,15 @@ class Progress:
     failed: bool
     failure: str | None
     """Why the last computation gave up."""
+    stop: Stop | None = None
+    """The photographer decides, or has decided, whether the person is searched for at all."""
 
     @property
     def shown(self) -> tuple[object, ...]:
         """All that a page says of it, in plain values."""
         selfies = [(row.public_id, row.status.value, row.reason) for row in (self.selfie, self.searched_with) if row]
         counts = (self.photos_total, self.photos_indexed, self.found, self.maybe)
-        return (selfies, *counts, self.matching, self.failed, self.failure)
+        return (selfies, *counts, self.matching, self.failed, self.failure, self.stop)
 
     @property
     def checking(self) -> bool:
@@ -69,6 +72,8 @@ class Progress:
     @property
     def reason(self) -> str | None:
         """Why the newest selfie can't be used, or why the search ended without an outcome."""
+        if self.stop is not None:
+            return code_of(self.stop)
         if self.selfie is not None and self.selfie.status in (SelfieStatus.REJECTED, SelfieStatus.FAILED):
             return self.selfie.reason
         return self.failure
@@ -81,6 +86,8 @@ class Progress:
     @property
     def searching(self) -> bool:
         """There is a face to search with, and photos or matches that are still worked on."""
+        if self.stop is not None:
+            return False
         return self.searched_with is not None and (self.matching or self.photos_indexed < self.photos_total)
 
     @property
@@ -90,7 +97,9 @@ class Progress:
 
     @property
     def status(self) -> str:
-        """One word for programs: idle, queued, running, done, rejected or failed."""
+        """One word for programs: idle, queued, running, done, rejected, failed or stopped."""
+        if self.stop is not None:
+            return "stopped"
         if self.selfie is None:
             return "idle"
         if self.selfie.status is SelfieStatus.RECEIVED:
@@ -155,6 +164,7 @@ def progress_of(membership: Membership, person: Person) -> Progress:
         matching=person.match_wanted != person.match_done and not person.match_failed,
         failed=person.match_failed,
         failure=person.match_failure if person.match_failed else None,
+        stop=stop_of(membership),
     )
 
 

@@ -23,6 +23,7 @@ from webapp.services import (
     precheck,
     replaced,
     resumable,
+    search_alerts,
     selfie_erasing,
     traces,
     upload_ledger,
@@ -51,6 +52,7 @@ def tidy() -> bool:
     _sweep_orphans()
     _resume_below_limits()
     selfie_erasing.erase_refused()
+    search_alerts.forget()
     traces.compact_daily()
     return True
 
