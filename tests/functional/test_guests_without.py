@@ -96,7 +96,13 @@ def nothing_more(_: Event, person: Person) -> None:
     assert person.id
 
 
+def was_stopped(event: Event, person: Person) -> None:
+    add_photo(event, person.id, [person])
+    person.membership.search_stopped_at = utcnow()
+
+
 CASES: dict[str, tuple[Why, Callable[[Event, Person], None]]] = {
+    "stopped": (Why.STOPPED, was_stopped),
     "hidden": (Why.UNSEEN, hidden_photo),
     "unpublished": (Why.UNSEEN, unpublished_photo),
     "selfie-limit": (Why.LIMIT, selfie_is(SelfieStatus.FAILED, "call_limit")),

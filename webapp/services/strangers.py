@@ -51,6 +51,9 @@ class InUse:
     own: bool
     """Of the same person; else of another account, sent by the same device."""
     same_device: bool
+    """Sent by the same device, for an account that is searched for: a face that was stopped is no known one, or it
+    would only need one more account.
+    """
     vector: bytes | None
     external_id: str | None
 
@@ -108,8 +111,16 @@ def _is_counted(selfie: Selfie) -> bool:
 def _in_use(event_id: int, selfie: Selfie) -> list[InUse]:
     """The selfies in use of the same person, and those that the same device sent for whomever."""
     wanted = (
-        select(Selfie.id, Selfie.person_id, Selfie.device, SelfieVector.vector, SelfieVector.external_id)
+        select(
+            Selfie.id,
+            Selfie.person_id,
+            Selfie.device,
+            Membership.search_stopped_at,
+            SelfieVector.vector,
+            SelfieVector.external_id,
+        )
         .join(Person, Person.id == Selfie.person_id)
+        .join(Membership, Membership.id == Person.membership_id)
         .join(Event, Event.id == Person.event_id)
         .join(
             SelfieVector,
@@ -133,7 +144,7 @@ def _in_use(event_id: int, selfie: Selfie) -> list[InUse]:
         InUse(
             row.id,
             own=row.person_id == selfie.person_id,
-            same_device=bool(selfie.device) and row.device == selfie.device,
+            same_device=bool(selfie.device) and row.device == selfie.device and row.search_stopped_at is None,
             vector=row.vector,
             external_id=row.external_id,
         )
