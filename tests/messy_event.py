@@ -131,9 +131,11 @@ def _heic() -> list[tuple[str, bytes]]:
 
 
 def _add_guests(messy: MessyEvent, api: Api) -> None:
-    """A guest in each state: found, asked, refused selfies, none, withdrawn, waiting to be admitted, turned away."""
+    """A guest in each state: found, asked, refused, refused after one that was good, without selfie, withdrawn, stopped
+    after the selfies of several people, waiting to be admitted, turned away.
+    """
     code, made = messy.world.code, {}
-    for name in ("found", "refused", "second_try", "bare", "withdrawn", "other"):
+    for name in ("found", "refused", "second_try", "bare", "withdrawn", "other", "several"):
         made[name] = api.register(code, name)
     with messy.app.app_context(), unit_of_work():
         user_of("other@example.com").name = LONG_NAME[:80]
@@ -144,6 +146,9 @@ def _add_guests(messy: MessyEvent, api: Api) -> None:
     for name in ("refused", "second_try"):
         made[name].upload_selfie(_blurred())
     assert made["withdrawn"].delete(f"/my-selfie?event_id={messy.event_id}").status_code == 200
+    for person in ("grace", "eileen", "grace"):
+        assert made["several"].upload_selfie(selfie(person), source="file").status_code == 200
+        messy.world.work()
     messy.press("owner", "/settings/joining", admits="y", join_days="14")
     for name in ("waiting", "waiting_too", "turned_away"):
         made[name] = api.register(code, name)

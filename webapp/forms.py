@@ -72,6 +72,8 @@ class SelfieForm(PageForm):
     file = FileField(lazy_gettext("A picture of you"))
     consent = BooleanField(lazy_gettext("I agree"))
     consent_version = HiddenField(default=CONSENT_VERSION)
+    source = HiddenField()
+    """The script's word whether the picture comes from the camera or from a file."""
 
     def show(self, error: FindMeError) -> None:
         """Whoever agreed to an older text is shown the present one, and agrees to that with the next try."""

@@ -40,9 +40,6 @@ limit are told that they are wrong. Without Redis each process counts by itself.
 written anywhere, only keyed hashes of them.
 """
 
-import hashlib
-import hmac
-import ipaddress
 import math
 import time
 from collections.abc import Iterator
@@ -55,8 +52,10 @@ from limits.strategies import FixedWindowRateLimiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from webapp import network
 from webapp.errors import NotFound, TooMany, Unauthenticated
 from webapp.extensions import db
+from webapp.hidden import hidden
 from webapp.limit_storage import CountingStorage
 from webapp.services import accounts
 from webapp.sessions import signed_in, signed_in_before
@@ -213,11 +212,14 @@ def checks() -> list[Counter]:
 
 def passwords(login: str) -> list[Counter]:
     """Return the counters of wrong passwords for what was typed as name or address."""
-    subject = _hidden("login", accounts.username_key(login))
+    subject = hidden("login", accounts.username_key(login))
     owners = accounts.owners_of(login)
     if owners and owners <= signed_in_before():
         return [Counter("passwords of owner", subject)]
-    return [Counter("passwords of login", subject), Counter("passwords of address", _address())]
+    return [
+        Counter("passwords of login", subject),
+        Counter("passwords of address", _address()),
+    ]
 
 
 def links() -> list[Counter]:
@@ -235,25 +237,13 @@ def _of_account_or_address(purpose: str) -> list[Counter]:
     if user is None:
         return [Counter(f"{purpose} of address", _address())]
     return [
-        Counter(f"{purpose} of account", _hidden("account", user.public_id)),
+        Counter(f"{purpose} of account", hidden("account", user.public_id)),
         Counter(f"{purpose} of accounts at address", _address()),
     ]
 
 
 def _address() -> str:
-    """Return the caller's network address, hidden. Of IPv6, whose customers have 2^64 addresses each, the network."""
-    address = request.remote_addr or ""
-    try:
-        if ipaddress.ip_address(address).version == 6:
-            address = str(ipaddress.ip_network((address, 64), strict=False))
-    except ValueError:
-        pass  # a socket's name has no network
-    return _hidden("address", address)
-
-
-def _hidden(kind: str, value: str) -> str:
-    secret = str(current_app.config["SECRET_KEY"]).encode()
-    return hmac.new(secret, f"{kind}:{value}".encode(), hashlib.sha256).hexdigest()[:24]
+    return network.hashed(request.remote_addr or "")
 
 
 def _key(counter: Counter) -> str:

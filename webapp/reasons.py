@@ -38,6 +38,18 @@ _SELFIE = {
     "selfie_too_large": lazy_gettext(
         "This file is too large for a selfie. Nothing was lost: pick a smaller picture, or take a new one."
     ),
+    "selfies_enough": lazy_gettext(
+        "You have handed in all the selfies that one guest can hand in on a day, so this one was not taken. Nothing is "
+        "lost: your present selfie and your photos stay. Ask the photographer, or try again tomorrow."
+    ),
+    "search_stopped": lazy_gettext(
+        "The photographer looks at your selfies first. Nothing is lost: what you handed in is kept, and the search "
+        "goes on once that is done."
+    ),
+    "search_refused": lazy_gettext(
+        "The photographer did not let these selfies be searched for, so they were deleted. If that is a mistake, "
+        "please ask the photographer: then you can take a new one."
+    ),
     "selfie_missing": lazy_gettext("A selfie is missing. Take one, or pick a picture of yourself."),
     "selfie_fits": lazy_gettext("This picture is fine as a selfie."),
     "checking": lazy_gettext(
@@ -279,6 +291,8 @@ _EVENTS = {
         "Photos wait for approval. Please say what becomes of them; nothing was changed yet."
     ),
     "match_unknown": lazy_gettext("This photo is no longer here. Perhaps the photographer removed it."),
+    "alert_decided": lazy_gettext("Somebody in the team has decided about this already. Nothing was changed."),
+    "alert_decision_invalid": lazy_gettext("Please choose one of the buttons. Nothing was changed."),
     "verdict_invalid": lazy_gettext("We didn't understand this answer. Please tap yes or not me."),
 }
 

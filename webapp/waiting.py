@@ -13,6 +13,8 @@ class WaitingPlaces:
         self._most = most
         self._lock = Lock()
         self._waiting: Counter[str] = Counter()
+        self.given = 0
+        """How many have waited so far, or wait."""
 
     def waiting(self) -> int:
         """Return how many threads wait now."""
@@ -26,6 +28,7 @@ class WaitingPlaces:
             taken = self._waiting.total() < self._most and self._waiting[key] < most
             if taken:
                 self._waiting[key] += 1
+                self.given += 1
         try:
             yield taken
         finally:

@@ -1,9 +1,18 @@
 // The selfie field: live camera with an oval, or a picked file. Without this script the plain file field does the work.
 import { reduced, toJpeg } from "./picture.js";
 
+const JUST_NOW = 60_000;
+
+/** "camera" where a phone opened its camera app for the field and the picture is that new; else "file". A guess. */
+function sourceOf(file) {
+  const opensCamera = "capture" in HTMLInputElement.prototype;
+  return file && opensCamera && Date.now() - file.lastModified < JUST_NOW ? "camera" : "file";
+}
+
 class SelfieField {
   constructor(root) {
     this.root = root;
+    this.source = root.querySelector("[data-source]");
     this.input = root.querySelector('input[type="file"]');
     this.video = root.querySelector("video");
     this.preview = root.querySelector("[data-preview]");
@@ -16,10 +25,10 @@ class SelfieField {
     this.on("retake", () => this.startCamera());
     this.on("stop", () => this.show("idle", this.words.sayIdle));
     this.on("pick", () => this.input.click());
-    this.input.addEventListener("change", () => this.picked());
+    this.input.addEventListener("change", () => this.picked(sourceOf(this.input.files[0])));
     window.addEventListener("pagehide", () => this.stopCamera());
     this.show("idle", this.words.sayIdle);
-    if (this.input.files.length) this.picked(); // Kept by the browser over a reload.
+    if (this.input.files.length) this.picked(this.source.value); // Kept by the browser over a reload.
   }
 
   on(action, handler) {
@@ -68,21 +77,22 @@ class SelfieField {
     this.flash.classList.remove("is-on");
     void this.flash.offsetWidth; // Restarts the animation.
     this.flash.classList.add("is-on");
-    this.keep(blob, true);
+    this.keep(blob, "camera", true);
   }
 
-  async picked() {
+  async picked(source) {
     const file = this.input.files[0];
     if (!file) return;
     this.clearError();
     const blob = await reduced(file);
-    if (blob) return this.keep(blob);
+    if (blob) return this.keep(blob, source);
     this.preview.hidden = true;
     this.show("idle", this.words.sayUnreadable.replace("%s", file.name));
   }
 
   /** Put the reduced picture where the form will find it, and show it. */
-  keep(blob, mirrored = false) {
+  keep(blob, source, mirrored = false) {
+    this.source.value = source;
     const carrier = new DataTransfer();
     carrier.items.add(new File([blob], "selfie.jpg", { type: "image/jpeg" }));
     this.input.files = carrier.files;

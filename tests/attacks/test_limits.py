@@ -35,6 +35,7 @@ from webapp.models import Event
 from webapp.queueing import unit_of_work
 from webapp.reasons import SENTENCES
 from webapp.services import events
+from webapp.services.enrolment import CONSENT_VERSION
 from webapp.settings import Settings
 
 WRONG = {"event_code": "NOPE9999"}
@@ -64,6 +65,11 @@ def exhaust(app: Flask, counters: Callable[[], list[limits.Counter]], count: int
             app.extensions["limits"].count(found)
 
 
+def waited(app: Flask) -> int:
+    """How many guesses have had to wait."""
+    return int(app.extensions["limits"].places.given)
+
+
 def wrong_code(app: Flask) -> TestResponse:
     return Api(app).post("/check-event-code", json=WRONG)
 
@@ -84,7 +90,7 @@ def test_after_wrong_codes_everybody_with_the_right_one_gets_in(limited: Flask) 
     assert api.register("PARTY234", "guest").get("/me").status_code == 200
     assert Browser(limited).get("/e/PARTY234").status_code == 200
     assert Browser(limited).submit("/", {"code": "party 234"}).status_code == 303
-    form = {"name": "Bea", "email": "bea@example.com", "consent": "y", "consent_version": "2026-11"}
+    form = {"name": "Bea", "email": "bea@example.com", "consent": "y", "consent_version": CONSENT_VERSION}
     joined = Browser(limited).submit("/e/PARTY234", form | {"file": (io.BytesIO(selfie("grace")), "me.jpg")})
     assert (joined.status_code, joined.headers["Location"]) == (303, "/e/PARTY234/photos")
 
@@ -110,19 +116,17 @@ def test_thirty_guests_with_typos_behind_one_address_all_get_in(limited: Flask) 
 
 def test_a_qr_link_never_waits_and_is_never_counted(limited: Flask) -> None:
     exhaust(limited, limits.codes, 2 * CODES)
-    path, guest = join_path(limited), Browser(limited)
-    began = time.monotonic()
+    path, guest, before = join_path(limited), Browser(limited), waited(limited)
     assert guest.get(path).status_code == 200
     # The browser keeps it: for the form, its errors, the language, and the way through signing in and out.
     assert guest.submit("/e/PARTY234", {"name": ""}).status_code == 422
     guest.submit("/language", {"language": "fr", "next": "/e/PARTY234"}, page="/")
     assert guest.get("/e/PARTY234").status_code == 200
-    assert time.monotonic() - began < BUDGETS["codes of address"].delay(CODES)
+    assert waited(limited) == before
     guest.sign_in(ADA, PASSWORD)
     guest.submit("/sign-out", page="/")
-    began = time.monotonic()
     assert guest.get("/e/PARTY234").status_code == 200
-    assert time.monotonic() - began < BUDGETS["codes of address"].delay(CODES)
+    assert waited(limited) == before
 
 
 def test_a_wrong_token_is_worth_nothing_and_does_no_harm(limited: Flask) -> None:
@@ -151,11 +155,11 @@ def test_members_are_never_slowed_down(limited: Flask) -> None:
     browser = Browser(limited).sign_in("guest", PASSWORD)
     for _ in range(BUDGETS["codes of account"].limit.amount):
         guest.post("/join-event", json=WRONG)
-    began = time.monotonic()
+    before = waited(limited)
     assert browser.get("/e/PARTY234").status_code == 303
     assert browser.get("/e/PARTY234/photos").status_code == 200
     assert guest.post("/join-event", json={"event_code": "PARTY234"}).status_code == 200
-    assert time.monotonic() - began < BUDGETS["codes of account"].longest
+    assert waited(limited) == before
 
 
 # --- guessing is slow, and counted exactly ---
@@ -202,7 +206,7 @@ def test_a_right_password_takes_as_long_as_a_wrong_one(limited: Flask) -> None:
         wrong_password(limited)
     began = time.monotonic()
     Api(limited).login(ADA)
-    assert BUDGETS["passwords of login"].delay(LOGINS) <= time.monotonic() - began < 3
+    assert time.monotonic() - began >= BUDGETS["passwords of login"].delay(LOGINS)
 
 
 def test_those_who_wait_leave_threads_for_everybody_else(limited: Flask) -> None:
@@ -218,9 +222,8 @@ def test_those_who_wait_leave_threads_for_everybody_else(limited: Flask) -> None
     watcher.start()
     with ThreadPoolExecutor(32) as pool:
         flood = [pool.submit(wrong_code, limited) for _ in range(64)]
-        began = time.monotonic()
         assert Browser(limited).get(join_path(limited)).status_code == 200
-        assert time.monotonic() - began < 2
+        assert not all(guess.done() for guess in flood), "it did not wait for them"
         assert {guess.result().status_code for guess in flood} == {429}, "nothing is told beyond the limit"
     over.set()
     watcher.join()
@@ -234,10 +237,10 @@ def test_an_owner_on_a_known_device_does_not_feel_an_attack(limited: Flask) -> N
     owner = Browser(limited).sign_in(ADA, PASSWORD)
     owner.submit("/sign-out", page="/")
     exhaust(limited, lambda: limits.passwords(ADA), 60)
-    began = time.monotonic()
+    before = waited(limited)
     assert owner.submit("/sign-in", {"login": ADA, "password": "mistyped"}).status_code == 422
     owner.sign_in(ADA, PASSWORD)
-    assert time.monotonic() - began < BUDGETS["passwords of login"].delay(LOGINS)
+    assert waited(limited) == before
 
 
 def test_an_unproven_account_with_the_same_address_makes_nobody_the_owner(limited: Flask) -> None:

@@ -42,6 +42,7 @@ def test_a_guest_joins_with_the_camera_and_sees_their_photos(
     fill_in(page, f"Walker{viewport['width']}")
     page.get_by_role("button", name="Take a selfie").click()
     page.get_by_role("button", name="Take the picture").click()
+    expect(page.locator("input[name=source]")).to_have_value("camera")
     page.get_by_role("button", name="Find my photos").click()
     page.wait_for_url("**/e/DEMO2026/photos")
     expect(page.locator(SHOWN).first).to_be_visible(timeout=20_000)
@@ -70,6 +71,7 @@ def test_photos_arrive_without_a_reload_while_the_photographer_uploads(open_page
     guest = open_page(join_link.group(0))
     fill_in(guest, "Early")
     guest.locator("input[type=file]").set_input_files(file(selfie("grace")))
+    expect(guest.locator("input[name=source]")).to_have_value("file")
     guest.get_by_role("button", name="Find my photos").click()
     guest.wait_for_url("**/photos")
     expect(guest.get_by_text("No photo of you yet").or_(guest.get_by_text("None yet")).first).to_be_visible(

@@ -110,7 +110,13 @@ def nothing_more(_: Event, person: Person) -> None:
     assert person.id
 
 
+def was_stopped(event: Event, person: Person) -> None:
+    add_photo(event, person.id, [person])
+    person.membership.search_stopped_at = utcnow()
+
+
 CASES: dict[str, tuple[Why, Callable[[Event, Person], None]]] = {
+    "stopped": (Why.STOPPED, was_stopped),
     "hidden": (Why.UNSEEN, hidden_photo),
     "unpublished": (Why.UNSEEN, unpublished_photo),
     "waiting": (Why.ADMISSION, admission_is(Admission.WAITING)),

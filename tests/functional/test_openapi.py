@@ -113,6 +113,7 @@ def test_what_counts_failures_says_so(document: dict[str, Any]) -> None:
         "/api/login",
         "/api/join-event",
         "/api/validate-selfie",
+        "/api/upload-selfie",
     }
     for path in limited:
         assert "Retry-After" in operations(document)["POST", path]["responses"]["429"]["headers"]

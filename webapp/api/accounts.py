@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import request
 
-from webapp import devices, event_codes, limits
+from webapp import devices, event_codes, limits, network
 from webapp.api import answers, schemas
 from webapp.api.common import SELFIE_ERRORS, Blueprint, caller, event_summary, language, member
 from webapp.errors import Invalid, NotFound
@@ -102,7 +102,8 @@ def register_with_selfie(form: dict[str, Any]) -> dict[str, Any]:
         membership = _enrol(event, form)
         person = enrolment.own_person(membership)
         enrolment.grant_consent(person, enrolment.CONSENT_VERSION, language=language())
-        selfie = selfies.receive_selfie(person, picture)
+        origin = network.origin(form["source"], devices.known())
+        selfie = selfies.receive_selfie(person, picture, origin=origin)
         token = accounts.open_session(membership.user, "api", "")
         status = selfie.status
     return _registered(membership, token, consent_required=False) | {"selfie": {"status": status}}
@@ -150,12 +151,22 @@ def my_events() -> list[dict[str, Any]]:
 @blueprint.post("/join-event")
 @blueprint.arguments(schemas.JoinBody)
 @blueprint.response(200, answers.JoinAnswer)
-@blueprint.errors(event_code_unknown=404, event_closed=409, joins_over=409, not_admitted=409, too_many_guesses=429)
+@blueprint.errors(
+    event_code_unknown=404,
+    event_closed=409,
+    joins_over=409,
+    not_admitted=409,
+    search_stopped=409,
+    search_refused=409,
+    too_many_guesses=429,
+    selfies_enough=429,
+)
 def join_event(body: dict[str, Any]) -> dict[str, Any]:
     """Join a further event; with consent my selfie of the last one is searched there too."""
     event = event_codes.find(body["event_code"], keep=False)
     version = enrolment.CONSENT_VERSION if body["consent"] else None
-    joined = rejoining.join_further(event, caller(), consent=version, language=language())
+    origin = network.origin(None, devices.known())
+    joined = rejoining.join_further(event, caller(), consent=version, language=language(), origin=origin)
     return {
         "event": event_summary(event),
         "consent_required": not joined.agreed,

@@ -156,7 +156,7 @@ class JoinAnswer(Answer):
 class StatusAnswer(Answer):
     """How a search goes, counted from rows."""
 
-    status = _word(["idle", "queued", "running", "done", "rejected", "failed", "waiting", "not_admitted"])
+    status = _word(["idle", "queued", "running", "done", "rejected", "failed", "waiting", "not_admitted", "stopped"])
     reason = _reason()
     detail = _detail()
     photos_total = ma.fields.Integer()

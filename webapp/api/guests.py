@@ -5,6 +5,7 @@ from typing import Any
 from flask import Response, g, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
+from webapp import devices, network
 from webapp.api import answers, schemas
 from webapp.api.common import (
     LINK,
@@ -102,18 +103,28 @@ def _verdict(verdict: Verdict) -> tuple[dict[str, Any], int]:
 @blueprint.post("/upload-selfie")
 @blueprint.arguments(schemas.SelfieForm, location="multipart")
 @blueprint.response(200, answers.SelfieAnswer)
-@blueprint.errors(not_found=404, consent_required=409, not_admitted=409, angle_invalid=422, **SELFIE_ERRORS)
+@blueprint.errors(
+    not_found=404,
+    consent_required=409,
+    not_admitted=409,
+    search_stopped=409,
+    search_refused=409,
+    angle_invalid=422,
+    selfies_enough=429,
+    **SELFIE_ERRORS,
+)
 def upload_selfie(form: dict[str, Any]) -> dict[str, Any]:
     """Take a selfie in at once; the one before and its matches live on until this one is accepted."""
     membership = member(caller(), form["event_id"])
-    person_agrees = enrolment.active_consent(enrolment.own_person(membership)) is not None
-    if not (form["consent"] or person_agrees):
+    if not (form["consent"] or enrolment.has_agreed(enrolment.own_person(membership))):
         raise Conflict(code="consent_required", fields={"consent": "consent_required"})
     with selfies.staged(membership.event, form["file"].stream) as picture, unit_of_work():
         person = enrolment.own_person(membership)
         if form["consent"]:
             enrolment.grant_consent(person, enrolment.CONSENT_VERSION, language=language())
-        return {"status": selfies.receive_selfie(person, picture, form["angle"], adds=form["add"]).status}
+        origin = network.origin(form["source"], devices.known())
+        selfie = selfies.receive_selfie(person, picture, form["angle"], adds=form["add"], origin=origin)
+        return {"status": selfie.status}
 
 
 @blueprint.get("/rematch-status")
@@ -124,7 +135,8 @@ def rematch_status(query: dict[str, Any]) -> dict[str, Any]:
     """How the search goes, counted from rows."""
     membership = member(caller(), query["event_id"])
     progress = gallery.progress_of(membership, enrolment.own_person(membership))
-    reason = progress.reason if progress.status in ("rejected", "failed", "waiting", "not_admitted") else None
+    told = ("rejected", "failed", "waiting", "not_admitted", "stopped")
+    reason = progress.reason if progress.status in told else None
     return {
         "status": progress.status,
         "reason": reason,

@@ -96,6 +96,15 @@ class Registration(Closed):
     consent = agreement()
 
 
+def picture_source() -> Text:
+    """Where a selfie comes from, as the client says."""
+    return Text(
+        load_default=absent,
+        validate=ma.validate.OneOf(["camera", "file"]),
+        metadata={"description": "where the picture comes from, as a hint for the photographer: `camera` or `file`"},
+    )
+
+
 class InviteForm(Closed):
     username = text(example="Ada", description="1 to 80 characters, unique")
     email = text(example="ada@example.com")
@@ -103,6 +112,7 @@ class InviteForm(Closed):
     event_code = code_text()
     consent = ma.fields.Boolean(load_default=False, metadata={"description": "has to be true", "example": True})
     file = Picture(required=True)
+    source = picture_source()
 
 
 class SelfieFile(Closed):
@@ -110,6 +120,7 @@ class SelfieFile(Closed):
 
 
 class SelfieForm(SelfieFile):
+    source = picture_source()
     event_id = which_event()
     consent = agreement()
     add = ma.fields.Boolean(

@@ -17,7 +17,8 @@ from webapp.models.membership import Admission, Membership, MembershipRole, Pers
 from webapp.models.photo import GONE, Photo, PhotoStatus, Rendition, RenditionKind
 from webapp.models.rematch import Rematch, RematchPerson, RematchTrigger
 from webapp.models.removal import Removal, RemovalKind
-from webapp.models.selfie import Selfie, SelfieStatus, SelfieVector
+from webapp.models.search_alert import AlertDecision, AlertKind, DeviceFaces, SearchAlert, SearchAlertMember
+from webapp.models.selfie import Selfie, SelfieSource, SelfieStatus, SelfieVector
 from webapp.models.upload import Upload, UploadStatus, UploadWay
 from webapp.models.upload_token import UploadToken
 from webapp.models.user import SignInLink, User, UserRole, UserSession
@@ -26,11 +27,14 @@ __all__ = [
     "GONE",
     "Admission",
     "Alarm",
+    "AlertDecision",
+    "AlertKind",
     "AuditEntry",
     "Band",
     "Camera",
     "ConfirmedVector",
     "Consent",
+    "DeviceFaces",
     "EngineUsage",
     "ErasureVersion",
     "Event",
@@ -57,7 +61,10 @@ __all__ = [
     "RemovalKind",
     "Rendition",
     "RenditionKind",
+    "SearchAlert",
+    "SearchAlertMember",
     "Selfie",
+    "SelfieSource",
     "SelfieStatus",
     "SelfieVector",
     "SignInLink",

@@ -57,6 +57,16 @@ class Membership(Model):
     claimed_email: Mapped[str | None]
     """The account's address while it is unproven, for the first account that joined the event with it; null for every
     further one, and once the address is proven or dropped."""
+    selfies_counted: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Selfies handed in since `selfies_counted_since`; erasing them does not lower it."""
+    selfies_counted_since: Mapped[datetime | None]
+    """When the day began whose selfies are counted."""
+    selfie_allowance: Mapped[int | None]
+    """How many selfies the photographer lets this guest hand in on that day; null: the usual number."""
+    faces_seen: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often an accepted selfie showed another face than those in use. A plain count: no face is kept for it."""
+    search_stopped_at: Mapped[datetime | None]
+    """Set: nothing is searched for this account, and nothing that was found is shown to it."""
 
     event: Mapped["Event"] = relationship(back_populates="memberships")
     user: Mapped[User] = relationship()

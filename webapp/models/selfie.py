@@ -23,6 +23,14 @@ class SelfieStatus(StrEnum):
     FAILED = "failed"
 
 
+class SelfieSource(StrEnum):
+    """Where a selfie comes from, as the sender's browser says. A hint: anybody can send another value."""
+
+    CAMERA = "camera"
+    FILE = "file"
+    UNKNOWN = "unknown"
+
+
 class Selfie(Claimable, Model):
     """One picture that a person handed in of themselves."""
 
@@ -43,6 +51,14 @@ class Selfie(Claimable, Model):
     reason: Mapped[str | None]
     blob_key: Mapped[str]
     content_type: Mapped[str]
+    source: Mapped[SelfieSource] = mapped_column(
+        word(SelfieSource), default=SelfieSource.UNKNOWN, server_default="unknown"
+    )
+    """Where the sender's browser says that the picture comes from."""
+    device: Mapped[str | None]
+    """The device that sent it (`webapp.devices`); null for API clients."""
+    network: Mapped[str | None]
+    """Keyed hash of the network address that it came from (`webapp.network`). Erased after some days."""
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     decided_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from htmx_flask import request
 
-from webapp import devices, event_codes, polls
+from webapp import devices, event_codes, network, polls
 from webapp.errors import FindMeError, NotFound
 from webapp.forms import JoinAgainForm, JoinForm, SelfieForm
 from webapp.localisation import choose_language
@@ -123,9 +123,10 @@ def selfie(event: Event, membership: Membership) -> ResponseReturnValue:
         return go(url_for("guest.photos", code=event.code))  # where it says so
     person = enrolment.own_person(membership)
     form = SelfieForm()
-    if enrolment.active_consent(person) is not None:
+    if enrolment.has_agreed(person):
         del form.consent
-    values = {"event": event, "progress": gallery.progress_of(membership, person)}
+    agreed = enrolment.active_consent(person) is not None
+    values = {"event": event, "progress": gallery.progress_of(membership, person), "agreed": agreed}
     if not form.is_submitted():
         return render_template("guest/selfie.html", form=form, **values)
     try:
@@ -163,9 +164,9 @@ def _over(event: Event) -> str | None:
 
 def _join(event: Event, user: User | None, form: JoinForm | JoinAgainForm) -> None:
     """Account, place in the event, consent, selfie and session: all of it or nothing."""
-    language = choose_language()
+    language, origin = choose_language(), network.origin(form.source.data, devices.ensure())
     if isinstance(form, JoinAgainForm) and form.reuse.data and user is not None:
-        rejoining.join_further(event, user, consent=form.consent_version.data, language=language)
+        rejoining.join_further(event, user, consent=form.consent_version.data, language=language, origin=origin)
         return
     with selfies.staged(event, form.file.data.stream) as picture, unit_of_work():
         if isinstance(form, JoinForm):
@@ -182,7 +183,7 @@ def _join(event: Event, user: User | None, form: JoinForm | JoinAgainForm) -> No
             membership = enrolment.join(event, me())
         person = enrolment.own_person(membership)
         enrolment.grant_consent(person, form.consent_version.data or "", language=language)
-        selfies.receive_selfie(person, picture)
+        selfies.receive_selfie(person, picture, origin=origin)
         if user is None:
             # Last, since a refusal above must leave the browser as it was, with the token of the form that it shows.
             sign_in(membership.user)
@@ -193,7 +194,7 @@ def _take_selfie(event: Event, membership: Membership, form: SelfieForm) -> None
         person = enrolment.own_person(membership)
         if form.consent:
             enrolment.grant_consent(person, form.consent_version.data or "", language=choose_language())
-        selfies.receive_selfie(person, picture)
+        selfies.receive_selfie(person, picture, origin=network.origin(form.source.data, devices.ensure()))
 
 
 def _live_values(membership: Membership) -> dict[str, Any]:

@@ -26,6 +26,9 @@ from webapp.services import (
     guests_without,
     joining,
     matching,
+    search_alerts,
+    search_stops,
+    selfie_allowance,
     statistics,
     studio_guests,
     studio_trouble,
@@ -40,7 +43,7 @@ blueprint = Blueprint("studio", __name__, url_prefix="/studio")
 
 WHO = {"index": Who.STUDIO, "new": Who.PHOTOGRAPHER}
 WHO |= dict.fromkeys(("event", "live", "rematch", "retry", "limit"), Who.RUNNER)
-WHO |= dict.fromkeys(("guests", "guest", "retry_guests"), Who.RUNNER)
+WHO |= dict.fromkeys(("guests", "guest", "retry_guests", "more_selfies", "allow_again"), Who.RUNNER)
 blueprint.add_app_template_filter(studio_words.file_size, "file_size")
 blueprint.add_app_template_filter(studio_words.time_left, "time_left")
 
@@ -145,7 +148,32 @@ def guest(event: Event, person_id: str, **_: Membership) -> ResponseReturnValue:
     }
     if request.htmx and "before" in request.args:
         return render_template("studio/_guest_photos.html", **values)
-    return render_template("studio/guest.html", selfies=studio_guests.selfies_of(found), **values)
+    membership = selfie_allowance.membership_of(event, person_id)
+    return render_template(
+        "studio/guest.html",
+        selfies=studio_guests.selfies_of(found),
+        allowance=selfie_allowance.of_person(event, person_id),
+        stop=search_stops.stop_of(membership),
+        **values,
+    )
+
+
+@blueprint.post("/events/<event_id>/guests/<person_id>/selfies")
+def more_selfies(event: Event, person_id: str, membership: Membership) -> ResponseReturnValue:
+    """Let a guest hand in five more selfies today."""
+    with unit_of_work():
+        selfie_allowance.give_more(event, person_id, membership.user)
+    flash(gettext("This guest can hand in %(num)s more selfies today.", num=selfie_allowance.PER_DAY), "good")
+    return redirect(url_for("studio.guest", event_id=event.public_id, person_id=person_id), 303)
+
+
+@blueprint.post("/events/<event_id>/guests/<person_id>/allow")
+def allow_again(event: Event, person_id: str, membership: Membership) -> ResponseReturnValue:
+    """Let a guest whose selfies were erased after an alert hand in selfies again."""
+    with unit_of_work():
+        search_alerts.allow_again(event, person_id, membership.user)
+    flash(gettext("This guest can hand in selfies again."), "good")
+    return redirect(url_for("studio.guest", event_id=event.public_id, person_id=person_id), 303)
 
 
 @blueprint.post("/events/<event_id>/guests/retry")
@@ -179,7 +207,7 @@ def _live_values(membership: Membership) -> dict[str, Any]:
     progress, billed = desk.progress_of_event(event), _billed(event)
     photos = desk.photos_of(event)
     guests = studio_guests.guests_of(event, limit=studio_guests.LATEST)
-    trouble = studio_trouble.trouble_of(event)
+    trouble, alerts = studio_trouble.trouble_of(event), search_alerts.count_open(event)
     waiting = admission.waiting_of(event)
     shown = (
         figures,
@@ -189,6 +217,7 @@ def _live_values(membership: Membership) -> dict[str, Any]:
         guests,
         trouble,
         event.approval,
+        alerts,
         waiting,
     )
     return {
@@ -206,6 +235,7 @@ def _live_values(membership: Membership) -> dict[str, Any]:
         "guests": guests,
         "trouble": trouble,
         "admission": waiting,
+        "alerts": alerts,
         "trigger": trigger(BUSY if progress.busy else IDLE),
     }
 

@@ -9,7 +9,7 @@ from htmx_flask import request
 from webapp.services import team
 from webapp.sessions import signed_in
 
-WITHIN = {"studio.guest": "studio.guests"}
+WITHIN = {"studio.guest": "studio.guests", "search_alerts.page": "studio.guests"}
 WITHIN_ROOM = {"upload_tokens": "uploading", "cameras": "event_settings", "replaced": "shots"}
 """Endpoints and blueprints without a tab of their own → the one whose tab they stand under."""
 

@@ -42,6 +42,7 @@ def chart_table(chart: Chart | None, event: Event) -> ChartTable | None:
 def reasons(counts: dict[Why, int]) -> list[tuple[str, str, int]]:
     """Why guests have no photo: the word for an address, the label, and how many guests."""
     labels = {
+        Why.STOPPED: gettext("Search stopped"),
         Why.UNSEEN: gettext("Only on photos that guests don’t see"),
         Why.DISABLED: gettext("Account disabled"),
         Why.NOT_ADMITTED: gettext("Not admitted"),

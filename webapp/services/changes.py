@@ -21,6 +21,7 @@ from webapp.models import (
     Person,
     Photo,
     Rematch,
+    SearchAlert,
     Selfie,
     Upload,
     User,
@@ -36,6 +37,7 @@ _CHANGES = "changes"
 _UNSEEN = frozenset(
     {"crashes", "interruptions", "retries", "retry_at", "claim", "lease_expires_at"}  # of whatever waits for work
     | {"matched_at", "expansion", "expansion_version", "user_key"}
+    | {"selfies_counted", "selfies_counted_since", "selfie_allowance", "faces_seen", "network"}
     | {"pixel_hash", "replaced_sha256"}
     | {"received", "expires_at", "multipart_id"}  # of a file on its way in
     | {"templates_revision", "removals_revision", "engine_version", "reconcile_requested_at"}
@@ -67,7 +69,7 @@ def _of_row(session: Session, row: Any) -> Iterator[Change]:
     elif isinstance(row, Membership):
         # Who joins changes the studio's list alone; who leaves, or gets another role, must not go on as before.
         yield from [(DESK, row.event_id)] if row in session.new else _of_event(row.event_id)
-    elif isinstance(row, Upload | Rematch | EngineUsage):
+    elif isinstance(row, Upload | Rematch | SearchAlert | EngineUsage):
         yield (BILL, row.event_public_id) if isinstance(row, EngineUsage) else (DESK, row.event_id)
     elif isinstance(row, UserSession) and row not in session.new:
         yield SESSION, row.token_hash

@@ -10,7 +10,7 @@ from webapp.extensions import db
 from webapp.models import Admission, Consent, Event, Membership, Person, PersonKind, User
 from webapp.services import accounts, address_claims, audit, events, joining
 
-CONSENT_VERSION = "2026-11"
+CONSENT_VERSION = "2026-12"
 """Moves whenever the text that people agree to changes its meaning."""
 
 
@@ -113,6 +113,14 @@ def withdraw_consent(person: Person) -> None:
         .where(Consent.person_id == person.id, Consent.withdrawn_at.is_(None))
         .values(withdrawn_at=utcnow())
     )
+
+
+def has_agreed(person: Person) -> bool:
+    """Whether the person agrees to the present text. Who agreed to an earlier one goes on being searched for, and is
+    asked again with the next selfie.
+    """
+    current = active_consent(person)
+    return current is not None and current.text_version == CONSENT_VERSION
 
 
 def active_consent(person: Person) -> Consent | None:

@@ -25,6 +25,7 @@ from webapp.models import (
     User,
 )
 from webapp.services import blobs
+from webapp.services.search_stops import Stop, code_of, stop_of
 from webapp.services.visibility import is_out, is_question, is_theirs, shows_face
 
 PAGE = 60
@@ -51,13 +52,16 @@ class Progress:
     """Why the last computation gave up."""
     admission: Admission
     """Before the photographer has admitted a guest, nothing looks into what they handed in."""
+    stop: Stop | None = None
+    """The photographer decides, or has decided, whether the person is searched for at all."""
 
     @property
     def shown(self) -> tuple[object, ...]:
         """All that a page says of it, in plain values."""
         selfies = [(row.public_id, row.status.value, row.reason) for row in (self.selfie, self.searched_with) if row]
         counts = (self.photos_total, self.photos_indexed, self.found, self.maybe)
-        return (selfies, *counts, self.matching, self.failed, self.failure, self.admission)
+        state = (self.matching, self.failed, self.failure, self.admission, self.stop)
+        return (selfies, *counts, *state)
 
     @property
     def checking(self) -> bool:
@@ -72,9 +76,11 @@ class Progress:
 
     @property
     def reason(self) -> str | None:
-        """Why the newest selfie can't be used, or why the search ended without an outcome, or does not begin."""
+        """Why the newest selfie can't be used, or why the search ended without an outcome, or does not go on."""
         if self.admission is not Admission.ADMITTED:
             return "admission_waiting" if self.admission is Admission.WAITING else "not_admitted"
+        if self.stop is not None:
+            return code_of(self.stop)
         if self.selfie is not None and self.selfie.status in (SelfieStatus.REJECTED, SelfieStatus.FAILED):
             return self.selfie.reason
         return self.failure
@@ -87,10 +93,9 @@ class Progress:
     @property
     def searching(self) -> bool:
         """There is a face to search with, and photos or matches that are still worked on."""
-        admitted = self.admission is Admission.ADMITTED
-        return (
-            admitted and self.searched_with is not None and (self.matching or self.photos_indexed < self.photos_total)
-        )
+        if self.admission is not Admission.ADMITTED or self.stop is not None:
+            return False
+        return self.searched_with is not None and (self.matching or self.photos_indexed < self.photos_total)
 
     @property
     def busy(self) -> bool:
@@ -99,9 +104,11 @@ class Progress:
 
     @property
     def status(self) -> str:
-        """One word for programs: idle, queued, running, done, rejected, failed, waiting or not_admitted."""
+        """One word for programs: idle, queued, running, done, rejected, failed, waiting, not_admitted or stopped."""
         if self.admission is Admission.REFUSED:
             return "not_admitted"
+        if self.stop is not None:
+            return "stopped"
         if self.selfie is None:
             return "idle"
         if self.admission is Admission.WAITING:
@@ -169,6 +176,7 @@ def progress_of(membership: Membership, person: Person) -> Progress:
         failed=person.match_failed,
         failure=person.match_failure if person.match_failed else None,
         admission=membership.admission,
+        stop=stop_of(membership),
     )
 
 

@@ -30,6 +30,8 @@ from webapp.services.visibility import is_out, is_question, is_theirs
 class Why(StrEnum):
     """Reasons for having no photo, in the order in which a guest's own is looked for."""
 
+    STOPPED = "stopped"
+    """Their search is stopped, since they may be searching for somebody else."""
     UNSEEN = "unseen"
     """They were found, but only on photos that are hidden or not published."""
     DISABLED = "disabled"
@@ -65,6 +67,7 @@ def count_by_reason(event: Event) -> dict[Why, int]:
 def reason(event: Event) -> ColumnElement[str | None]:
     """A guest's reason for having no photo; null for guests who have one. `Selfie` must be their newest."""
     conditions = {
+        Why.STOPPED: Membership.search_stopped_at.is_not(None),
         Why.UNSEEN: is_found(event),
         Why.DISABLED: search_gate.is_disabled(),
         Why.NOT_ADMITTED: Membership.admission == Admission.REFUSED,

@@ -138,6 +138,8 @@ def _is_unused(membership: Membership) -> bool:
     """Whether nothing was handed in or found with a guest's place in an event, and nothing was decided about it."""
     if membership.role is not MembershipRole.ATTENDEE or membership.admission is not Admission.ADMITTED:
         return False
+    if membership.search_stopped_at is not None:
+        return False
     mine = [
         exists().where(model.person_id == Person.id, Person.membership_id == membership.id) for model in (Selfie, Match)
     ]

@@ -43,7 +43,10 @@ def match_person(public_id: str) -> Diff | None:
             with reading():
                 person = db.session.scalars(select(Person).where(Person.public_id == public_id)).one()
                 person_id, answered = person.id, person.match_wanted
-                given_up = claims.cause_of_failure(person)
+                given_up, is_stopped = claims.cause_of_failure(person), _is_stopped(person)
+            if is_stopped:
+                _put_off(public_id, token)
+                return total
             if given_up:
                 _give_up(public_id, token, given_up)
                 return total
@@ -223,6 +226,24 @@ def _let_go(public_id: str, token: str) -> None:
         person: Person | None = claims.held(Person, public_id, token)
         if person is not None:
             claims.settle(person)
+
+
+def _is_stopped(person: Person) -> bool:
+    membership = person.membership
+    db.session.refresh(membership, ["search_stopped_at"])
+    return membership.search_stopped_at is not None
+
+
+def _put_off(public_id: str, token: str) -> None:
+    """Take the present marks as answered, since the search is stopped: whoever lets it go on asks for it anew."""
+    with unit_of_work():
+        person: Person | None = claims.held(Person, public_id, token)
+        if person is None:
+            return
+        if _is_stopped(person):
+            person.match_done = person.match_wanted
+            rematches.leave(person)
+        claims.settle(person)
 
 
 def _fail(person: Person, reason: str) -> None:

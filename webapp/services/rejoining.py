@@ -1,11 +1,12 @@
 """Joining a further event with an account that is there already: one tap, and the known selfie is used there too."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from webapp.models import Event, Membership, SelfieStatus, User
 from webapp.queueing import unit_of_work
 from webapp.services import blobs, enrolment, selfies
+from webapp.services.origin import Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +19,16 @@ class Joined:
     """Of the selfie that was taken along; None where there was none to take."""
 
 
-def join_further(event: Event, user: User, *, consent: str | None, language: str) -> Joined:
+def join_further(
+    event: Event, user: User, *, consent: str | None, language: str, origin: Origin = selfies.UNKNOWN
+) -> Joined:
     """Join an event, in a unit of work of its own. With consent (the version of its text), the user's selfie of an
     earlier event is taken along, unless they have one in this event.
 
     Raises:
-        Conflict: the event is closed and the user isn't in it.
+        Conflict: the event is closed and the user isn't in it, or the search for them is stopped there.
         Invalid: the consent's text has changed meanwhile.
+        TooMany: the user has handed in all selfies of the day there.
     """
     known = selfies.newest_accepted(user) if consent and not selfies.is_searched(event, user) else None
     with ExitStack() as stack:
@@ -37,7 +41,10 @@ def join_further(event: Event, user: User, *, consent: str | None, language: str
         person = enrolment.own_person(membership)
         if consent:
             enrolment.grant_consent(person, consent, language=language)
-        selfie = selfies.receive_selfie(person, picture) if picture is not None else None
+        selfie = None
+        if picture is not None and known is not None:
+            taken = replace(origin, source=known.source)
+            selfie = selfies.receive_selfie(person, picture, origin=taken)
         status = selfie.status if selfie is not None else None
         agreed = enrolment.active_consent(person) is not None
     return Joined(membership, agreed, status)

@@ -29,8 +29,22 @@ from webapp.models import (
     User,
 )
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit, unit_of_work
-from webapp.services import blobs, claims, engines, enrolment, marking, removals, search_gate, selfie_erasing
+from webapp.services import (
+    blobs,
+    claims,
+    engines,
+    enrolment,
+    marking,
+    removals,
+    search_gate,
+    selfie_allowance,
+    selfie_erasing,
+    strangers,
+)
+from webapp.services.origin import Origin
 from webapp.services.templates import to_blob
+
+UNKNOWN = Origin()
 
 WAITING = (SelfieStatus.RECEIVED, SelfieStatus.CHECKING)
 
@@ -81,18 +95,23 @@ def staged(event: Event, stream: IO[bytes]) -> Iterator[StagedSelfie]:
         raise
 
 
-def receive_selfie(person: Person, picture: StagedSelfie, angle: str = "front", adds: bool = False) -> Selfie:
+def receive_selfie(
+    person: Person, picture: StagedSelfie, angle: str = "front", adds: bool = False, origin: Origin = UNKNOWN
+) -> Selfie:
     """Make a staged picture the person's selfie and ask for its check; nothing is looked for in it here.
 
     Raises:
-        Conflict: the person has not agreed to face search, or the photographer has refused them.
+        Conflict: the person has not agreed to face search with the present text, the search for them is stopped, or
+            the photographer has refused them.
         Invalid: no such angle.
+        TooMany: the guest has handed in all selfies of the day.
     """
     _require_not_refused(person)
-    if enrolment.active_consent(person) is None:
+    if not enrolment.has_agreed(person):
         raise Conflict(code="consent_required", fields={"consent": "consent_required"})
     if angle not in get_args(Angle):
         raise Invalid(code="angle_invalid", fields={"angle": "angle_invalid"})
+    selfie_allowance.take(person)
     selfie = Selfie(
         public_id=picture.public_id,
         person_id=person.id,
@@ -100,6 +119,9 @@ def receive_selfie(person: Person, picture: StagedSelfie, angle: str = "front", 
         adds=adds,
         content_type=picture.content_type,
         blob_key=picture.blob_key,
+        source=origin.source,
+        device=origin.device,
+        network=origin.network,
     )
     db.session.add(selfie)
     db.session.flush()
@@ -108,11 +130,8 @@ def receive_selfie(person: Person, picture: StagedSelfie, angle: str = "front", 
 
 
 def _require_not_refused(person: Person) -> None:
-    # Shared with other selfies, and in the way of a refusal: it erases this selfie as well, or this one is not taken.
-    admission = db.session.scalar(
-        select(Membership.admission).where(Membership.id == person.membership_id).with_for_update(read=True)
-    )
-    if admission is Admission.REFUSED:
+    # In the way of a refusal: it erases this selfie as well, or this one is not taken.
+    if selfie_allowance.lock_membership(person.membership_id).admission is Admission.REFUSED:
         raise Conflict(code="not_admitted")
 
 
@@ -220,6 +239,9 @@ def _check(token: str, task: Task) -> int | None:
     try:
         with engines.watching(task.guests.event_key, task.engine):
             verdict = judge(task)
+            alike = (
+                strangers.alike_at_service(task.engine, task.guests, public_id, verdict.face) if verdict.face else set()
+            )
     except (UnsupportedType, Invalid, TooLarge) as error:
         _decide(public_id, token, SelfieStatus.REJECTED, error.code)
     except Transient as error:
@@ -231,7 +253,7 @@ def _check(token: str, task: Task) -> int | None:
         raise
     else:
         if verdict.face is not None:
-            return _accept(public_id, token, task.guests, verdict.face)
+            return _accept(public_id, token, task.guests, verdict.face, alike)
         _decide(public_id, token, SelfieStatus.REJECTED, verdict.reason or "unclear")
     return None
 
@@ -250,7 +272,7 @@ def judge(task: Task) -> SelfieCheck:
     return engines.of(task.engine).analyzer.check_selfie(decoded.frame, turned, keep)
 
 
-def _accept(public_id: str, token: str, guests: Gallery, face: DetectedFace) -> int | None:
+def _accept(public_id: str, token: str, guests: Gallery, face: DetectedFace, alike: set[str]) -> int | None:
     with unit_of_work():
         event = marking.lock_event(guests.event_id)
         selfie = claims.held(Selfie, public_id, token)
@@ -282,8 +304,13 @@ def _accept(public_id: str, token: str, guests: Gallery, face: DetectedFace) -> 
         selfie.status, selfie.reason, selfie.decided_at = SelfieStatus.ACCEPTED, None, utcnow()
         claims.settle(selfie)
         db.session.flush()
-        selfie_erasing.retire_replaced(event, selfie)
+        is_stopped = strangers.count_face(event, selfie, face, alike)
+        if not is_stopped:
+            selfie_erasing.retire_replaced(event, selfie)
         marking.templates_changed(event, marking.lock_person(selfie.person_id))
+        if is_stopped:
+            # All that the account has handed in stays until the photographer has seen it, and nobody is searched for.
+            return None
         marking.mark([selfie.person_id], enqueue=False)
         person_id: int = selfie.person_id
     return person_id

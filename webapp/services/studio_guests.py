@@ -9,7 +9,19 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from webapp.errors import NotFound
 from webapp.extensions import db
-from webapp.models import Admission, Band, Event, Match, Membership, Person, Photo, Selfie, SelfieStatus, Verdict
+from webapp.models import (
+    Admission,
+    Band,
+    Event,
+    Match,
+    Membership,
+    Person,
+    Photo,
+    Selfie,
+    SelfieSource,
+    SelfieStatus,
+    Verdict,
+)
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit
 from webapp.services import claims, marking, search_gate
 from webapp.services.guests_without import Why, gave_up, is_checking, join_newest_selfie, of_guests, reason, sees_photos
@@ -50,6 +62,8 @@ class GuestRow:
     """None where there is no picture to show."""
     selfie_status: SelfieStatus | None
     selfie_reason: str | None
+    selfie_source: SelfieSource | None
+    """Where the guest's browser says that the selfie comes from."""
     photos: int
     capped: bool
     """More faces resemble them than the face service can tell."""
@@ -229,6 +243,7 @@ def _row(
         selfie_id=selfie.public_id if selfie and selfie.pictures_erased_at is None else None,
         selfie_status=selfie.status if selfie else None,
         selfie_reason=selfie.reason if selfie else None,
+        selfie_source=selfie.source if selfie else None,
         photos=photos,
         capped=person.match_capped,
         why=Why(why) if why is not None else None,

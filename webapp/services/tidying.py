@@ -24,6 +24,7 @@ from webapp.services import (
     precheck,
     replaced,
     resumable,
+    search_alerts,
     selfie_erasing,
     traces,
     upload_ledger,
@@ -56,6 +57,7 @@ def tidy() -> bool:
     _resume_below_limits()
     selfie_erasing.erase_refused()
     address_claims.lapse()
+    search_alerts.forget()
     traces.compact_daily()
     # A header that somebody sent by hand, or a proxy that is gone.
     alarms.clear(alarms.FORWARDED, before=utcnow() - FORWARDED_DAYS)

@@ -7,7 +7,8 @@
 | attendee | photos that are published and not hidden, and either shown to all or theirs |
 
 A photo is an attendee's when one of their persons' matches is confirmed, or sure without a verdict. A `maybe` is never
-more than the face's crop until its person says yes; a rejected match shows nothing.
+more than the face's crop until its person says yes; a rejected match shows nothing. While the search for an account is
+stopped, none of its matches shows anything.
 
 At an event with many children nothing is sure: every match without a verdict is asked about. That holds from the moment
 of the switch on, whatever bands the matches still have from before.
@@ -16,6 +17,7 @@ of the switch on, whatever bands the matches still have from before.
 from typing import Any
 
 from sqlalchemy import Select, and_, exists, false, or_, select
+from sqlalchemy.orm import aliased
 from sqlalchemy.sql.elements import ColumnElement
 
 from webapp.extensions import db
@@ -24,21 +26,35 @@ from webapp.models import GONE, Band, Event, Match, Membership, Person, Photo, P
 
 def is_theirs(event: Event) -> ColumnElement[bool]:
     """That a match of the event shows its photo to its person."""
-    if event.many_children:
-        return Match.verdict == Verdict.CONFIRMED
-    return or_(Match.verdict == Verdict.CONFIRMED, and_(Match.band == Band.SURE, Match.verdict == Verdict.NONE))
+    confirmed = Match.verdict == Verdict.CONFIRMED
+    sure = and_(Match.band == Band.SURE, Match.verdict == Verdict.NONE)
+    return and_(confirmed if event.many_children else or_(confirmed, sure), _is_searched(event))
 
 
 def is_question(event: Event) -> ColumnElement[bool]:
     """That a match of the event is to be asked about."""
-    if event.many_children:
-        return and_(Match.band != Band.NONE, Match.verdict == Verdict.NONE)
-    return and_(Match.band == Band.MAYBE, Match.verdict == Verdict.NONE)
+    band = Match.band != Band.NONE if event.many_children else Match.band == Band.MAYBE
+    return and_(band, Match.verdict == Verdict.NONE, _is_searched(event))
 
 
 def shows_face() -> ColumnElement[bool]:
-    """That a match shows its person the face's crop: it is theirs or a question, which of both the event says."""
-    return or_(Match.verdict == Verdict.CONFIRMED, and_(Match.band != Band.NONE, Match.verdict == Verdict.NONE))
+    """That a match shows its person the face's crop: it is theirs or a question, which of both the event says.
+
+    The query joins the person's Membership.
+    """
+    asked = and_(Match.band != Band.NONE, Match.verdict == Verdict.NONE)
+    return and_(or_(Match.verdict == Verdict.CONFIRMED, asked), Membership.search_stopped_at.is_(None))
+
+
+def _is_searched(event: Event) -> ColumnElement[bool]:
+    """That a match's person is of an account whose search is not stopped."""
+    person, membership = aliased(Person), aliased(Membership)
+    stopped = (
+        select(person.id)
+        .join(membership, membership.id == person.membership_id)
+        .where(membership.event_id == event.id, membership.search_stopped_at.is_not(None))
+    )
+    return Match.person_id.not_in(stopped)
 
 
 def is_there() -> ColumnElement[bool]:

@@ -1,0 +1,301 @@
+"""Alerts about who may be searching for strangers: raising them, what the photographer sees of them, and deciding."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+import structlog
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.orm import aliased
+
+from webapp.clock import utcnow
+from webapp.database import reading
+from webapp.errors import Conflict, Invalid, NotFound
+from webapp.extensions import db
+from webapp.models import (
+    AlertDecision,
+    AlertKind,
+    DeviceFaces,
+    Event,
+    Membership,
+    Person,
+    SearchAlert,
+    SearchAlertMember,
+    Selfie,
+    SelfieSource,
+    SelfieStatus,
+    User,
+)
+from webapp.queueing import unit_of_work
+from webapp.services import audit, marking, selfie_erasing, statistics
+from webapp.services.search_stops import Stop, stop_of
+from webapp.services.selfie_allowance import lock_membership, membership_of
+
+log = structlog.get_logger()
+
+LATE_JOINS = 10
+"""Accounts from one network, with selfies from files, within a day and after the event's day, that raise an alert."""
+
+LATE_WINDOW = timedelta(hours=24)
+
+NETWORK_KEPT = timedelta(days=7)
+"""How long the hash of a selfie's network address is kept."""
+
+HELD_BACK = timedelta(days=7)
+"""How long a selfie that was replaced is kept for an alert that nobody decides."""
+
+PAGE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account that an alert concerns, with the selfies of it that are still there."""
+
+    person_id: str
+    name: str
+    stopped: bool
+    """The alert stopped its search; else it is only shown with it."""
+    selfies: list[Selfie]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as the photographer sees it."""
+
+    row: SearchAlert
+    accounts: list[Account]
+
+    @property
+    def stops(self) -> bool:
+        return self.row.kind is not AlertKind.LATE_JOINS
+
+
+def raise_alert(event: Event, kind: AlertKind, subject: str, accounts: Mapping[int, bool]) -> None:
+    """Raise an alert, or add to the one that is open. `accounts`: membership → whether the alert stops its search.
+
+    The event is locked.
+    """
+    alert = db.session.scalar(
+        select(SearchAlert).where(
+            SearchAlert.event_id == event.id,
+            SearchAlert.kind == kind,
+            SearchAlert.subject == subject,
+            SearchAlert.decided_at.is_(None),
+        )
+    )
+    if alert is None:
+        alert = SearchAlert(event_id=event.id, kind=kind, subject=subject)
+        db.session.add(alert)
+        db.session.flush()
+        audit.record(None, f"search_alert.{kind.value}", "search_alert", alert.public_id)
+        log.warning("search_alert.raised", kind=kind.value, alert=alert.public_id, event_id=event.public_id)
+    for membership_id, stopped in accounts.items():
+        known = db.session.get(SearchAlertMember, (alert.id, membership_id))
+        if known is None:
+            db.session.add(SearchAlertMember(alert_id=alert.id, membership_id=membership_id, stopped=stopped))
+        else:
+            known.stopped = known.stopped or stopped
+    db.session.flush()
+
+
+def notice_late_join(event: Event, membership: Membership, selfie: Selfie) -> None:
+    """Raise an alert where many join from one network after the event's day with selfies from files. Stops nobody."""
+    begins = datetime.combine(event.date + timedelta(days=1), time(), statistics.zone_of(event))
+    if selfie.network is None or selfie.source is not SelfieSource.FILE or membership.created_at < begins:
+        return
+    decided = db.session.scalar(
+        select(func.max(SearchAlert.decided_at)).where(
+            SearchAlert.event_id == event.id, SearchAlert.kind == AlertKind.LATE_JOINS
+        )
+    )
+    since = max(begins, decided) if decided is not None else begins
+    late = db.session.scalars(
+        select(Membership.id)
+        .join(Person)
+        .join(Selfie)
+        .where(
+            Membership.event_id == event.id,
+            Membership.created_at >= since,
+            Selfie.network == selfie.network,
+            Selfie.source == SelfieSource.FILE,
+            Selfie.created_at > utcnow() - LATE_WINDOW,
+        )
+        .distinct()
+    ).all()
+    if len(late) >= LATE_JOINS:
+        raise_alert(event, AlertKind.LATE_JOINS, "", dict.fromkeys(late, False))
+
+
+def count_open(event: Event) -> int:
+    """How many alerts of the event wait for a decision."""
+    return (
+        db.session.scalar(
+            select(func.count())
+            .select_from(SearchAlert)
+            .where(SearchAlert.event_id == event.id, SearchAlert.decided_at.is_(None))
+        )
+        or 0
+    )
+
+
+def alerts_of(event: Event) -> list[Alert]:
+    """The event's alerts: those that wait first, then the latest."""
+    rows = db.session.scalars(
+        select(SearchAlert)
+        .where(SearchAlert.event_id == event.id)
+        .order_by(SearchAlert.decided_at.is_not(None), SearchAlert.id.desc())
+        .limit(PAGE)
+    ).all()
+    members = db.session.execute(
+        select(SearchAlertMember, Person)
+        .join(Person, Person.membership_id == SearchAlertMember.membership_id)
+        .where(SearchAlertMember.alert_id.in_([row.id for row in rows]))
+        .order_by(SearchAlertMember.stopped.desc(), Person.id)
+    ).all()
+    selfies = _selfies_of({person.id for _, person in members})
+    return [
+        Alert(
+            row,
+            [
+                Account(person.public_id, person.name, member.stopped, selfies.get(person.id, []))
+                for member, person in members
+                if member.alert_id == row.id
+            ],
+        )
+        for row in rows
+    ]
+
+
+def _selfies_of(person_ids: Iterable[int]) -> dict[int, list[Selfie]]:
+    rows = db.session.scalars(
+        select(Selfie)
+        .where(Selfie.person_id.in_(list(person_ids)), Selfie.retired_at.is_(None), Selfie.pictures_erased_at.is_(None))
+        .order_by(Selfie.id.desc())
+    )
+    found: dict[int, list[Selfie]] = {}
+    for row in rows:
+        found.setdefault(row.person_id, []).append(row)
+    return found
+
+
+def decide(event: Event, public_id: str, decision: str, actor: User) -> SearchAlert:
+    """Let the accounts that an alert stopped be searched for, or erase their selfies.
+
+    Raises:
+        NotFound: the event has no such alert.
+        Conflict: it is decided already.
+        Invalid: no such decision about this kind of alert.
+    """
+    event = marking.lock_event(event.id)
+    alert = db.session.scalar(
+        select(SearchAlert)
+        .where(SearchAlert.public_id == public_id, SearchAlert.event_id == event.id)
+        .execution_options(populate_existing=True)
+    )
+    if alert is None:
+        raise NotFound(code="not_found")
+    if alert.decided_at is not None:
+        raise Conflict(code="alert_decided")
+    offered = [AlertDecision.ALLOWED] if alert.kind is AlertKind.LATE_JOINS else list(AlertDecision)
+    if decision not in offered:
+        raise Invalid(code="alert_decision_invalid")
+    alert.decision, alert.decided_at, alert.decided_by_id = AlertDecision(decision), utcnow(), actor.id
+    db.session.flush()
+    stopped = db.session.scalars(
+        select(SearchAlertMember.membership_id)
+        .where(SearchAlertMember.alert_id == alert.id, SearchAlertMember.stopped.is_(True))
+        .order_by(SearchAlertMember.membership_id)
+    ).all()
+    for membership_id in stopped:
+        membership = lock_membership(membership_id)
+        if alert.decision is AlertDecision.ALLOWED:
+            _go_on(event, membership)
+        else:
+            for person in membership.persons:
+                selfie_erasing.erase_with_receipt(person, actor)
+    if alert.kind is AlertKind.DEVICE_FACES and alert.decision is AlertDecision.ALLOWED:
+        _set_faces(event, alert.subject, 0)
+    audit.record(actor, f"search_alert.{alert.decision.value}", "search_alert", alert.public_id)
+    return alert
+
+
+def allow_again(event: Event, person_id: str, actor: User) -> None:
+    """Let an account that was refused hand in selfies again.
+
+    Raises:
+        NotFound: nobody of this event has this id.
+        Conflict: its search is not stopped, or an alert about it waits for a decision.
+    """
+    event = marking.lock_event(event.id)
+    membership = lock_membership(membership_of(event, person_id).id)
+    if stop_of(membership) is not Stop.REFUSED:
+        raise Conflict(code="conflict")
+    _go_on(event, membership)
+    devices = db.session.scalars(
+        select(SearchAlert.subject)
+        .join(SearchAlertMember, SearchAlertMember.alert_id == SearchAlert.id)
+        .where(SearchAlertMember.membership_id == membership.id, SearchAlert.kind == AlertKind.DEVICE_FACES)
+    ).all()
+    for device in devices:
+        _set_faces(event, device, 0)
+    audit.record(actor, "search.allowed_again", "person", person_id)
+
+
+def _go_on(event: Event, membership: Membership) -> None:
+    """Search for the account again, with as much leave as a new one has."""
+    membership.search_stopped_at = None
+    people = [person.id for person in membership.persons]
+    newest = [selfie for selfie in map(_newest_in_use, people) if selfie is not None]
+    membership.faces_seen = 1 if newest else 0
+    for selfie in newest:
+        selfie_erasing.retire_replaced(event, selfie)
+    for person_id in people:
+        marking.templates_changed(event, marking.lock_person(person_id))
+    marking.mark(people)
+
+
+def _newest_in_use(person_id: int) -> Selfie | None:
+    return db.session.scalar(
+        select(Selfie)
+        .where(Selfie.person_id == person_id, Selfie.status == SelfieStatus.ACCEPTED, Selfie.retired_at.is_(None))
+        .order_by(Selfie.id.desc())
+        .limit(1)
+    )
+
+
+def _set_faces(event: Event, device: str, faces: int) -> None:
+    row = db.session.get(DeviceFaces, (event.id, device), populate_existing=True)
+    if row is not None:
+        row.faces = faces
+
+
+def forget() -> None:
+    """Erase hashes of networks, and selfies that were replaced and held back for an alert, when their time is over.
+
+    The search stays stopped, and the latest selfie stays to be decided about.
+    """
+    with unit_of_work():
+        old = Selfie.network.is_not(None) & (Selfie.created_at < utcnow() - NETWORK_KEPT)
+        db.session.execute(update(Selfie).where(old).values(network=None))
+    earlier = aliased(Selfie)
+    in_use = (Selfie.status == SelfieStatus.ACCEPTED) & Selfie.retired_at.is_(None)
+    replaced = exists().where(
+        earlier.person_id == Selfie.person_id,
+        earlier.id < Selfie.id,
+        earlier.status == SelfieStatus.ACCEPTED,
+        earlier.retired_at.is_(None),
+    )
+    with reading():
+        held = db.session.execute(
+            select(Person.event_id, Selfie.id)
+            .join(Person, Person.id == Selfie.person_id)
+            .join(Membership, Membership.id == Person.membership_id)
+            .where(Membership.search_stopped_at < utcnow() - HELD_BACK, in_use, Selfie.adds.is_(False), replaced)
+        ).all()
+    for event_id, selfie_id in held:
+        with unit_of_work():
+            event = marking.lock_event(event_id)
+            selfie = db.session.get(Selfie, selfie_id, populate_existing=True)
+            if selfie is not None and selfie.retired_at is None:
+                selfie_erasing.retire_replaced(event, selfie)
+                marking.templates_changed(event, marking.lock_person(selfie.person_id))
