@@ -271,7 +271,7 @@ def test_what_nobody_goes_on_with_ends_as_interrupted(app: Flask, tus: Tus, pict
         with unit_of_work():
             over = Upload.filename != "waiting.jpg"
             db.session.execute(update(Upload).where(over).values(expires_at=utcnow() - timedelta(hours=1)))
-        tidying._give_up_uploads()
+        tidying.give_up_uploads()
     assert tus.ledger() == [
         ("half.jpg", "interrupted", None),
         ("whole.jpg", "accepted", None),

@@ -17,7 +17,7 @@ import requests
 
 from tests.load.systems import System
 from tests.product import PASSWORD, Client
-from webapp.services.load_data import DOMAIN
+from webapp.services.accounts import LOAD_TEST
 
 GUESTS = 30
 GIVE_UP = 100.0
@@ -60,7 +60,7 @@ def kill(system: System, code: str, selfies: Path) -> Loss:
 
 
 def _register(system: System, code: str, name: str) -> Client:
-    user = {"username": name, "email": f"{name}@{DOMAIN}", "password": PASSWORD}
+    user = {"username": name, "email": f"{name}@{LOAD_TEST}", "password": PASSWORD}
     body = {"user_data": user, "event_code": code, "consent": True}
     return Client(system.url, Client(system.url, "").post("/register-with-event-code", json=body)["access_token"])
 

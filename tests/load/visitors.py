@@ -18,7 +18,7 @@ from locust.exception import StopUser
 from tests.load.journal import Search
 from webapp.demo import CODE
 from webapp.demo_pictures import selfie
-from webapp.services.load_data import DOMAIN
+from webapp.services.accounts import LOAD_TEST
 
 PASSWORD = "correct horse battery"
 
@@ -60,7 +60,7 @@ class Guest(FastHttpUser):
     def on_start(self) -> None:
         number = next(_numbers)
         self.name = f"load-{_run}-{number}"
-        self.email = f"{self.name}@{DOMAIN}"
+        self.email = f"{self.name}@{LOAD_TEST}"
         self.selfie = selfies()[number % len(selfies())]
         self.join()
 
