@@ -49,8 +49,6 @@ from webapp.services import search_alerts
 
 OWNER = "photographer@example.com"
 
-pytestmark = pytest.mark.both_databases
-
 
 @pytest.fixture
 def event_id(world: World) -> str:
@@ -186,6 +184,7 @@ def test_joining_again_with_the_known_selfie_gives_none_back(world: World, guest
     assert refused_as_enough(guest.post("/join-event", json=body))
 
 
+@pytest.mark.both_databases
 def test_of_many_at_once_five_are_taken(guest: Api) -> None:
     answers = at_once(*[lambda: guest.upload_selfie(grey()).status_code for _ in range(9)])
     assert sorted(answers) == [200] * 5 + [429] * 4
@@ -535,13 +534,13 @@ def test_devices_are_counted_event_by_event(app: Flask, world: World, event_id: 
 
 @pytest.mark.parametrize("has_cookie", [True, False])
 def test_a_venues_wifi_stops_nobody(app: Flask, world: World, event_id: str, has_cookie: bool) -> None:
-    """30 guests behind one address, each erasing the selfie at once, so that every face counts as a new one."""
-    for number in range(30):
+    """Guests behind one address, some of whom erase the selfie at once, so that every face counts as a new one."""
+    for number in range(16):
         phone = Phone(app, name=secrets.token_urlsafe(16) if has_cookie else "")
         token = phone.join(world.code, f"guest{number}", selfie(("grace", "eileen")[number % 2]), source="file")
-        if number % 10 == 9:
+        if number % 8 == 7:
             world.work()
-        if number < 10:
+        if number < 8:
             phone.send("DELETE", "/my-selfie", token)
     assert stopped(app) == []
     assert [kind for kind, _ in alerts(app) if kind is not AlertKind.LATE_JOINS] == []
