@@ -85,6 +85,8 @@ def after_error(error: FindMeError) -> None:
     """What an error leaves to be done, whoever answers it: nothing of the request stays, and ops are told."""
     with suppress(SQLAlchemyError):  # with the connection gone, so is what there was to roll back
         db.session.rollback()
+    if isinstance(error, TooMany):
+        g.retry_after = error.seconds
     if isinstance(error, MissingRights):
         alarms.raise_alarm(error.code, error.detail)
 

@@ -72,10 +72,12 @@ class UnsupportedType(FindMeError):
 
 
 class TooMany(FindMeError):
-    """Too many failures from one place in a short time."""
+    """Too many failures from one place, or too many of something, in some time."""
 
     code = "too_many_requests"
     status = 429
+    seconds: int | None = None
+    """After how long it is worth trying again; None: nobody knows."""
 
 
 class Transient(FindMeError):

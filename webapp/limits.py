@@ -256,12 +256,13 @@ def _limits() -> Limits:
 
 
 def _too_many(seconds: int, code: str = "too_many_guesses") -> TooMany:
-    g.retry_after = seconds
-    return TooMany(code=code)
+    error = TooMany(code=code)
+    error.seconds = g.retry_after = seconds  # pages that show the error beside a form say it as well
+    return error
 
 
 def _say_when(response: Response) -> Response:
     """Tell those who are limited how many seconds to wait."""
     if response.status_code == 429:
-        response.headers["Retry-After"] = str(g.get("retry_after", USUAL_WAIT))
+        response.headers["Retry-After"] = str(g.get("retry_after") or USUAL_WAIT)
     return response

@@ -190,6 +190,12 @@ def test_of_many_at_once_five_are_taken(guest: Api) -> None:
     assert sorted(answers) == [200] * 5 + [429] * 4
 
 
+def test_the_sixth_says_when_it_may_come(guest: Api) -> None:
+    *_, sixth = [guest.upload_selfie(grey()) for _ in range(6)]
+    assert refused_as_enough(sixth)
+    assert 23 * 3600 < int(sixth.headers["Retry-After"]) <= 24 * 3600
+
+
 def test_the_next_day_brings_five_more(app: Flask, guest: Api) -> None:
     for _ in range(5):
         guest.upload_selfie(grey())

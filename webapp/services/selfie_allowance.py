@@ -1,5 +1,6 @@
 """How many selfies a guest may hand in on a day of one event, whichever way they come."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -45,7 +46,9 @@ def take(person: Person) -> None:
     if _is_over(membership.selfies_counted_since):
         _begin_day(membership)
     if membership.selfies_counted >= (membership.selfie_allowance or PER_DAY):
-        raise TooMany(code="selfies_enough", fields={"file": "selfies_enough"})
+        error = TooMany(code="selfies_enough", fields={"file": "selfies_enough"})
+        error.seconds = _seconds_left(membership)
+        raise error
     membership.selfies_counted += 1
 
 
@@ -96,6 +99,12 @@ def lock_membership(membership_id: int) -> Membership:
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     ).one()
+
+
+def _seconds_left(membership: Membership) -> int:
+    """Until the guest's day is over."""
+    since = membership.selfies_counted_since or utcnow()
+    return max(1, math.ceil((since + DAY - utcnow()).total_seconds()))
 
 
 def _is_over(since: datetime | None) -> bool:
