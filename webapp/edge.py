@@ -13,10 +13,12 @@ from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
 from htmx_flask import request
 from sqlalchemy.exc import DataError, SQLAlchemyError
+from sqlalchemy.orm.exc import ObjectDeletedError
 from werkzeug.exceptions import HTTPException
 
 from webapp.database import is_passing
 from webapp.errors import (
+    Conflict,
     FindMeError,
     Invalid,
     MissingRights,
@@ -56,6 +58,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, lambda _: answer(FindMeError(code="csrf")))
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(DataError, _not_storable)
+    app.register_error_handler(ObjectDeletedError, _gone)
     app.register_error_handler(SQLAlchemyError, _database)
     app.register_error_handler(Exception, _unexpected)
 
@@ -149,6 +152,11 @@ def _not_storable(error: DataError) -> ResponseReturnValue:
     """A value that the database can't take, such as a NUL in a text: nobody's form sends one."""
     log.warning("request.not_storable", endpoint=request.endpoint, error=type(error.orig).__name__)
     return answer(Invalid())
+
+
+def _gone(_: ObjectDeletedError) -> ResponseReturnValue:
+    """What the request was about was deleted while it ran, as when two accounts are put together."""
+    return answer(Conflict())
 
 
 def _database(error: SQLAlchemyError) -> ResponseReturnValue:

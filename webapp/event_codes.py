@@ -6,11 +6,13 @@ failures (`webapp.limits`), whatever else is wrong with the request.
 """
 
 import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flask import g, request, session
 
 from webapp import limits
-from webapp.errors import NotFound
+from webapp.errors import Conflict, NotFound
 from webapp.models import Event
 from webapp.services import enrolment, events
 from webapp.sessions import INVITED, signed_in
@@ -42,6 +44,21 @@ def find(code: str, *, keep: bool = True) -> Event:
     # Only now: the language of an error must not tell that an event exists.
     g.event_language = event.language
     return event
+
+
+@contextmanager
+def choosing() -> Iterator[None]:
+    """Around the choice of an event's code: that another event has it tells of a code that was right.
+
+    Raises:
+        TooMany: instead of Conflict, after too many of them.
+    """
+    try:
+        yield
+    except Conflict as error:
+        if error.code == "event_code_taken":
+            limits.count(limits.codes(), error)
+        raise
 
 
 def _is_known(event: Event) -> bool:

@@ -83,7 +83,9 @@ class Budget:
         return min(self.longest, FIRST_DELAY * 2**steps) if steps >= 0 else 0.0
 
 
-CODES = "60 per 10 minutes"
+CODES = "150 per 10 minutes"
+"""The typos of a full room stay far below, and so many guesses are nothing beside the number of codes."""
+
 LOGINS = "10 per 10 minutes"
 CHECKS = "60 per minute"
 
@@ -92,8 +94,10 @@ BUDGETS = {
     "codes of account": Budget(parse("30 per 10 minutes"), longest=4.0, at_once=2),
     # Accounts are free, so that all of an address are limited together as well.
     "codes of accounts at address": Budget(parse("300 per 10 minutes"), longest=4.0),
-    "passwords of address": Budget(parse("30 per 10 minutes"), longest=4.0),
-    "passwords of login": Budget(parse(LOGINS), longest=8.0, at_once=2),
+    "passwords of address": Budget(parse("100 per 10 minutes"), longest=4.0),
+    # From one address two at once: a flood leaves places to the owner, who comes from another one.
+    "passwords of login at address": Budget(parse(LOGINS), longest=8.0, at_once=2),
+    "passwords of login": Budget(parse(LOGINS), longest=8.0, at_once=6),
     "passwords of owner": Budget(parse(LOGINS), longest=4.0, at_once=2),
     # Of 192 random bits nobody guesses any, so that slowing down would be of no use.
     "links of address": Budget(parse(CODES)),
@@ -178,10 +182,12 @@ def slow_down(counters: list[Counter]) -> None:
     limits = _limits()
     if not limits.enabled:
         return
-    seconds, counter = max(((limits.delay(each), each) for each in counters), key=lambda found: found[0])
-    if not seconds:
+    slow = {each: seconds for each in counters if (seconds := limits.delay(each))}
+    if not slow:
         return
-    with limits.places.take(_key(counter), counter.budget.at_once) as taken:
+    seconds = max(slow.values())
+    # For each of them, or one address would take all places by guessing at many logins.
+    with limits.places.take({_key(each): each.budget.at_once for each in slow}) as taken:
         if not taken:
             raise _too_many(math.ceil(seconds))
         # Others use the database connection meanwhile.
@@ -212,13 +218,15 @@ def checks() -> list[Counter]:
 
 def passwords(login: str) -> list[Counter]:
     """Return the counters of wrong passwords for what was typed as name or address."""
+    # By what was typed: were it by the account, its counter would tell whether an address has one.
     subject = hidden("login", accounts.username_key(login))
-    owners = accounts.owners_of(login)
-    if owners and owners <= signed_in_before():
+    if accounts.owner_of(login) in signed_in_before():
         return [Counter("passwords of owner", subject)]
+    address = _address()
     return [
         Counter("passwords of login", subject),
-        Counter("passwords of address", _address()),
+        Counter("passwords of login at address", f"{subject} {address}"),
+        Counter("passwords of address", address),
     ]
 
 

@@ -60,8 +60,13 @@ def by_upload_token() -> bool:
     return upload_tokens.is_one(bearer_token(request))
 
 
-def sign_in(user: User) -> None:
-    """Sign this browser in with a new session; call it inside a unit of work."""
+def sign_in(user: User, *, proof: str | None = None) -> None:
+    """Sign this browser in with a new session; call it inside a unit of work. `proof` as for `accounts.open_session`.
+
+    Raises:
+        Unauthenticated: as `accounts.open_session`; the browser stays as it is.
+    """
+    opened = accounts.open_session(user, "browser", request.user_agent.string, proof=proof)
     token = session.get("_user_id")
     if token:
         accounts.close_session(token)
@@ -70,7 +75,7 @@ def sign_in(user: User) -> None:
     session.update(kept)
     session.permanent = True
     session[_ACCOUNTS] = [user.public_id, *(signed_in_before() - {user.public_id})][:_MOST_ACCOUNTS]
-    user.signed_in_by(accounts.open_session(user, "browser", request.user_agent.string))
+    user.signed_in_by(opened)
     login_user(user)
 
 

@@ -117,8 +117,9 @@ def login(body: dict[str, Any]) -> dict[str, str]:
     """A bearer token for a username or address and its password."""
     with limits.guess(limits.passwords(body["username"])):
         user = accounts.authenticate(body["username"], body["password"], devices.known())
+    proof = user.password_hash
     with unit_of_work():
-        return {"access_token": accounts.open_session(user, "api", "")}
+        return {"access_token": accounts.open_session(user, "api", proof=proof)}
 
 
 @blueprint.post("/logout")

@@ -53,6 +53,8 @@ class User(Model):
     """The username for comparison: trimmed, case folded."""
     name: Mapped[str]
     password_hash: Mapped[str | None]
+    password_tag: Mapped[int | None]
+    """Of an unproven account, see `services.accounts.password_tag`."""
     role: Mapped[UserRole] = mapped_column(word(UserRole), default=UserRole.GUEST)
     language: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=utcnow)

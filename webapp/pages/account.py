@@ -44,7 +44,12 @@ def address() -> ResponseReturnValue:
 def others() -> ResponseReturnValue:
     """Other accounts that were made with the address that this one has proven."""
     found = [
-        (other, sign_in_links.events_of(other), other.device == devices.known())
+        (
+            other,
+            sign_in_links.events_of(other),
+            other.device is not None and other.device == devices.known(),
+            joining_accounts.in_both(other, me()),
+        )
         for other in joining_accounts.others_of(me())
     ]
     return render_template("account/others.html", others=found)

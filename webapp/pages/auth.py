@@ -35,12 +35,13 @@ def sign_in() -> ResponseReturnValue:
         try:
             with limits.guess(limits.passwords(login)):
                 user = accounts.authenticate(login, form.password.data or "", devices.ensure())
+            proof = user.password_hash
+            with unit_of_work():
+                open_browser(user, proof=proof)
         except (Unauthenticated, TooMany) as error:
             form.show(error)
             status = 429 if isinstance(error, TooMany) else 422
         else:
-            with unit_of_work():
-                open_browser(user)
             session.setdefault("language", user.language) if user.language else None
             return redirect(safe_next(request.args.get("next"), _home_of(user)), 303)
     return render_template("auth/sign_in.html", form=form), status
@@ -77,7 +78,8 @@ def link(token: str) -> ResponseReturnValue:
     if request.method != "POST":
         account = sign_in_links.account_of(token)
         familiar = account is not None and sign_in_links.is_familiar(account.user, user, device)
-        return render_template("auth/link.html", account=account, familiar=familiar)
+        both = sign_in_links.in_both(account) if account is not None and familiar else []
+        return render_template("auth/link.html", account=account, familiar=familiar, both=both)
     with limits.guess(limits.links()), unit_of_work():
         opened = sign_in_links.use(token, user, device)
         open_browser(opened.user)

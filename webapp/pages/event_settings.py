@@ -6,6 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 
+from webapp import event_codes
 from webapp.errors import FindMeError, Invalid
 from webapp.forms import CoverForm, DeletionForm, EventForm, JoiningForm, PageForm, PublishingForm, event_form
 from webapp.models import Event, Membership, MembershipRole
@@ -35,7 +36,7 @@ def save(event: Event, membership: Membership) -> ResponseReturnValue:
     form = EventForm()
     try:
         if form.validate():
-            with unit_of_work():
+            with event_codes.choosing(), unit_of_work():
                 before = event.code_key
                 count = events.edit(event, form.details(), membership.user)
             said = ngettext(

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 from htmx_flask import request
 
-from webapp import polls
+from webapp import event_codes, polls
 from webapp.columns import is_row_id
 from webapp.errors import FindMeError
 from webapp.forms import EventForm, LimitForm
@@ -62,7 +62,7 @@ def new() -> ResponseReturnValue:
         return render_template("studio/new.html", form=form)
     if form.validate():
         try:
-            with unit_of_work():
+            with event_codes.choosing(), unit_of_work():
                 made = events.create(me(), form.details())
             if warning := code_warning(made):
                 flash(warning, "warn")

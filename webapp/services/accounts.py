@@ -1,6 +1,7 @@
 """Accounts: making them, proving who one is, and staying signed in."""
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,11 +10,11 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 from email_validator import EmailNotValidError, validate_email
 from flask import current_app
-from sqlalchemy import case, delete, exists, select
+from sqlalchemy import case, delete, exists, inspect, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp.clock import utcnow
-from webapp.errors import Conflict, Invalid, Unauthenticated
+from webapp.errors import Conflict, Invalid, NotFound, Unauthenticated
 from webapp.extensions import db
 from webapp.models import Membership, User, UserRole, UserSession
 
@@ -26,7 +27,10 @@ MOST_FOUND = 20
 """Accounts of one address that are looked at."""
 _TRIES = 3
 """Accounts of one address against which a password is tried. A wrong one costs as many hashes whatever there is, so
-that the time doesn't tell whether an address has an account."""
+that the time doesn't tell whether an address has an account.
+
+Of unproven ones only those whose password has the same tag count: else strangers who join with somebody's address
+would come before its owner. One of 256 has it by chance."""
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
 _NOBODY = _hasher.hash(secrets.token_hex(16))
@@ -53,6 +57,14 @@ def checked_email(email: str) -> str:
 def hash_password(password: str) -> str:
     """argon2id. Takes 25 ms of processor time, so call it before a unit of work's first statement."""
     return _hasher.hash(password)
+
+
+def password_tag(password: str) -> int:
+    """One byte of a keyed hash: what an unproven account is found by. It says next to nothing of the password, and is
+    dropped once the address is proven or lapses.
+    """
+    secret = str(current_app.config["SECRET_KEY"]).encode()
+    return hmac.new(secret, b"password:" + password.encode(), hashlib.sha256).digest()[0]
 
 
 def check_input(
@@ -94,6 +106,7 @@ def create_user(
     language: str | None = None,
     verified: bool = False,
     device: str | None = None,
+    password_tag: int | None = None,
 ) -> User:
     """Make an account. Call check_input first: it reports all faults at once.
 
@@ -117,6 +130,7 @@ def create_user(
         email_verified_at=utcnow() if verified else None,
         email_claimed_at=None if verified else utcnow(),
         device=device,
+        password_tag=None if verified else password_tag,
     )
     try:
         with db.session.begin_nested():
@@ -126,6 +140,38 @@ def create_user(
         field = "email" if username is None else "username"
         raise Conflict(code=f"{field}_taken", fields={field: f"{field}_taken"}) from error
     return user
+
+
+def locked(user_id: int) -> User:
+    """The account as it is now, locked to the end of the transaction. Locked before events, links and memberships.
+
+    Raises:
+        NotFound: it is gone.
+    """
+    user = db.session.scalar(
+        select(User).where(User.id == user_id).with_for_update().execution_options(populate_existing=True)
+    )
+    if user is None:
+        raise NotFound(code="not_found")
+    return user
+
+
+def prove(user: User) -> bool:
+    """Write down that the account's address is proven; False where another account has proven it. The account is
+    locked.
+    """
+    try:
+        # The index decides between two that prove one address at the same moment.
+        with db.session.begin_nested():
+            user.email_verified_at = utcnow()
+            db.session.flush()
+    except IntegrityError:
+        db.session.refresh(user)
+        return False
+    user.password_tag = None
+    held = update(Membership).where(Membership.user_id == user.id, Membership.claimed_email.is_not(None))
+    db.session.execute(held.values(claimed_email=None).execution_options(synchronize_session="fetch"))
+    return True
 
 
 def username_taken(username: str) -> bool:
@@ -152,7 +198,7 @@ def authenticate(login: str, password: str, device: str | None = None) -> User:
     Raises:
         Unauthenticated: wrong, unknown or disabled; which of them is not told.
     """
-    tries = _candidates(login, device)
+    tries = _candidates(login, device, password_tag(password))
     for user in tries:
         if _matches(user.password_hash or _NOBODY, password):
             return user
@@ -161,45 +207,72 @@ def authenticate(login: str, password: str, device: str | None = None) -> User:
     raise Unauthenticated(code="wrong_credentials")
 
 
-def owners_of(login: str) -> set[str]:
-    """Return the public ids of the accounts that a login belongs to: the proven ones with it, or else all.
-
-    Anybody can make an unproven account with another person's address; it does not count beside a proven one.
+def owner_of(login: str) -> str | None:
+    """The public id of the account that a login belongs to without doubt: of this username, or with this address
+    proven. Of unproven accounts with an address nobody knows whose it is, nor may learn that there are any.
     """
-    candidates = _candidates(login, None)
-    proven = {user.public_id for user in candidates if user.email_verified_at is not None}
-    return proven or {user.public_id for user in candidates}
+    for user in _candidates(login, None, None):
+        if "@" not in login or user.email_verified_at is not None:
+            return user.public_id
+    return None
 
 
-def _candidates(login: str, device: str | None) -> list[User]:
-    """The accounts against which a password is tried: the one of this username, and some of this address."""
+def _candidates(login: str, device: str | None, tag: int | None) -> list[User]:
+    """The accounts against which a password is tried: the one of this username, and some of this address.
+
+    A username that is somebody else's address finds nothing: it would come between its owner and their account.
+    """
     by_name = select(User).where(User.username_key == username_key(login), User.disabled_at.is_(None))
     named = db.session.scalars(by_name.where(User.password_hash.is_not(None))).all()
-    known = [user for user in accounts_of(login, device) if user.password_hash] if "@" in login else []
-    return [*named, *known[:_TRIES]]
+    if "@" not in login:
+        return list(named)
+    known = [user for user in accounts_of(login, device, tag) if user.password_hash][:_TRIES]
+    return [*(user for user in named if not _is_address(login) and user not in known), *known]
 
 
-def accounts_of(email: str, device: str | None = None) -> list[User]:
+def _is_address(login: str) -> bool:
+    try:
+        return bool(checked_email(login))
+    except Invalid:
+        return False
+
+
+def accounts_of(email: str, device: str | None = None, tag: int | None = None) -> list[User]:
     """The enabled accounts with an address, in the order in which they are to be found.
 
     First the one whose owner has proven it. Then those made on this device; then those that hold the address in an
-    event, the oldest first, so that nobody who joins later hides them; then the others, the newest first.
+    event, the first who claimed it first, so that nobody who joins later hides them; then the others, the newest first.
+    With `tag` only those unproven ones whose password may be the one.
     """
     holds = exists().where(Membership.user_id == User.id, Membership.claimed_email == User.email)
-    order = [User.email_verified_at.is_(None), case((holds, 0), else_=1), case((holds, User.id), else_=-User.id)]
+    order = [
+        User.email_verified_at.is_(None),
+        case((holds, 0), else_=1),
+        case((holds, User.email_claimed_at)),
+        User.id.desc(),
+    ]
     if device is not None:
         order.insert(1, case((User.device == device, 0), else_=1))
     wanted = select(User).where(User.email == email.strip().lower(), User.disabled_at.is_(None))
+    if tag is not None:
+        wanted = wanted.where(or_(User.email_verified_at.is_not(None), User.password_tag == tag))
     return list(db.session.scalars(wanted.order_by(*order).limit(MOST_FOUND)))
 
 
-def open_session(user: User, kind: str, user_agent: str = "") -> str:
+def open_session(user: User, kind: str, user_agent: str = "", *, proof: str | None = None) -> str:
     """Sign a browser or an API client in. Returns the token, which is kept nowhere but with its bearer.
 
+    `proof` is the hash that a password was checked against: meanwhile the password may have been dropped, and whoever
+    drops it waits for this, or this for them.
+
     Raises:
-        Unauthenticated: the account is disabled; told like wrong credentials.
+        Unauthenticated: the account is disabled or gone, or the password is another one now; told like a wrong one.
     """
-    if db.session.scalar(select(User.disabled_at).where(User.id == user.id)) is not None:
+    # By its key, not by the object, whose row may be gone.
+    key = inspect(user).identity
+    now = select(User.password_hash, User.disabled_at).where(User.id == (key[0] if key else user.id))
+    row = db.session.execute(now.with_for_update(read=True)).one_or_none()
+    if row is None or row.disabled_at is not None or (proof is not None and row.password_hash != proof):
         raise Unauthenticated(code="wrong_credentials")
     token = secrets.token_urlsafe(32)
     days = current_app.extensions["settings"].session_days

@@ -36,7 +36,8 @@ def hold(membership: Membership) -> None:
         return
     db.session.flush()
     held = exists().where(Membership.event_id == membership.event_id, Membership.claimed_email == user.email)
-    holding = update(Membership).where(Membership.id == membership.id, ~held).values(claimed_email=user.email)
+    still = exists().where(User.id == user.id, User.email == user.email, User.email_verified_at.is_(None))
+    holding = update(Membership).where(Membership.id == membership.id, ~held, still).values(claimed_email=user.email)
     # Of two at the same moment the constraint lets one through; the other joins without holding it.
     with suppress(IntegrityError), db.session.begin_nested():
         db.session.execute(holding.execution_options(synchronize_session="fetch"))
@@ -50,12 +51,15 @@ def claim(user: User, email: str) -> None:
         Conflict: the account's address is proven already.
     """
     email = accounts.checked_email(email)
+    user = accounts.locked(user.id)
     if user.email_verified_at is not None:
         raise Conflict(code="email_proven", fields={"email": "email_proven"})
     if user.email == email:
+        user.email_claimed_at = utcnow()  # a link that is asked for now is to live as long as it says
         return
+    tag = user.password_tag
     drop([user.id])
-    user.email, user.email_claimed_at = email, utcnow()
+    user.email, user.email_claimed_at, user.password_tag = email, utcnow(), tag
     db.session.flush()
     for membership in db.session.scalars(select(Membership).where(Membership.user_id == user.id)).all():
         hold(membership)
@@ -78,7 +82,7 @@ def drop(user_ids: Sequence[int]) -> None:
     db.session.execute(
         update(User)
         .where(User.id.in_(user_ids), User.email_verified_at.is_(None))
-        .values(email=None, email_claimed_at=None)
+        .values(email=None, email_claimed_at=None, password_tag=None)
         .execution_options(synchronize_session="fetch")
     )
 

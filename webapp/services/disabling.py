@@ -122,7 +122,24 @@ def _take_back_invitations(user: User) -> None:
 
 
 def _stop_searches(user: User) -> None:
-    """Take selfies and people from the workers that have them: without its claim none writes what it found."""
+    """Take selfies and people from the workers that have them: without its claim none writes what it found.
+
+    Events, people and selfies are locked in this order, as whoever erases selfies does.
+    """
+    for event_id in db.session.scalars(
+        select(Membership.event_id).where(Membership.user_id == user.id).order_by(Membership.event_id)
+    ).all():
+        marking.lock_event(event_id)
+    people = (
+        select(Person)
+        .where(Person.id.in_(_people_of(user)))
+        .order_by(Person.id)
+        .with_for_update(of=Person)
+        .execution_options(populate_existing=True)
+    )
+    for person in db.session.scalars(people):
+        claims.settle(person)
+        rematches.leave(person)
     selfies = (
         select(Selfie)
         .where(Selfie.person_id.in_(_people_of(user)), Selfie.status.in_(_UNCHECKED))
@@ -135,16 +152,6 @@ def _stop_searches(user: User) -> None:
         selfie.status = SelfieStatus.RECEIVED
         claims.settle(selfie)
         selfie.retries = int(begun)  # A try may have left its face at a service: the next one looks for it.
-    people = (
-        select(Person)
-        .where(Person.id.in_(_people_of(user)))
-        .order_by(Person.id)
-        .with_for_update(of=Person)
-        .execution_options(populate_existing=True)
-    )
-    for person in db.session.scalars(people):
-        claims.settle(person)
-        rematches.leave(person)
 
 
 def _stop_uploads(user: User) -> None:

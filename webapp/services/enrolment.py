@@ -8,7 +8,7 @@ from webapp.clock import utcnow
 from webapp.errors import Invalid
 from webapp.extensions import db
 from webapp.models import Admission, Consent, Event, Membership, Person, PersonKind, User
-from webapp.services import accounts, address_claims, audit, events, joining
+from webapp.services import accounts, address_claims, audit, events, joining, selfie_allowance
 
 CONSENT_VERSION = "2026-12"
 """Moves whenever the text that people agree to changes its meaning."""
@@ -37,7 +37,13 @@ def enrol(
     events.require_open(event)
     joining.require_joinable(event)
     user = accounts.create_user(
-        email=email, name=name, password_hash=password_hash, username=username, language=language, device=device
+        email=email,
+        name=name,
+        password_hash=password_hash,
+        username=username,
+        language=language,
+        device=device,
+        password_tag=accounts.password_tag(password) if password is not None else None,
     )
     return join(event, user)
 
@@ -100,6 +106,8 @@ def grant_consent(person: Person, version: str, *, language: str) -> Consent:
     current = active_consent(person)
     if current is not None and current.text_version == version:
         return current
+    # Before the consent, whose row holds on to the person: whoever locks both takes the membership first.
+    selfie_allowance.lock_membership(person.membership_id)
     consent = Consent(person_id=person.id, text_version=version, language=language)
     db.session.add(consent)
     db.session.flush()

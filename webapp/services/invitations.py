@@ -16,7 +16,7 @@ from webapp.clock import utcnow
 from webapp.errors import Conflict, NotFound, TooMany
 from webapp.extensions import db
 from webapp.models import Event, Invitation, User, UserRole
-from webapp.services import accounts, address_claims, audit, mail_budgets, team
+from webapp.services import accounts, audit, mail_budgets, team
 from webapp.services.mail_budgets import Letter, Purpose
 
 LIFETIME = timedelta(days=7)
@@ -169,9 +169,10 @@ def accept_as(token: str, user: User) -> User:
     invitation = _use(token)
     if not can_accept(invitation, user):
         raise Conflict(code="sign_in_to_accept")
-    if user.email == invitation.email and user.email_verified_at is None:
-        user.email_verified_at = utcnow()
-        address_claims.release([user.id])
+    user = accounts.locked(user.id)
+    proves = user.email == invitation.email and user.email_verified_at is None
+    if user.email_verified_at is None and not (proves and accounts.prove(user)):
+        raise Conflict(code="sign_in_to_accept")
     return _welcome(invitation, user)
 
 

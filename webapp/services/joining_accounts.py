@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import exists, select, update
+from sqlalchemy.exc import IntegrityError
 
 from webapp.errors import NotFound
 from webapp.extensions import db
-from webapp.models import Admission, Mail, Match, Membership, MembershipRole, Person, Selfie, User
-from webapp.services import accounts, address_claims, audit, selfie_erasing
+from webapp.models import Admission, Event, Mail, MailStatus, Match, Membership, Person, Selfie, User
+from webapp.services import accounts, address_claims, audit, marking, selfie_erasing
 
 
 def others_of(user: User) -> list[User]:
@@ -56,7 +57,6 @@ def join(user: User, public_id: str, device: str | None) -> User:
     """
     other = other_of(user, public_id)
     if device is None or other.device != device:
-        other.password_hash = None
         for person in _people_of(other):
             selfie_erasing.withdraw(person)
     return move(other, user)
@@ -88,38 +88,87 @@ def disown(user: User, public_id: str) -> None:
 
 
 def move(source: User, target: User) -> User:
-    """Let the target have the source's places in events, with everything in them, and close the source.
-
-    In an event that both are in, the target's own place stays; only where nothing was handed in with it yet, the
-    source's takes its place. Returns the target.
+    """Let the target have the source's places in events, with everything in them, and close the source. Returns the
+    target. Of two places in one event the better one stays, see `_is_better`.
     """
+    # Of two that move to one account at once, the second sees what the first brought.
+    target = accounts.locked(target.id)
     address_claims.release([source.id])
     for membership in _memberships_of(source):
-        present = db.session.scalar(
-            select(Membership).where(Membership.event_id == membership.event_id, Membership.user_id == target.id)
-        )
-        if present is not None and (not _is_unused(present) or _is_unused(membership)):
-            _leave(membership)
-            continue
-        if present is not None:
-            _leave(present)
-        membership.user_id = target.id
-        db.session.flush()
-        db.session.expire(membership)
+        _bring(membership, target)
     audit.record(target, "account.joined", "user", source.public_id)
-    password, username = source.password_hash, source.username
     _close(source)
-    if target.password_hash is None and password is not None:
-        target.password_hash = password
-        if target.username is None and username is not None:
-            target.username, target.username_key = username, accounts.username_key(username)
-    db.session.flush()
     return target
 
 
+def in_both(source: User, target: User) -> list[Event]:
+    """Events in which something was handed in with both accounts: of one of them it goes when they are put together."""
+    places = {membership.event_id: membership for membership in _memberships_of(target)}
+    both = [place for place in _memberships_of(source) if place.event_id in places]
+    return [place.event for place in both if _holds_something(place) and _holds_something(places[place.event_id])]
+
+
+def _bring(membership: Membership, target: User) -> None:
+    marking.lock_event(membership.event_id)
+    mine = select(Membership).where(Membership.event_id == membership.event_id, Membership.user_id == target.id)
+    present = db.session.scalar(mine)
+    if present is None:
+        try:
+            with db.session.begin_nested():
+                membership.user_id = target.id
+                db.session.flush()
+        except IntegrityError:
+            # They joined it themselves at this moment.
+            present = db.session.scalars(mine).one()
+        db.session.expire(membership)
+    if present is not None:
+        if _is_better(membership, present):
+            _take_over(present, membership)
+        _leave(membership)
+
+
+def _is_better(membership: Membership, present: Membership) -> bool:
+    """Whether what was handed in with a place is to take the place of what is there.
+
+    It is where nothing was, or where that waits to be admitted and this does not. A photographer's refusal, and a
+    search that they stopped, are not got rid of by another account, nor brought along.
+    """
+    if not _holds_something(membership) or _is_judged(membership) or _is_judged(present):
+        return False
+    waits = present.admission is Admission.WAITING and membership.admission is Admission.ADMITTED
+    return waits or not _holds_something(present)
+
+
+def _is_judged(membership: Membership) -> bool:
+    return membership.admission is Admission.REFUSED or membership.search_stopped_at is not None
+
+
+def _take_over(present: Membership, membership: Membership) -> None:
+    """Put the people of one place into the other, which keeps what it is in the event."""
+    for person in list(present.persons):
+        selfie_erasing.withdraw(person)
+        db.session.delete(person)
+    db.session.flush()
+    moved = update(Person).where(Person.membership_id == membership.id).values(membership_id=present.id)
+    db.session.execute(moved.execution_options(synchronize_session="fetch"))
+    if not present.runs_event:
+        present.admission = membership.admission
+    present.selfies_counted = max(present.selfies_counted, membership.selfies_counted)
+    present.selfies_counted_since = present.selfies_counted_since or membership.selfies_counted_since
+    present.faces_seen = max(present.faces_seen, membership.faces_seen)
+    db.session.flush()
+    db.session.expire(present)
+    db.session.expire(membership)
+
+
 def _close(user: User) -> None:
-    """Delete an account that has no place in an event any more; sessions, links and mails to it go with it."""
-    db.session.execute(delete(Mail).where(Mail.user_id == user.id))
+    """Delete an account that has no place in an event any more; sessions and links go with it.
+
+    Its mails stay, for nobody: the budget of the mailbox counts them.
+    """
+    waiting = update(Mail).where(Mail.user_id == user.id, Mail.status == MailStatus.WAITING)
+    db.session.execute(waiting.values(status=MailStatus.FAILED, failure_reason="other_account_gone"))
+    db.session.execute(update(Mail).where(Mail.user_id == user.id).values(user_id=None))
     db.session.flush()
     db.session.expire(user)
     db.session.delete(user)
@@ -134,16 +183,12 @@ def _leave(membership: Membership) -> None:
     db.session.flush()
 
 
-def _is_unused(membership: Membership) -> bool:
-    """Whether nothing was handed in or found with a guest's place in an event, and nothing was decided about it."""
-    if membership.role is not MembershipRole.ATTENDEE or membership.admission is not Admission.ADMITTED:
-        return False
-    if membership.search_stopped_at is not None:
-        return False
+def _holds_something(membership: Membership) -> bool:
+    """Whether anything was handed in or found with a place in an event."""
     mine = [
         exists().where(model.person_id == Person.id, Person.membership_id == membership.id) for model in (Selfie, Match)
     ]
-    return not any(db.session.scalar(select(found)) for found in mine)
+    return any(db.session.scalar(select(found)) for found in mine)
 
 
 def _memberships_of(user: User) -> Sequence[Membership]:

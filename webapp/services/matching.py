@@ -121,7 +121,7 @@ def give_verdict(user: User, match_public_id: str, verdict: str) -> Match:
         .join(Membership)
         .where(Match.public_id == match_public_id, Membership.user_id == user.id)
     )
-    if match is None:
+    if match is None or _is_stopped(match.person):
         raise NotFound(code="match_unknown")
     event, person = marking.lock_event(match.person.event_id), marking.lock_person(match.person_id)
     # A computation that ended just now may have taken the match away.

@@ -185,5 +185,6 @@ def erase_with_receipt(person: Person, actor: User) -> str:
 
 def withdraw(person: Person) -> None:
     """Take consent back: everything that rested on it is erased."""
+    marking.lock_event(person.event_id)  # first, as everywhere, or two would wait for each other
     enrolment.withdraw_consent(person)
     erase_selfies(person)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.exc import IntegrityError
 
 from webapp.clock import utcnow
 from webapp.errors import Invalid, NotFound
@@ -24,7 +23,9 @@ LIFETIME = mail_budgets.WINDOW
 TO_PROVE = address_claims.LIFETIME
 """Of the link that is sent to whoever joins: as long as they may take to prove their address."""
 
-MOST_IN_A_MAIL = 8
+MOST_IN_A_MAIL = 12
+MOST_OF_DEVICE = 2
+"""Accounts that come first in a mail, since they were made on the device that asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,10 @@ def _asked_for(email: str, device: str | None) -> list[User]:
     """The proven account alone; without one all that the address was typed for. A disabled one hides nothing less."""
     if (owner := accounts.verified_user(email)) is not None:
         return [owner] if owner.disabled_at is None else []
-    return accounts.accounts_of(email, device)[:MOST_IN_A_MAIL]
+    found = accounts.accounts_of(email)
+    # A stranger's device must not fill the mail with its own accounts.
+    mine = [user for user in found if device is not None and user.device == device][:MOST_OF_DEVICE]
+    return [*mine, *(user for user in found if user not in mine)][:MOST_IN_A_MAIL]
 
 
 def events_of(user: User) -> list[Event]:
@@ -138,62 +142,76 @@ def is_familiar(user: User, signed_in: User | None, device: str | None) -> bool:
     return (signed_in is not None and signed_in.id == user.id) or (device is not None and device == user.device)
 
 
+def in_both(account: Account) -> list[Event]:
+    """Events in which the proven account with this address has handed something in as well; see `joining_accounts`."""
+    user = account.user
+    owner = accounts.verified_user(user.email or "") if user.email_verified_at is None else None
+    return joining_accounts.in_both(user, owner) if owner is not None else []
+
+
 def use(token: str, signed_in: User | None, device: str | None = None) -> Opened:
     """Take a link; returns whose account it opens. The caller opens the session.
 
-    What was set before the address was proven may be somebody else's doing: unless the browser is familiar to the
-    account, its password, sessions and selfies are dropped. Where another account holds the address already, both are
-    the same person's: the places in events move there.
+    What was set before the address was proven may be somebody else's doing. So unless the browser is signed in to the
+    account, its password, username and sessions are dropped; its selfies too, unless it is on the device that made the
+    account. Where another account holds the address already, both are the same person's: the places in events move.
 
     Raises:
         NotFound: unknown, used or expired; which of them is not told.
     """
+    found = select(SignInLink.id, SignInLink.user_id).where(SignInLink.token_hash == accounts.token_hash(token))
+    row = db.session.execute(found).one_or_none()
+    if row is None:
+        raise NotFound(code="link_invalid")
+    # The account before its link, as whoever drops or closes it does.
+    user = _locked(row.user_id)
     used = update(SignInLink).where(
-        SignInLink.token_hash == accounts.token_hash(token),
-        SignInLink.used_at.is_(None),
-        SignInLink.expires_at > utcnow(),
+        SignInLink.id == row.id, SignInLink.used_at.is_(None), SignInLink.expires_at > utcnow()
     )
-    link_id = db.session.execute(
-        used.values(used_at=utcnow()).returning(SignInLink.id).execution_options(synchronize_session=False)
+    taken = db.session.execute(
+        used.values(used_at=utcnow()).returning(SignInLink.email).execution_options(synchronize_session=False)
     ).scalar_one_or_none()
-    user = _opened_by(db.session.get(SignInLink, link_id) if link_id is not None else None)
-    if user is None:
+    if taken is None or taken != user.email or user.disabled_at is not None:
         raise NotFound(code="link_invalid")
     if user.email_verified_at is not None:
         return Opened(user, None)
     event = next(iter(events_of(user)), None)
-    if not is_familiar(user, signed_in, device):
-        _drop_unproven(user)
+    if signed_in is None or signed_in.id != user.id:
+        _drop_access(user)
+        if not is_familiar(user, signed_in, device):
+            _drop_selfies(user)
     return Opened(_prove(user), event)
 
 
+def _locked(user_id: int) -> User:
+    try:
+        return accounts.locked(user_id)
+    except NotFound:
+        raise NotFound(code="link_invalid") from None
+
+
 def _opened_by(link: SignInLink | None) -> User | None:
-    user = db.session.get(User, link.user_id, populate_existing=True) if link is not None else None
+    user = db.session.get(User, link.user_id) if link is not None else None
     return user if user is not None and user.disabled_at is None and link and user.email == link.email else None
 
 
 def _prove(user: User) -> User:
     """Write down that the account's address is proven; returns the account that holds it from now on."""
-    email = user.email or ""
-    try:
-        # The index decides between two that prove one address at the same moment.
-        with db.session.begin_nested():
-            user.email_verified_at = utcnow()
-            db.session.flush()
-    except IntegrityError:
-        db.session.refresh(user)
-        owner = accounts.verified_user(email)
-        if owner is None or owner.disabled_at is not None:
-            # Whoever was disabled comes in by no new account of the same address either.
-            raise NotFound(code="link_invalid") from None
-        return joining_accounts.move(user, owner)
-    address_claims.release([user.id])
-    return user
+    if accounts.prove(user):
+        return user
+    owner = accounts.verified_user(user.email or "")
+    if owner is None or owner.disabled_at is not None:
+        # Whoever was disabled comes in by no new account of the same address either.
+        raise NotFound(code="link_invalid")
+    return joining_accounts.move(user, owner)
 
 
-def _drop_unproven(user: User) -> None:
-    user.password_hash = None
+def _drop_access(user: User) -> None:
+    user.password_hash = user.username = user.username_key = user.password_tag = None
     db.session.execute(delete(UserSession).where(UserSession.user_id == user.id))
-    people = db.session.scalars(select(Person).join(Membership).where(Membership.user_id == user.id)).all()
-    for person in people:
+
+
+def _drop_selfies(user: User) -> None:
+    people = select(Person).join(Membership).where(Membership.user_id == user.id).order_by(Person.event_id)
+    for person in db.session.scalars(people).all():
         selfie_erasing.withdraw(person)

@@ -26,6 +26,7 @@ def upgrade() -> None:
         batch_op.alter_column('email', existing_type=sa.String(length=255), nullable=True)
         batch_op.add_column(sa.Column('email_claimed_at', sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column('device', sa.String(length=255), nullable=True))
+        batch_op.add_column(sa.Column('password_tag', sa.Integer(), nullable=True))
     # Whoever joined before has 48 hours from now on, since nobody was told of that before.
     unproven = user.c.email_verified_at.is_(None)
     op.execute(sa.update(user).where(unproven).values(email_claimed_at=sa.func.current_timestamp()))
@@ -72,6 +73,7 @@ def downgrade() -> None:
     # An account without an address had none that anybody had proven; one that nobody can have stands in for it.
     op.execute(sa.update(user).where(user.c.email.is_(None)).values(email=user.c.public_id + '@dropped.invalid'))
     with op.batch_alter_table('user', schema=None) as batch_op:
+        batch_op.drop_column('password_tag')
         batch_op.drop_column('device')
         batch_op.drop_column('email_claimed_at')
         batch_op.alter_column('email', existing_type=sa.String(length=255), nullable=False)
