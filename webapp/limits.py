@@ -10,11 +10,12 @@ thirds of a limit are used up, each further guess of the same subject (a network
 alike, and hanging up early gains nothing, because the place stays taken.
 
 **Waiting can't exhaust the threads.** In each process at most half of the threads wait, and at most `Budget.at_once`
-for one subject. A guess that finds no place is answered 429 at once, unchecked. Only in this case can
-something right be refused, while an attack from the same address or on the same login goes on, and a repeated try may
-get through. These never wait and are never refused: a valid QR token, a browser that has given the right code before, a
-member of the event (`webapp.event_codes`), a browser that has signed in to the account before, a sign-in link, an
-invitation.
+for one subject. A guess that finds no place is answered 429 at once, unchecked. Only in this case can something right
+be refused: in a rush while the address, or the login, has used up two thirds of its limit, or during a flood from the
+same address. A repeated try may get through. These never wait and are never refused: a valid QR token, a browser that
+has given the right code before, a member of the event (`webapp.event_codes`), a browser that has signed in to the
+proven account before, a sign-in link, an invitation. API clients have none of the browser's; each call with a code
+waits by itself.
 
 **What an attacker can try.** With P = 2 web processes (`WORKERS`), after the first minute:
 
@@ -22,18 +23,20 @@ invitation.
 |---|---|---|
 | codes | P x 6 / 4 s = 10,800 an hour | P x 8 / 4 s = 14,400 an hour |
 | passwords of many accounts | the same | the same |
-| passwords of one account | P x 2 / 8 s = 1,800 an hour | 1,800 an hour, from however many addresses |
+| passwords of one account | P x 2 / 8 s = 1,800 an hour | P x 6 / 8 s = 5,400 an hour |
 
-An address that is not slowed down yet has 40 code guesses in 10 minutes. A generated code is one of 31^8 = 8.5 x 10^11:
-with 1,000 events, 10,800 guesses an hour need nine years for an even chance of one hit. A code of 6 random characters
-(8.9 x 10^8) resists for years, too, but codes that people choose are words and years: hence the minimum length and the
-warning in `webapp.services.events`. A password that is not among the most usual million resists 1,800 tries an hour for
-more than three weeks; an account without a password is not concerned.
+An address that is not slowed down yet has 100 code guesses in 10 minutes, and 200 more with accounts. A generated code
+is one of 31^8 = 8.5 x 10^11: with 1,000 events, 10,800 guesses an hour need six years for an even chance of one hit. A
+code of 6 random characters (8.9 x 10^8) resists for years, too, but codes that people choose are words and years: hence
+the minimum length and the warning in `webapp.services.events`. A password that is not among the most usual million
+resists 5,400 tries an hour for a week. What was typed is counted, so an account with a username has two such counters:
+were failures counted by account, the counter would tell whether an address has one.
 
-**Nobody is locked out by others.** Failures on a login count apart for browsers that have signed in to it before (their
-signed session cookie says so) and for all others. On a new device, during an attack on their account, owners may have
-to try again, and the sign-in link by mail is always open to them. A cookie that anybody can make up (`webapp.devices`)
-counts for nothing here, or each guess would bring a new one.
+**Nobody is locked out by others.** Failures on a login count apart for browsers that have signed in to the proven
+account before (their signed session cookie says so) and for all others. From one address at most two guesses of a login
+wait, so that its owner at another one finds a place. On a new device, during an attack from many addresses, owners may
+have to try again, and the sign-in link by mail is always open to them. A cookie that anybody can make up
+(`webapp.devices`) counts for nothing here, or each guess would bring a new one.
 
 Counting is atomic: the sum that Redis returns for the addition decides, so of many guesses at once no more than the
 limit are told that they are wrong. Without Redis each process counts by itself. Neither addresses nor logins are

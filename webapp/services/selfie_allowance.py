@@ -92,13 +92,20 @@ def membership_of(event: Event, public_id: str) -> Membership:
 
 
 def lock_membership(membership_id: int) -> Membership:
-    """The membership, locked to the end of the transaction, as it is now. Locked after the event, before the person."""
-    return db.session.scalars(
+    """The membership, locked to the end of the transaction, as it is now. Locked after the event, before the person.
+
+    Raises:
+        Conflict: it is gone, as when two accounts are put together.
+    """
+    membership = db.session.scalars(
         select(Membership)
         .where(Membership.id == membership_id)
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
-    ).one()
+    ).one_or_none()
+    if membership is None:
+        raise Conflict
+    return membership
 
 
 def _seconds_left(membership: Membership) -> int:
