@@ -15,7 +15,9 @@ import io
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
+import numpy as np
 import pytest
 from flask import Flask
 from PIL import Image
@@ -33,8 +35,10 @@ from webapp.extensions import db
 from webapp.models import (
     AlertKind,
     Consent,
+    DeviceFaces,
     Match,
     Membership,
+    MembershipRole,
     Person,
     Photo,
     SearchAlert,
@@ -45,7 +49,7 @@ from webapp.models import (
     UserRole,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import search_alerts
+from webapp.services import search_alerts, strangers
 
 OWNER = "photographer@example.com"
 
@@ -273,6 +277,57 @@ def test_selfies_of_one_person_never_stop_the_search(app: Flask, world: World, g
     assert alerts(app) == []
 
 
+def test_a_chain_of_morphs_does_not_go_on_for_ever(
+    app: Flask, world: World, guest: Api, owner: Browser, event_id: str
+) -> None:
+    """Each selfie resembles the one that it replaces, so that none counts as another face."""
+    seen = 0
+    for picture in (selfie("grace"), morph(), selfie("eileen"), morph()) * 4:
+        with app.app_context(), unit_of_work():
+            db.session.execute(update(Membership).values(selfies_counted=0))
+        hand_in(world, guest, picture)
+        seen += 1
+        if status(guest)[0] == "stopped":
+            break
+    assert stopped(app) == ["ada"], f"after {seen} selfies"
+    assert counted(app) == (1, pytest.approx(strangers.DRIFT_OF_ACCOUNT, abs=0.5))
+    assert alerts(app) == [(AlertKind.ACCOUNT_FACES, None)]
+    decide(app, owner, event_id, "allowed")
+    assert counted(app) == (1, 0.0), "as much leave as a new account has"
+
+
+def test_the_same_selfie_again_and_again_does_not_drift(app: Flask, world: World, guest: Api) -> None:
+    for _ in range(4):
+        hand_in(world, guest, selfie("grace"))
+    assert counted(app) == (1, pytest.approx(0, abs=0.01))
+
+
+def counted(app: Flask) -> tuple[int, float]:
+    """Faces and drift of the guest's account."""
+    with app.app_context():
+        wanted = select(Membership.faces_seen, Membership.faces_drift).join(Person).where(Person.name == "ada")
+        faces_seen, drift = db.session.execute(wanted).one()
+    return faces_seen, drift
+
+
+@cache
+def morph() -> bytes:
+    """A picture between grace and eileen, which resembles both: anybody can make one of two portraits."""
+    place = np.array([(0.39, 0.44), (0.61, 0.44), (0.5, 0.57), (0.41, 0.68), (0.59, 0.68)]) * 900
+    warped = []
+    for person in ("grace", "eileen"):
+        image = Image.open(io.BytesIO(selfie(person))).convert("RGB")
+        face = faces.analyzer().check_selfie(np.asarray(image)).face
+        assert face is not None and face.landmarks is not None
+        landmarks = np.array([(x * image.width, y * image.height) for x, y in face.landmarks])
+        matrix, *_ = np.linalg.lstsq(np.hstack([place, np.ones((5, 1))]), landmarks, rcond=None)
+        numbers = tuple(matrix.T.flatten())
+        warped.append(image.transform((900, 900), Image.Transform.AFFINE, numbers, Image.Resampling.BICUBIC))
+    file = io.BytesIO()
+    Image.blend(*warped, 0.5).save(file, "JPEG", quality=92)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize("way", ["withdraw", "erase"])
 def test_erasing_in_between_hides_no_face(app: Flask, world: World, guest: Api, way: str) -> None:
     for _ in range(3):
@@ -301,6 +356,13 @@ def test_whoever_runs_the_event_is_not_stopped(app: Flask, world: World, event_i
     for person in ("grace", "eileen") * 4:
         hand_in(world, owner, selfie(person), consent="true")
     assert stopped(app) == []
+
+
+def test_who_was_stopped_as_a_guest_and_joins_the_team_is_not(app: Flask, suspect: Api) -> None:
+    with app.app_context(), unit_of_work():
+        stopped_ones = Membership.search_stopped_at.is_not(None)
+        db.session.execute(update(Membership).where(stopped_ones).values(role=MembershipRole.TEAM))
+    assert suspect.upload_selfie(selfie("grace")).status_code == 200
 
 
 # --- what a stopped account sees ---
@@ -502,6 +564,31 @@ def test_the_photographer_decides_about_all_accounts_that_a_device_brought_too_m
     assert len(phone.send("GET", "/my-photos", tokens[-1]).json) == 2  # type: ignore[arg-type]
 
 
+def test_a_device_drifts_as_an_account_does(app: Flask, world: World, event_id: str, owner: Browser) -> None:
+    """An account each for a stranger, a morph, and the next stranger: nobody is a new person to the device."""
+
+    def of_device() -> tuple[int, float]:
+        with app.app_context():
+            people, drift = db.session.execute(select(DeviceFaces.faces, DeviceFaces.drift)).one()
+        return people, drift
+
+    phone = Phone(app)
+    for name, picture in (("first", selfie("grace")), ("second", morph())):
+        phone.join(world.code, name, picture)
+        world.work()
+    people, drift = of_device()
+    assert people == 1
+    assert 0.2 < drift < 0.7
+    with app.app_context(), unit_of_work():  # Were it the last of many such accounts.
+        db.session.execute(update(DeviceFaces).values(drift=strangers.DRIFT_OF_DEVICE - 0.1))
+    phone.join(world.code, "third", selfie("eileen"))
+    world.work()
+    assert stopped(app) == ["third"]
+    assert alerts(app) == [(AlertKind.DEVICE_FACES, None)]
+    decide(app, owner, event_id, "allowed")
+    assert of_device() == (0, 0.0)
+
+
 def test_one_person_with_many_accounts_on_a_device_is_one(app: Flask, world: World, event_id: str) -> None:
     phone = Phone(app)
     for number in range(6):
@@ -583,6 +670,48 @@ def test_many_late_joins_from_one_network_with_files_raise_an_alert(
     Phone(app).join(world.code, "eleventh", selfie("grace"), source="file")
     world.work()
     assert alerts(app) == [(AlertKind.LATE_JOINS, "allowed")], "the same ones are not told twice"
+
+
+def accounts_without_selfie(app: Flask, world: World, count: int) -> list[tuple[Phone, str]]:
+    phones = [Phone(app) for _ in range(count)]
+    tokens = []
+    for number, phone in enumerate(phones):
+        data = {"username": f"late{number}", "email": f"late{number}@example.com", "password": PASSWORD}
+        sent = {"user_data": data, "event_code": world.code, "consent": True}
+        tokens.append(phone.send("POST", "/register-with-event-code", json=sent).json["access_token"])  # type: ignore[index]
+    return list(zip(phones, tokens, strict=True))
+
+
+def test_accounts_made_on_the_day_count_by_their_selfies(
+    app: Flask, world: World, event_id: str, owner: Browser
+) -> None:
+    """The code hangs at the venue; the portraits come days later, and more of them after a decision."""
+    set_date(app, event_id, 3)
+    guests = accounts_without_selfie(app, world, 20)
+    with app.app_context(), unit_of_work():
+        db.session.execute(update(Membership).values(created_at=utcnow() - timedelta(days=3)))
+    for phone, token in guests[:10]:
+        assert phone.selfie(token, selfie("grace"), source="file").status_code == 200
+    world.work()
+    assert alerts(app) == [(AlertKind.LATE_JOINS, None)]
+    decide(app, owner, event_id, "allowed")
+    for phone, token in guests[10:]:
+        assert phone.selfie(token, selfie("grace"), source="file").status_code == 200
+    world.work()
+    assert alerts(app) == [(AlertKind.LATE_JOINS, "allowed"), (AlertKind.LATE_JOINS, None)]
+
+
+@pytest.mark.parametrize(("hour", "rings"), [(0, False), (4, False), (7, True)])
+def test_a_party_goes_on_past_midnight(app: Flask, world: World, event_id: str, hour: int, rings: bool) -> None:
+    """The event was yesterday, where it is this hour of the morning now."""
+    now = utcnow()
+    ahead = hour - now.hour if hour - now.hour >= -12 else hour - now.hour + 24
+    with app.app_context(), unit_of_work():
+        event = event_of(event_id)
+        event.timezone = f"Etc/GMT{-ahead:+d}"
+        event.date = (now + timedelta(hours=ahead)).date() - timedelta(days=1)
+    join_many(app, world, 10, lambda _: VENUE, source="file")
+    assert [kind for kind, _ in alerts(app)] == [AlertKind.LATE_JOINS] * rings
 
 
 @pytest.mark.parametrize(
