@@ -12,6 +12,7 @@ from elsewhere. What must hold:
 """
 
 import io
+import re
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,7 @@ from tests.crowd import event_of
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import (
+    AlertDecision,
     AlertKind,
     Consent,
     DeviceFaces,
@@ -160,7 +162,7 @@ def test_pages_and_the_api_share_one_count(app: Flask, world: World, guest: Api)
     assert send().status_code == 303
     answer = send()
     assert answer.status_code == 422
-    assert "your present selfie and your photos stay" in error_at(answer, "file")
+    assert "Nothing else has changed" in error_at(answer, "file")
     assert refused_as_enough(guest.upload_selfie(grey()))
 
 
@@ -388,7 +390,7 @@ def test_nothing_that_was_found_is_shown_while_the_search_is_stopped(
     for match in matches:
         assert browser.get(f"/media/crops/{match}").status_code == 404
     page = text(browser.get(f"/e/{world.code}/photos"))
-    assert "The photographer looks at your selfies first" in page
+    assert "The search for your photos rests" in page
     assert not [photo for photo in photos if photo in page]
 
 
@@ -431,6 +433,32 @@ def test_the_photographer_sees_the_selfies(app: Flask, suspect: Api, owner: Brow
     for selfie_id in kept:
         assert selfie_id in page
         assert owner.get(f"/media/selfies/{selfie_id}").status_code == 200
+
+
+def test_all_alerts_are_reached_and_none_that_waits_is_buried(app: Flask, owner: Browser, event_id: str) -> None:
+    with app.app_context(), unit_of_work():
+        event = event_of(event_id)
+        made = [
+            SearchAlert(event_id=event.id, kind=AlertKind.ACCOUNT_FACES, subject=str(number)) for number in range(40)
+        ]
+        for alert in made:
+            db.session.add(alert)
+            db.session.flush()
+        made[0].decision, made[0].decided_at = AlertDecision.ALLOWED, utcnow() - timedelta(hours=2)
+        made[1].decision, made[1].decided_at = AlertDecision.ALLOWED, utcnow()
+        ids = [alert.public_id for alert in made]
+    page = f"/studio/events/{event_id}/alerts"
+
+    def listed(path: str) -> list[str]:
+        return re.findall(r'id="alert-(?!title)([^"]+)"', owner.get(path).text)
+
+    first = owner.get(page).text
+    assert "More alerts" in first
+    assert f"{page}?skip=30" in first
+    assert listed(page) + listed(f"{page}?skip=30") == [*ids[2:], ids[1], ids[0]]
+    assert "More alerts" not in owner.get(f"{page}?skip=30").text
+    for odd in ("-1", "x", "9" * 40):
+        assert owner.get(f"{page}?skip={odd}").status_code == 200
 
 
 def test_after_leave_the_search_goes_on(app: Flask, world: World, suspect: Api, owner: Browser, event_id: str) -> None:
@@ -528,6 +556,13 @@ def test_a_stopped_guest_can_still_erase_everything(app: Flask, world: World, su
     with app.app_context():
         assert db.session.scalar(select(func.count()).select_from(Selfie)) == 0
     assert stopped(app) == ["ada"], "and is not let in again by that"
+
+
+def test_what_a_stopped_guest_reads_is_true_after_erasing(app: Flask, world: World, suspect: Api) -> None:
+    suspect.post("/consent", json={"granted": False})
+    page = text(Browser(app).sign_in("ada", PASSWORD).get(f"/e/{world.code}/photos"))
+    assert "The search for your photos rests" in page
+    assert "is kept" not in page
 
 
 # --- many accounts on one device, and one network ---
@@ -759,11 +794,34 @@ def test_pages_say_where_a_selfie_comes_from(app: Flask, world: World, guest: Ap
         assert db.session.scalars(select(Selfie.source)).one() is kept
 
 
+def pages_of(app: Flask, owner: Browser, event_id: str) -> list[str]:
+    """The list of guests, and the guest's own page."""
+    with app.app_context():
+        person = db.session.scalars(select(Person.public_id).where(Person.name == "ada")).one()
+    guests = f"/studio/events/{event_id}/guests"
+    return [text(owner.get(guests)), text(owner.get(f"{guests}/{person}"))]
+
+
+def test_the_photographer_sees_every_selfie_that_is_searched_with(
+    app: Flask, world: World, guest: Api, owner: Browser, event_id: str
+) -> None:
+    hand_in(world, guest, selfie("eileen"))
+    hand_in(world, guest, selfie("grace"), add="true")
+    with app.app_context():
+        ids = db.session.scalars(select(Selfie.public_id)).all()
+    assert len(ids) == 2
+    for page in pages_of(app, owner, event_id):
+        assert all(selfie_id in page for selfie_id in ids)
+
+
 def test_a_selfie_from_a_file_is_marked_for_the_photographer(
     app: Flask, world: World, guest: Api, owner: Browser, event_id: str
 ) -> None:
     hand_in(world, guest, selfie("grace"), source="file")
     assert "Selfie from a file" in text(owner.get(f"/studio/events/{event_id}/guests"))
+    hand_in(world, guest, selfie("grace"), source="camera", add="true")
+    for page in pages_of(app, owner, event_id):
+        assert "from a file" in page, "the first one is searched with as well"
     hand_in(world, guest, selfie("grace"), source="camera")
     assert "Selfie from a file" not in text(owner.get(f"/studio/events/{event_id}/guests"))
     assert guest.upload_selfie(selfie("grace"), source="moon").status_code == 422

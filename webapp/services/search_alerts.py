@@ -1,11 +1,11 @@
 """Alerts about who may be searching for strangers: raising them, what the photographer sees of them, and deciding."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 import structlog
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import case, exists, func, select, update
 from sqlalchemy.orm import aliased
 
 from webapp.clock import utcnow
@@ -27,7 +27,7 @@ from webapp.models import (
     User,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import audit, marking, selfie_erasing, statistics
+from webapp.services import audit, marking, present_selfies, selfie_erasing, statistics
 from webapp.services.search_stops import Stop, stop_of
 from webapp.services.selfie_allowance import lock_membership, membership_of
 
@@ -144,44 +144,42 @@ def count_open(event: Event) -> int:
     )
 
 
-def alerts_of(event: Event) -> list[Alert]:
-    """The event's alerts: those that wait first, then the latest."""
+def alerts_of(event: Event, skip: int = 0) -> tuple[list[Alert], bool]:
+    """The event's alerts from the one after `skip` on, and whether there are more.
+
+    Those that wait come first, and of these the one that has waited for longest; then what was decided last.
+    """
     rows = db.session.scalars(
         select(SearchAlert)
         .where(SearchAlert.event_id == event.id)
-        .order_by(SearchAlert.decided_at.is_not(None), SearchAlert.id.desc())
-        .limit(PAGE)
+        .order_by(
+            SearchAlert.decided_at.is_not(None),
+            case((SearchAlert.decided_at.is_(None), SearchAlert.id)),
+            SearchAlert.decided_at.desc(),
+            SearchAlert.id.desc(),
+        )
+        .offset(skip)
+        .limit(PAGE + 1)
     ).all()
+    rows, has_more = rows[:PAGE], len(rows) > PAGE
     members = db.session.execute(
         select(SearchAlertMember, Person)
         .join(Person, Person.membership_id == SearchAlertMember.membership_id)
         .where(SearchAlertMember.alert_id.in_([row.id for row in rows]))
         .order_by(SearchAlertMember.stopped.desc(), Person.id)
     ).all()
-    selfies = _selfies_of({person.id for _, person in members})
+    selfies = present_selfies.of_people(person.id for _, person in members)
     return [
         Alert(
             row,
             [
-                Account(person.public_id, person.name, member.stopped, selfies.get(person.id, []))
+                Account(person.public_id, person.name, member.stopped, selfies[person.id])
                 for member, person in members
                 if member.alert_id == row.id
             ],
         )
         for row in rows
-    ]
-
-
-def _selfies_of(person_ids: Iterable[int]) -> dict[int, list[Selfie]]:
-    rows = db.session.scalars(
-        select(Selfie)
-        .where(Selfie.person_id.in_(list(person_ids)), Selfie.retired_at.is_(None), Selfie.pictures_erased_at.is_(None))
-        .order_by(Selfie.id.desc())
-    )
-    found: dict[int, list[Selfie]] = {}
-    for row in rows:
-        found.setdefault(row.person_id, []).append(row)
-    return found
+    ], has_more
 
 
 def decide(event: Event, public_id: str, decision: str, actor: User) -> SearchAlert:
