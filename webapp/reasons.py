@@ -39,12 +39,12 @@ _SELFIE = {
         "This file is too large for a selfie. Nothing was lost: pick a smaller picture, or take a new one."
     ),
     "selfies_enough": lazy_gettext(
-        "You have handed in all the selfies that one guest can hand in on a day, so this one was not taken. Nothing is "
-        "lost: your present selfie and your photos stay. Ask the photographer, or try again tomorrow."
+        "You have handed in all the selfies that one guest can hand in on a day, so this one was not taken. Nothing "
+        "else has changed. Ask the photographer, or try again tomorrow."
     ),
     "search_stopped": lazy_gettext(
-        "The photographer looks at your selfies first. Nothing is lost: what you handed in is kept, and the search "
-        "goes on once that is done."
+        "The search for your photos rests until the photographer has decided about it, and no new selfie is taken "
+        "until then. You don't have to do anything."
     ),
     "search_refused": lazy_gettext(
         "The photographer did not let these selfies be searched for, so they were deleted. If that is a mistake, "

@@ -159,6 +159,22 @@ def test_the_photographer_sees_who_waits_and_lets_them_in(app: Flask, world: Wor
     assert len(guest.photo_ids()) == 3
 
 
+def test_the_photographer_sees_every_face_that_would_be_searched_for(
+    app: Flask, world: World, api: Api, admitting: str
+) -> None:
+    """A stranger's portrait first, a selfie of oneself after it: both are searched for once the guest is let in."""
+    guest = api.register(world.code)
+    guest.upload_selfie(selfie("eileen"), source="file")
+    guest.upload_selfie(selfie("grace"), source="camera", add="true")
+    handed_in = [row.public_id for row in rows(app, Selfie)]
+    assert len(handed_in) == 2
+    owner, base = Browser(app).sign_in(OWNER, PASSWORD), f"/studio/events/{admitting}"
+    for path in (base, f"{base}/guests?show=admission", f"{base}/guests/{person_of(app, 'ada')}"):
+        page = text(owner.get(path))
+        assert all(f"/media/selfies/{selfie_id}" in page for selfie_id in handed_in), path
+        assert "from a file" in page, path
+
+
 def test_who_is_refused_leaves_nothing_behind_and_hands_nothing_in(
     app: Flask, world: World, api: Api, admitting: str
 ) -> None:

@@ -12,10 +12,13 @@ from elsewhere. What must hold:
 """
 
 import io
+import re
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
+import numpy as np
 import pytest
 from flask import Flask
 from PIL import Image
@@ -31,10 +34,13 @@ from tests.crowd import event_of
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import (
+    AlertDecision,
     AlertKind,
     Consent,
+    DeviceFaces,
     Match,
     Membership,
+    MembershipRole,
     Person,
     Photo,
     SearchAlert,
@@ -45,7 +51,7 @@ from webapp.models import (
     UserRole,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import search_alerts
+from webapp.services import search_alerts, strangers
 
 OWNER = "photographer@example.com"
 
@@ -156,7 +162,7 @@ def test_pages_and_the_api_share_one_count(app: Flask, world: World, guest: Api)
     assert send().status_code == 303
     answer = send()
     assert answer.status_code == 422
-    assert "your present selfie and your photos stay" in error_at(answer, "file")
+    assert "Nothing else has changed" in error_at(answer, "file")
     assert refused_as_enough(guest.upload_selfie(grey()))
 
 
@@ -273,6 +279,57 @@ def test_selfies_of_one_person_never_stop_the_search(app: Flask, world: World, g
     assert alerts(app) == []
 
 
+def test_a_chain_of_morphs_does_not_go_on_for_ever(
+    app: Flask, world: World, guest: Api, owner: Browser, event_id: str
+) -> None:
+    """Each selfie resembles the one that it replaces, so that none counts as another face."""
+    seen = 0
+    for picture in (selfie("grace"), morph(), selfie("eileen"), morph()) * 4:
+        with app.app_context(), unit_of_work():
+            db.session.execute(update(Membership).values(selfies_counted=0))
+        hand_in(world, guest, picture)
+        seen += 1
+        if status(guest)[0] == "stopped":
+            break
+    assert stopped(app) == ["ada"], f"after {seen} selfies"
+    assert counted(app) == (1, pytest.approx(strangers.DRIFT_OF_ACCOUNT, abs=0.5))
+    assert alerts(app) == [(AlertKind.ACCOUNT_FACES, None)]
+    decide(app, owner, event_id, "allowed")
+    assert counted(app) == (1, 0.0), "as much leave as a new account has"
+
+
+def test_the_same_selfie_again_and_again_does_not_drift(app: Flask, world: World, guest: Api) -> None:
+    for _ in range(4):
+        hand_in(world, guest, selfie("grace"))
+    assert counted(app) == (1, pytest.approx(0, abs=0.01))
+
+
+def counted(app: Flask) -> tuple[int, float]:
+    """Faces and drift of the guest's account."""
+    with app.app_context():
+        wanted = select(Membership.faces_seen, Membership.faces_drift).join(Person).where(Person.name == "ada")
+        faces_seen, drift = db.session.execute(wanted).one()
+    return faces_seen, drift
+
+
+@cache
+def morph() -> bytes:
+    """A picture between grace and eileen, which resembles both: anybody can make one of two portraits."""
+    place = np.array([(0.39, 0.44), (0.61, 0.44), (0.5, 0.57), (0.41, 0.68), (0.59, 0.68)]) * 900
+    warped = []
+    for person in ("grace", "eileen"):
+        image = Image.open(io.BytesIO(selfie(person))).convert("RGB")
+        face = faces.analyzer().check_selfie(np.asarray(image)).face
+        assert face is not None and face.landmarks is not None
+        landmarks = np.array([(x * image.width, y * image.height) for x, y in face.landmarks])
+        matrix, *_ = np.linalg.lstsq(np.hstack([place, np.ones((5, 1))]), landmarks, rcond=None)
+        numbers = tuple(matrix.T.flatten())
+        warped.append(image.transform((900, 900), Image.Transform.AFFINE, numbers, Image.Resampling.BICUBIC))
+    file = io.BytesIO()
+    Image.blend(*warped, 0.5).save(file, "JPEG", quality=92)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize("way", ["withdraw", "erase"])
 def test_erasing_in_between_hides_no_face(app: Flask, world: World, guest: Api, way: str) -> None:
     for _ in range(3):
@@ -303,6 +360,13 @@ def test_whoever_runs_the_event_is_not_stopped(app: Flask, world: World, event_i
     assert stopped(app) == []
 
 
+def test_who_was_stopped_as_a_guest_and_joins_the_team_is_not(app: Flask, suspect: Api) -> None:
+    with app.app_context(), unit_of_work():
+        stopped_ones = Membership.search_stopped_at.is_not(None)
+        db.session.execute(update(Membership).where(stopped_ones).values(role=MembershipRole.TEAM))
+    assert suspect.upload_selfie(selfie("grace")).status_code == 200
+
+
 # --- what a stopped account sees ---
 
 
@@ -326,7 +390,7 @@ def test_nothing_that_was_found_is_shown_while_the_search_is_stopped(
     for match in matches:
         assert browser.get(f"/media/crops/{match}").status_code == 404
     page = text(browser.get(f"/e/{world.code}/photos"))
-    assert "The photographer looks at your selfies first" in page
+    assert "The search for your photos rests" in page
     assert not [photo for photo in photos if photo in page]
 
 
@@ -369,6 +433,32 @@ def test_the_photographer_sees_the_selfies(app: Flask, suspect: Api, owner: Brow
     for selfie_id in kept:
         assert selfie_id in page
         assert owner.get(f"/media/selfies/{selfie_id}").status_code == 200
+
+
+def test_all_alerts_are_reached_and_none_that_waits_is_buried(app: Flask, owner: Browser, event_id: str) -> None:
+    with app.app_context(), unit_of_work():
+        event = event_of(event_id)
+        made = [
+            SearchAlert(event_id=event.id, kind=AlertKind.ACCOUNT_FACES, subject=str(number)) for number in range(40)
+        ]
+        for alert in made:
+            db.session.add(alert)
+            db.session.flush()
+        made[0].decision, made[0].decided_at = AlertDecision.ALLOWED, utcnow() - timedelta(hours=2)
+        made[1].decision, made[1].decided_at = AlertDecision.ALLOWED, utcnow()
+        ids = [alert.public_id for alert in made]
+    page = f"/studio/events/{event_id}/alerts"
+
+    def listed(path: str) -> list[str]:
+        return re.findall(r'id="alert-(?!title)([^"]+)"', owner.get(path).text)
+
+    first = owner.get(page).text
+    assert "More alerts" in first
+    assert f"{page}?skip=30" in first
+    assert listed(page) + listed(f"{page}?skip=30") == [*ids[2:], ids[1], ids[0]]
+    assert "More alerts" not in owner.get(f"{page}?skip=30").text
+    for odd in ("-1", "x", "9" * 40):
+        assert owner.get(f"{page}?skip={odd}").status_code == 200
 
 
 def test_after_leave_the_search_goes_on(app: Flask, world: World, suspect: Api, owner: Browser, event_id: str) -> None:
@@ -468,6 +558,13 @@ def test_a_stopped_guest_can_still_erase_everything(app: Flask, world: World, su
     assert stopped(app) == ["ada"], "and is not let in again by that"
 
 
+def test_what_a_stopped_guest_reads_is_true_after_erasing(app: Flask, world: World, suspect: Api) -> None:
+    suspect.post("/consent", json={"granted": False})
+    page = text(Browser(app).sign_in("ada", PASSWORD).get(f"/e/{world.code}/photos"))
+    assert "The search for your photos rests" in page
+    assert "is kept" not in page
+
+
 # --- many accounts on one device, and one network ---
 
 
@@ -500,6 +597,31 @@ def test_the_photographer_decides_about_all_accounts_that_a_device_brought_too_m
     world.work()
     assert stopped(app) == []
     assert len(phone.send("GET", "/my-photos", tokens[-1]).json) == 2  # type: ignore[arg-type]
+
+
+def test_a_device_drifts_as_an_account_does(app: Flask, world: World, event_id: str, owner: Browser) -> None:
+    """An account each for a stranger, a morph, and the next stranger: nobody is a new person to the device."""
+
+    def of_device() -> tuple[int, float]:
+        with app.app_context():
+            people, drift = db.session.execute(select(DeviceFaces.faces, DeviceFaces.drift)).one()
+        return people, drift
+
+    phone = Phone(app)
+    for name, picture in (("first", selfie("grace")), ("second", morph())):
+        phone.join(world.code, name, picture)
+        world.work()
+    people, drift = of_device()
+    assert people == 1
+    assert 0.2 < drift < 0.7
+    with app.app_context(), unit_of_work():  # Were it the last of many such accounts.
+        db.session.execute(update(DeviceFaces).values(drift=strangers.DRIFT_OF_DEVICE - 0.1))
+    phone.join(world.code, "third", selfie("eileen"))
+    world.work()
+    assert stopped(app) == ["third"]
+    assert alerts(app) == [(AlertKind.DEVICE_FACES, None)]
+    decide(app, owner, event_id, "allowed")
+    assert of_device() == (0, 0.0)
 
 
 def test_one_person_with_many_accounts_on_a_device_is_one(app: Flask, world: World, event_id: str) -> None:
@@ -585,6 +707,48 @@ def test_many_late_joins_from_one_network_with_files_raise_an_alert(
     assert alerts(app) == [(AlertKind.LATE_JOINS, "allowed")], "the same ones are not told twice"
 
 
+def accounts_without_selfie(app: Flask, world: World, count: int) -> list[tuple[Phone, str]]:
+    phones = [Phone(app) for _ in range(count)]
+    tokens = []
+    for number, phone in enumerate(phones):
+        data = {"username": f"late{number}", "email": f"late{number}@example.com", "password": PASSWORD}
+        sent = {"user_data": data, "event_code": world.code, "consent": True}
+        tokens.append(phone.send("POST", "/register-with-event-code", json=sent).json["access_token"])  # type: ignore[index]
+    return list(zip(phones, tokens, strict=True))
+
+
+def test_accounts_made_on_the_day_count_by_their_selfies(
+    app: Flask, world: World, event_id: str, owner: Browser
+) -> None:
+    """The code hangs at the venue; the portraits come days later, and more of them after a decision."""
+    set_date(app, event_id, 3)
+    guests = accounts_without_selfie(app, world, 20)
+    with app.app_context(), unit_of_work():
+        db.session.execute(update(Membership).values(created_at=utcnow() - timedelta(days=3)))
+    for phone, token in guests[:10]:
+        assert phone.selfie(token, selfie("grace"), source="file").status_code == 200
+    world.work()
+    assert alerts(app) == [(AlertKind.LATE_JOINS, None)]
+    decide(app, owner, event_id, "allowed")
+    for phone, token in guests[10:]:
+        assert phone.selfie(token, selfie("grace"), source="file").status_code == 200
+    world.work()
+    assert alerts(app) == [(AlertKind.LATE_JOINS, "allowed"), (AlertKind.LATE_JOINS, None)]
+
+
+@pytest.mark.parametrize(("hour", "rings"), [(0, False), (4, False), (7, True)])
+def test_a_party_goes_on_past_midnight(app: Flask, world: World, event_id: str, hour: int, rings: bool) -> None:
+    """The event was yesterday, where it is this hour of the morning now."""
+    now = utcnow()
+    ahead = hour - now.hour if hour - now.hour >= -12 else hour - now.hour + 24
+    with app.app_context(), unit_of_work():
+        event = event_of(event_id)
+        event.timezone = f"Etc/GMT{-ahead:+d}"
+        event.date = (now + timedelta(hours=ahead)).date() - timedelta(days=1)
+    join_many(app, world, 10, lambda _: VENUE, source="file")
+    assert [kind for kind, _ in alerts(app)] == [AlertKind.LATE_JOINS] * rings
+
+
 @pytest.mark.parametrize(
     ("days_ago", "source", "one_network"), [(-1, "file", True), (3, "camera", True), (3, "file", False)]
 )
@@ -630,11 +794,34 @@ def test_pages_say_where_a_selfie_comes_from(app: Flask, world: World, guest: Ap
         assert db.session.scalars(select(Selfie.source)).one() is kept
 
 
+def pages_of(app: Flask, owner: Browser, event_id: str) -> list[str]:
+    """The list of guests, and the guest's own page."""
+    with app.app_context():
+        person = db.session.scalars(select(Person.public_id).where(Person.name == "ada")).one()
+    guests = f"/studio/events/{event_id}/guests"
+    return [text(owner.get(guests)), text(owner.get(f"{guests}/{person}"))]
+
+
+def test_the_photographer_sees_every_selfie_that_is_searched_with(
+    app: Flask, world: World, guest: Api, owner: Browser, event_id: str
+) -> None:
+    hand_in(world, guest, selfie("eileen"))
+    hand_in(world, guest, selfie("grace"), add="true")
+    with app.app_context():
+        ids = db.session.scalars(select(Selfie.public_id)).all()
+    assert len(ids) == 2
+    for page in pages_of(app, owner, event_id):
+        assert all(selfie_id in page for selfie_id in ids)
+
+
 def test_a_selfie_from_a_file_is_marked_for_the_photographer(
     app: Flask, world: World, guest: Api, owner: Browser, event_id: str
 ) -> None:
     hand_in(world, guest, selfie("grace"), source="file")
     assert "Selfie from a file" in text(owner.get(f"/studio/events/{event_id}/guests"))
+    hand_in(world, guest, selfie("grace"), source="camera", add="true")
+    for page in pages_of(app, owner, event_id):
+        assert "from a file" in page, "the first one is searched with as well"
     hand_in(world, guest, selfie("grace"), source="camera")
     assert "Selfie from a file" not in text(owner.get(f"/studio/events/{event_id}/guests"))
     assert guest.upload_selfie(selfie("grace"), source="moon").status_code == 422

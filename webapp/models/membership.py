@@ -65,6 +65,8 @@ class Membership(Model):
     """How many selfies the photographer lets this guest hand in on that day; null: the usual number."""
     faces_seen: Mapped[int] = mapped_column(default=0, server_default="0")
     """How often an accepted selfie showed another face than those in use. A plain count: no face is kept for it."""
+    faces_drift: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    """How far the face has moved from selfie to selfie that each counted as the same one. A plain sum as well."""
     search_stopped_at: Mapped[datetime | None]
     """Set: nothing is searched for this account, and nothing that was found is shown to it."""
 

@@ -78,3 +78,5 @@ class DeviceFaces(Model):
     event_id: Mapped[int] = mapped_column(ForeignKey("event.id", ondelete="CASCADE"), primary_key=True)
     device: Mapped[str] = mapped_column(primary_key=True)
     faces: Mapped[int] = mapped_column(default=0)
+    drift: Mapped[float] = mapped_column(default=0.0)
+    """How far the faces have moved from selfie to selfie that each counted as somebody known; a plain sum as well."""

@@ -11,14 +11,24 @@ from webapp.services import search_alerts
 
 blueprint = Blueprint("search_alerts", __name__, url_prefix="/studio/events/<event_id>/alerts")
 
+MOST_SKIPPED = 1_000_000
+"""Beyond this no event has alerts, and databases take no number without end."""
+
 WHO = dict.fromkeys(("page", "decide"), Who.RUNNER)
 
 
 @blueprint.get("")
 def page(event: Event, **_: Membership) -> ResponseReturnValue:
-    """All alerts of the event, those that wait for a decision first."""
+    """The alerts of the event, those that wait for a decision first; `?skip=` is how many came on earlier pages."""
+    skip = min(max(request.args.get("skip", 0, type=int), 0), MOST_SKIPPED)
+    alerts, has_more = search_alerts.alerts_of(event, skip)
     return render_template(
-        "studio/alerts.html", event=event, alerts=search_alerts.alerts_of(event), days=search_alerts.HELD_BACK.days
+        "studio/alerts.html",
+        event=event,
+        alerts=alerts,
+        skipped=skip,
+        further=skip + len(alerts) if has_more else None,
+        days=search_alerts.HELD_BACK.days,
     )
 
 

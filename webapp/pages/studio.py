@@ -26,6 +26,7 @@ from webapp.services import (
     guests_without,
     joining,
     matching,
+    present_selfies,
     search_alerts,
     search_stops,
     selfie_allowance,
@@ -122,6 +123,7 @@ def guests(event: Event, **_: Membership) -> ResponseReturnValue:
     values = {
         "event": event,
         "guests": found[: studio_guests.PAGE],
+        "selfies": present_selfies.of_people(row.row_id for row in found[: studio_guests.PAGE]),
         "next_page": found[studio_guests.PAGE - 1].row_id if len(found) > studio_guests.PAGE else None,
         "query": query,
         "show": show,
@@ -151,7 +153,7 @@ def guest(event: Event, person_id: str, **_: Membership) -> ResponseReturnValue:
     membership = selfie_allowance.membership_of(event, person_id)
     return render_template(
         "studio/guest.html",
-        selfies=studio_guests.selfies_of(found),
+        selfies=present_selfies.of_people([found.row_id])[found.row_id],
         allowance=selfie_allowance.of_person(event, person_id),
         stop=search_stops.stop_of(membership),
         **values,

@@ -13,9 +13,10 @@ from webapp.errors import Conflict, Invalid, NotFound
 from webapp.extensions import db
 from webapp.models import Admission, Event, Membership, Person, PersonKind, Selfie, SelfieStatus, User
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit
-from webapp.services import audit, marking, selfie_erasing
-from webapp.services.guests_without import attends, join_newest_selfie
+from webapp.services import audit, marking, present_selfies, selfie_erasing
+from webapp.services.guests_without import attends
 from webapp.services.joining import MOST_DAYS
+from webapp.services.present_selfies import one_is_from_file
 
 LISTED = 12
 """Waiting guests whom the overview shows."""
@@ -30,20 +31,25 @@ class Waiting:
     public_id: str
     name: str
     joined_at: datetime
-    selfie_id: str | None
+    from_file: bool
+    selfies: tuple[str, ...]
+    """Public ids of all that they would be searched for with, the latest first."""
 
 
 def waiting_of(event: Event, limit: int = LISTED) -> tuple[list[Waiting], int]:
-    """The guests who wait, those who have waited for longest first, and how many they are; one query."""
+    """The guests who wait, those who have waited for longest first, and how many they are; two queries."""
     wanted = (
-        select(Person.public_id, Person.name, Membership.created_at, Selfie.public_id, func.count().over())
+        select(Person.id, func.count().over(), Person.public_id, Person.name, Membership.created_at, one_is_from_file())
         .select_from(Person)
         .join(Membership, Membership.id == Person.membership_id)
         .where(Membership.event_id == event.id, attends(), Membership.admission == Admission.WAITING)
         .where(Person.kind == PersonKind.SELF)
     )
-    rows = db.session.execute(join_newest_selfie(wanted).order_by(Membership.id).limit(limit)).all()
-    return [Waiting(*row[:4]) for row in rows], rows[0][4] if rows else 0
+    rows = db.session.execute(wanted.order_by(Membership.id).limit(limit)).all()
+    if not rows:
+        return [], 0
+    selfies = present_selfies.of_people(row[0] for row in rows)
+    return [Waiting(*row[2:], tuple(each.public_id for each in selfies[row[0]])) for row in rows], rows[0][1]
 
 
 def set_rules(event: Event, *, admits: bool, join_days: str, actor: User) -> int:

@@ -37,7 +37,7 @@ _CHANGES = "changes"
 _UNSEEN = frozenset(
     {"crashes", "interruptions", "retries", "retry_at", "claim", "lease_expires_at"}  # of whatever waits for work
     | {"matched_at", "expansion", "expansion_version", "user_key"}
-    | {"selfies_counted", "selfies_counted_since", "selfie_allowance", "faces_seen", "network"}
+    | {"selfies_counted", "selfies_counted_since", "selfie_allowance", "faces_seen", "faces_drift", "network"}
     | {"pixel_hash", "replaced_sha256"}
     | {"received", "expires_at", "multipart_id"}  # of a file on its way in
     | {"templates_revision", "removals_revision", "engine_version", "reconcile_requested_at"}

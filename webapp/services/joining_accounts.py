@@ -156,6 +156,7 @@ def _take_over(present: Membership, membership: Membership) -> None:
     present.selfies_counted = max(present.selfies_counted, membership.selfies_counted)
     present.selfies_counted_since = present.selfies_counted_since or membership.selfies_counted_since
     present.faces_seen = max(present.faces_seen, membership.faces_seen)
+    present.faces_drift = max(present.faces_drift, membership.faces_drift)
     db.session.flush()
     db.session.expire(present)
     db.session.expire(membership)

@@ -1,11 +1,11 @@
 """Alerts about who may be searching for strangers: raising them, what the photographer sees of them, and deciding."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 import structlog
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import case, exists, func, select, update
 from sqlalchemy.orm import aliased
 
 from webapp.clock import utcnow
@@ -27,16 +27,19 @@ from webapp.models import (
     User,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import audit, marking, selfie_erasing, statistics
+from webapp.services import audit, marking, present_selfies, selfie_erasing, statistics
 from webapp.services.search_stops import Stop, stop_of
 from webapp.services.selfie_allowance import lock_membership, membership_of
 
 log = structlog.get_logger()
 
 LATE_JOINS = 10
-"""Accounts from one network, with selfies from files, within a day and after the event's day, that raise an alert."""
+"""Accounts that hand in selfies from files, by one network, within a day and after the event's day: an alert."""
 
 LATE_WINDOW = timedelta(hours=24)
+
+DAY_ENDS = time(6)
+"""When an event's day is over, on the morning after, in its timezone: parties go on past midnight."""
 
 NETWORK_KEPT = timedelta(days=7)
 """How long the hash of a selfie's network address is kept."""
@@ -98,10 +101,13 @@ def raise_alert(event: Event, kind: AlertKind, subject: str, accounts: Mapping[i
     db.session.flush()
 
 
-def notice_late_join(event: Event, membership: Membership, selfie: Selfie) -> None:
-    """Raise an alert where many join from one network after the event's day with selfies from files. Stops nobody."""
-    begins = datetime.combine(event.date + timedelta(days=1), time(), statistics.zone_of(event))
-    if selfie.network is None or selfie.source is not SelfieSource.FILE or membership.created_at < begins:
+def notice_late_join(event: Event, selfie: Selfie) -> None:
+    """Raise an alert where many come from one network after the event's day with selfies from files. Stops nobody.
+
+    What counts is when a selfie was handed in: an account may have been made on the day, without one.
+    """
+    begins = datetime.combine(event.date + timedelta(days=1), DAY_ENDS, statistics.zone_of(event))
+    if selfie.network is None or selfie.source is not SelfieSource.FILE or selfie.created_at < begins:
         return
     decided = db.session.scalar(
         select(func.max(SearchAlert.decided_at)).where(
@@ -115,7 +121,7 @@ def notice_late_join(event: Event, membership: Membership, selfie: Selfie) -> No
         .join(Selfie)
         .where(
             Membership.event_id == event.id,
-            Membership.created_at >= since,
+            Selfie.created_at >= since,
             Selfie.network == selfie.network,
             Selfie.source == SelfieSource.FILE,
             Selfie.created_at > utcnow() - LATE_WINDOW,
@@ -138,44 +144,42 @@ def count_open(event: Event) -> int:
     )
 
 
-def alerts_of(event: Event) -> list[Alert]:
-    """The event's alerts: those that wait first, then the latest."""
+def alerts_of(event: Event, skip: int = 0) -> tuple[list[Alert], bool]:
+    """The event's alerts from the one after `skip` on, and whether there are more.
+
+    Those that wait come first, and of these the one that has waited for longest; then what was decided last.
+    """
     rows = db.session.scalars(
         select(SearchAlert)
         .where(SearchAlert.event_id == event.id)
-        .order_by(SearchAlert.decided_at.is_not(None), SearchAlert.id.desc())
-        .limit(PAGE)
+        .order_by(
+            SearchAlert.decided_at.is_not(None),
+            case((SearchAlert.decided_at.is_(None), SearchAlert.id)),
+            SearchAlert.decided_at.desc(),
+            SearchAlert.id.desc(),
+        )
+        .offset(skip)
+        .limit(PAGE + 1)
     ).all()
+    rows, has_more = rows[:PAGE], len(rows) > PAGE
     members = db.session.execute(
         select(SearchAlertMember, Person)
         .join(Person, Person.membership_id == SearchAlertMember.membership_id)
         .where(SearchAlertMember.alert_id.in_([row.id for row in rows]))
         .order_by(SearchAlertMember.stopped.desc(), Person.id)
     ).all()
-    selfies = _selfies_of({person.id for _, person in members})
+    selfies = present_selfies.of_people(person.id for _, person in members)
     return [
         Alert(
             row,
             [
-                Account(person.public_id, person.name, member.stopped, selfies.get(person.id, []))
+                Account(person.public_id, person.name, member.stopped, selfies[person.id])
                 for member, person in members
                 if member.alert_id == row.id
             ],
         )
         for row in rows
-    ]
-
-
-def _selfies_of(person_ids: Iterable[int]) -> dict[int, list[Selfie]]:
-    rows = db.session.scalars(
-        select(Selfie)
-        .where(Selfie.person_id.in_(list(person_ids)), Selfie.retired_at.is_(None), Selfie.pictures_erased_at.is_(None))
-        .order_by(Selfie.id.desc())
-    )
-    found: dict[int, list[Selfie]] = {}
-    for row in rows:
-        found.setdefault(row.person_id, []).append(row)
-    return found
+    ], has_more
 
 
 def decide(event: Event, public_id: str, decision: str, actor: User) -> SearchAlert:
@@ -214,7 +218,7 @@ def decide(event: Event, public_id: str, decision: str, actor: User) -> SearchAl
             for person in membership.persons:
                 selfie_erasing.erase_with_receipt(person, actor)
     if alert.kind is AlertKind.DEVICE_FACES and alert.decision is AlertDecision.ALLOWED:
-        _set_faces(event, alert.subject, 0)
+        _forget_faces(event, alert.subject)
     audit.record(actor, f"search_alert.{alert.decision.value}", "search_alert", alert.public_id)
     return alert
 
@@ -237,7 +241,7 @@ def allow_again(event: Event, person_id: str, actor: User) -> None:
         .where(SearchAlertMember.membership_id == membership.id, SearchAlert.kind == AlertKind.DEVICE_FACES)
     ).all()
     for device in devices:
-        _set_faces(event, device, 0)
+        _forget_faces(event, device)
     audit.record(actor, "search.allowed_again", "person", person_id)
 
 
@@ -246,7 +250,7 @@ def _go_on(event: Event, membership: Membership) -> None:
     membership.search_stopped_at = None
     people = [person.id for person in membership.persons]
     newest = [selfie for selfie in map(_newest_in_use, people) if selfie is not None]
-    membership.faces_seen = 1 if newest else 0
+    membership.faces_seen, membership.faces_drift = (1 if newest else 0), 0.0
     for selfie in newest:
         selfie_erasing.retire_replaced(event, selfie)
     for person_id in people:
@@ -263,10 +267,10 @@ def _newest_in_use(person_id: int) -> Selfie | None:
     )
 
 
-def _set_faces(event: Event, device: str, faces: int) -> None:
+def _forget_faces(event: Event, device: str) -> None:
     row = db.session.get(DeviceFaces, (event.id, device), populate_existing=True)
     if row is not None:
-        row.faces = faces
+        row.faces, row.drift = 0, 0.0
 
 
 def forget() -> None:

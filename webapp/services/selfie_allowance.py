@@ -38,11 +38,11 @@ def take(person: Person) -> None:
         TooMany: the account has handed in all that it may today.
     """
     membership = lock_membership(person.membership_id)
+    if membership.runs_event:
+        return  # Who sees all photos anyway gains nothing by selfies. They may have been stopped as a guest, before.
     stop = stop_of(membership)
     if stop is not None:
         raise Conflict(code=code_of(stop), fields={"file": code_of(stop)})
-    if membership.runs_event:
-        return  # Who sees all photos anyway gains nothing by selfies.
     if _is_over(membership.selfies_counted_since):
         _begin_day(membership)
     if membership.selfies_counted >= (membership.selfie_allowance or PER_DAY):

@@ -34,6 +34,12 @@ FACES_OF_ACCOUNT = 3
 FACES_OF_DEVICE = 5
 """The person of this number stops the search for the account that brings them."""
 
+DRIFT_OF_ACCOUNT = 4.2
+"""Drift of one account's face that stops the search: 95 % of people stay below it with 10 further selfies."""
+
+DRIFT_OF_DEVICE = 8.4
+"""The same for all selfies of a device: several people may share it."""
+
 SAME_FACE = 0.30
 """Cosine similarity from which two selfies count as one person's. Of 4,392 pairs of pictures of one person that pass as
 selfies all but three are above it, of 4.2 million pairs of two people one in a hundred.
@@ -81,27 +87,35 @@ def count_face(event: Event, selfie: Selfie, face: DetectedFace, alike: set[str]
     """
     membership = lock_membership(selfie.person.membership_id)
     if _is_counted(selfie):
-        others = _in_use(event.id, selfie)
-        similar = {row.selfie_id for row in others if _is_same(event, row, face, alike)}
-        is_new = not any(row.own and row.selfie_id in similar for row in others)
-        on_device = None
-        if selfie.device and not any(row.same_device and row.selfie_id in similar for row in others):
-            on_device = _count_on_device(event, selfie.device)
-        membership.faces_seen += is_new
-        if membership.search_stopped_at is None:
-            _judge(event, membership, selfie.device or "", is_new=is_new, on_device=on_device)
-        search_alerts.notice_late_join(event, membership, selfie)
+        alikeness = [(row, _similarity(event, row, face, alike)) for row in _in_use(event.id, selfie)]
+        own = max((similarity for row, similarity in alikeness if row.own), default=0.0)
+        too_many = _count_on_account(membership, own)
+        brings_too_many = False
+        if selfie.device:
+            known = max((similarity for row, similarity in alikeness if row.same_device), default=0.0)
+            brings_too_many = _count_on_device(event, selfie.device, known)
+        if membership.search_stopped_at is None and too_many:
+            _stop(event, membership, AlertKind.ACCOUNT_FACES, str(membership.id), [])
+        elif membership.search_stopped_at is None and brings_too_many:
+            device = selfie.device or ""
+            _stop(event, membership, AlertKind.DEVICE_FACES, device, _accounts_of(event, device))
+        search_alerts.notice_late_join(event, selfie)
     return membership.search_stopped_at is not None
 
 
-def _judge(event: Event, membership: Membership, device: str, *, is_new: bool, on_device: int | None) -> None:
-    if is_new and membership.faces_seen >= FACES_OF_ACCOUNT:
-        membership.search_stopped_at = utcnow()
-        search_alerts.raise_alert(event, AlertKind.ACCOUNT_FACES, str(membership.id), {membership.id: True})
-    elif on_device is not None and on_device >= FACES_OF_DEVICE:
-        membership.search_stopped_at = utcnow()
-        shown = dict.fromkeys(_accounts_of(event, device), False)
-        search_alerts.raise_alert(event, AlertKind.DEVICE_FACES, device, shown | {membership.id: True})
+def _stop(event: Event, membership: Membership, kind: AlertKind, subject: str, shown: list[int]) -> None:
+    """Stop the search for an account; `shown` are accounts that are only shown with it."""
+    membership.search_stopped_at = utcnow()
+    search_alerts.raise_alert(event, kind, subject, dict.fromkeys(shown, False) | {membership.id: True})
+
+
+def _count_on_account(membership: Membership, similarity: float) -> bool:
+    """Count a selfie as alike as this to the account's own; returns whether it is one too many."""
+    if similarity < SAME_FACE:
+        membership.faces_seen += 1
+        return membership.faces_seen >= FACES_OF_ACCOUNT
+    membership.faces_drift += _drift(similarity)
+    return membership.faces_drift >= DRIFT_OF_ACCOUNT
 
 
 def _is_counted(selfie: Selfie) -> bool:
@@ -152,22 +166,31 @@ def _in_use(event_id: int, selfie: Selfie) -> list[InUse]:
     ]
 
 
-def _is_same(event: Event, row: InUse, face: DetectedFace, alike: set[str]) -> bool:
-    """Whether both selfies show one person; where that can't be told it counts for the guest."""
+def _similarity(event: Event, row: InUse, face: DetectedFace, alike: set[str]) -> float:
+    """How alike the faces of both selfies are; where that can't be told it counts for the guest, as one face."""
     if engines.of(event.engine).index.keeps_faces:
-        return row.external_id is None or row.external_id in alike
+        # The service names faces that are alike, and no more is known of them here: none of these drifts.
+        return 1.0 if row.external_id is None or row.external_id in alike else 0.0
     if row.vector is None or face.vector is None:
-        return True
-    return float(np.dot(from_blobs([row.vector])[0], face.vector)) >= SAME_FACE
+        return 1.0
+    return float(np.dot(from_blobs([row.vector])[0], face.vector))
 
 
-def _count_on_device(event: Event, device: str) -> int:
+def _count_on_device(event: Event, device: str, similarity: float) -> bool:
+    """Count a selfie as alike as this to those that a device sent; returns whether it is one too many."""
     row = db.session.get(DeviceFaces, (event.id, device), populate_existing=True)
     if row is None:
-        row = DeviceFaces(event_id=event.id, device=device, faces=0)
+        row = DeviceFaces(event_id=event.id, device=device, faces=0, drift=0.0)
         db.session.add(row)
-    row.faces += 1
-    return row.faces
+    if similarity < SAME_FACE:
+        row.faces += 1
+        return row.faces >= FACES_OF_DEVICE
+    row.drift += _drift(similarity)
+    return row.drift >= DRIFT_OF_DEVICE
+
+
+def _drift(similarity: float) -> float:
+    return max(0.0, 1 - similarity)
 
 
 def _accounts_of(event: Event, device: str) -> list[int]:

@@ -18,13 +18,13 @@ from webapp.models import (
     Person,
     Photo,
     Selfie,
-    SelfieSource,
     SelfieStatus,
     Verdict,
 )
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit
 from webapp.services import claims, marking, search_gate
 from webapp.services.guests_without import Why, gave_up, is_checking, join_newest_selfie, of_guests, reason, sees_photos
+from webapp.services.present_selfies import one_is_from_file
 from webapp.services.visibility import is_theirs
 
 LATEST = 8
@@ -58,12 +58,10 @@ class GuestRow:
     public_id: str
     name: str
     joined_at: datetime
-    selfie_id: str | None
-    """None where there is no picture to show."""
     selfie_status: SelfieStatus | None
     selfie_reason: str | None
-    selfie_source: SelfieSource | None
-    """Where the guest's browser says that the selfie comes from."""
+    from_file: bool
+    """The guest's browser says of a selfie that is searched with, or will be, that it came from a file."""
     photos: int
     capped: bool
     """More faces resemble them than the face service can tell."""
@@ -142,17 +140,6 @@ def guest_of(event: Event, public_id: str) -> GuestRow:
     return _row(*row)
 
 
-def selfies_of(guest: GuestRow) -> list[Selfie]:
-    """What the guest has handed in and not replaced and whose pictures are still there, the latest first."""
-    return list(
-        db.session.scalars(
-            select(Selfie)
-            .where(Selfie.person_id == guest.row_id, Selfie.retired_at.is_(None), Selfie.pictures_erased_at.is_(None))
-            .order_by(Selfie.id.desc())
-        )
-    )
-
-
 def photos_of_guest(
     event: Event, guest: GuestRow, *, limit: int = PHOTOS, before: int | None = None
 ) -> list[GuestPhoto]:
@@ -212,7 +199,12 @@ def _rows(event: Event) -> Any:
         .scalar_subquery()
     )
     return join_newest_selfie(
-        of_guests(event, select(Person, Membership, Selfie, photos_found, reason(event), search_gate.is_disabled()))
+        of_guests(
+            event,
+            select(
+                Person, Membership, Selfie, photos_found, reason(event), search_gate.is_disabled(), one_is_from_file()
+            ),
+        )
     )
 
 
@@ -233,17 +225,22 @@ def _shown_in(event: Event, show: Show) -> ColumnElement[bool] | None:
 
 
 def _row(
-    person: Person, membership: Membership, selfie: Selfie | None, photos: int, why: str | None, disabled: bool
+    person: Person,
+    membership: Membership,
+    selfie: Selfie | None,
+    photos: int,
+    why: str | None,
+    disabled: bool,
+    from_file: bool,
 ) -> GuestRow:
     return GuestRow(
         row_id=person.id,
         public_id=person.public_id,
         name=person.name,
         joined_at=membership.created_at,
-        selfie_id=selfie.public_id if selfie and selfie.pictures_erased_at is None else None,
         selfie_status=selfie.status if selfie else None,
         selfie_reason=selfie.reason if selfie else None,
-        selfie_source=selfie.source if selfie else None,
+        from_file=from_file,
         photos=photos,
         capped=person.match_capped,
         why=Why(why) if why is not None else None,
