@@ -27,7 +27,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('selfies_counted_since', MOMENT, nullable=True))
         batch_op.add_column(sa.Column('selfie_allowance', sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column('faces_seen', sa.Integer(), nullable=False, server_default='0'))
-        batch_op.add_column(sa.Column('faces_drift', sa.Float(), nullable=False, server_default='0'))
+        batch_op.add_column(sa.Column('faces_drift', sa.Double(), nullable=False, server_default='0'))
         batch_op.add_column(sa.Column('search_stopped_at', MOMENT, nullable=True))
     with op.batch_alter_table('selfie', schema=None) as batch_op:
         batch_op.add_column(sa.Column('source', sa.String(length=20), nullable=False, server_default='unknown'))
@@ -76,7 +76,7 @@ def upgrade() -> None:
         sa.Column('event_id', sa.Integer(), nullable=False),
         sa.Column('device', sa.String(length=255), nullable=False),
         sa.Column('faces', sa.Integer(), nullable=False),
-        sa.Column('drift', sa.Float(), nullable=False),
+        sa.Column('drift', sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(['event_id'], ['event.id'], ondelete='CASCADE'),
         sa.PrimaryKeyConstraint('event_id', 'device'),
     )
