@@ -53,6 +53,10 @@ def add(event: Event, user: User, actor: User | None) -> bool:
         known.persons.append(Person(event_id=event.id, name=user.name))
         db.session.add(known)
     known.role = MembershipRole.TEAM
+    if known.search_stopped_at is not None:
+        # Who runs the event sees all of its photos: there is nothing to stop any more.
+        known.search_stopped_at = None
+        marking.mark([person.id for person in known.persons])
     db.session.flush()
     admission.let_in(known, actor)
     db.session.flush()
