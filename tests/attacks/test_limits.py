@@ -165,7 +165,9 @@ def test_members_are_never_slowed_down(limited: Flask) -> None:
 def test_of_120_wrong_logins_32_at_once_no_more_than_the_limit_are_told(limited: Flask) -> None:
     with ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(lambda _: wrong_password(limited), range(120)))
-    assert Counter(answer.status_code for answer in answers) == {401: LOGINS, 429: 120 - LOGINS}
+    told = Counter(answer.status_code for answer in answers)
+    assert set(told) == {401, 429}
+    assert told[401] <= LOGINS  # fewer where some found no place to wait in
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert refused.json["code"] == "too_many_guesses"
     assert 1 <= int(refused.headers["Retry-After"]) <= 600
