@@ -145,6 +145,15 @@ def test_many_strangers_around_an_account_hide_it_from_no_password(
     assert me(Browser(postbox).sign_in(ADA, "adas own password"))["name"] == "Ada"
 
 
+def test_an_account_without_a_tag_is_still_found_by_its_password(postbox: Flask, api: Api, world: World) -> None:
+    world.event()
+    join(postbox, world.code, "Ada", password="adas own password")
+    change(postbox, update(User).where(User.email == ADA).values(password_tag=None))
+    for number in range(2):
+        register(api, world.code, f"eve{number}", password=f"eves password {number}")
+    assert me(Browser(postbox).sign_in(ADA, "adas own password"))["name"] == "Ada"
+
+
 def test_a_strangers_device_does_not_fill_the_mail_with_its_own_accounts(postbox: Flask, world: World) -> None:
     world.event()
     owner = join(postbox, world.code, "Ada")

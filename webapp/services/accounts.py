@@ -255,7 +255,10 @@ def accounts_of(email: str, device: str | None = None, tag: int | None = None) -
         order.insert(1, case((User.device == device, 0), else_=1))
     wanted = select(User).where(User.email == email.strip().lower(), User.disabled_at.is_(None))
     if tag is not None:
-        wanted = wanted.where(or_(User.email_verified_at.is_not(None), User.password_tag == tag))
+        # Accounts made before there were tags, and those whose address had lapsed, have a password and none.
+        untagged = User.password_tag.is_(None) & User.password_hash.is_not(None)
+        wanted = wanted.where(or_(User.email_verified_at.is_not(None), User.password_tag == tag, untagged))
+        order.insert(1, case((User.password_tag == tag, 0), else_=1))
     return list(db.session.scalars(wanted.order_by(*order).limit(MOST_FOUND)))
 
 
