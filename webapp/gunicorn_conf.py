@@ -1,6 +1,7 @@
 """Gunicorn's settings, each with its reason: `gunicorn -c python:webapp.gunicorn_conf wsgi:app`."""
 
 import ctypes
+import resource
 import sys
 import time
 from typing import Any
@@ -12,6 +13,17 @@ from webapp.errors import FindMeError
 from webapp.processes import die_with_parent
 from webapp.settings import Settings
 
+
+def _file_handles() -> int:
+    """How many files a process may have open, after asking for what many systems grant only to who asks."""
+    wanted = 4096
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else soft
+
+
 _settings = Settings.from_env()
 # The exit status by which gunicorn knows that starting another worker would not help.
 _BOOT_FAILED = 3
@@ -20,10 +32,13 @@ _M_ARENA_MAX = -8
 
 # `make run` hands over a socket that is open already (--bind fd://…), which outranks this.
 bind = f"{_settings.host}:{_settings.port}"
-# Threads, since pages wait for the database and for pictures to be sent, not for the processor.
-worker_class = "gthread"
+# Threads, since pages wait for the database, not for the processor. Clients are waited for in a loop: a thread has a
+# request when all of it is here, so that slow or silent clients hold up nobody but themselves.
+worker_class = "webapp.web_worker.Worker"
 workers = _settings.workers
 threads = _settings.threads
+# Each takes a file handle, and another one while it brings or takes something large.
+worker_connections = max(100, min(1000, (_file_handles() - 200) // 2))
 # Longer than the two seconds between two polls: gunicorn's default of two closed connections in the moment they were
 # used again, which broke 11 % of requests in a trial. Longer, too, than the minute of the usual load balancers.
 keepalive = 75

@@ -4,9 +4,11 @@ Where the store signs addresses, the browser is sent there: it fetches the bytes
 """
 
 import io
+from http import HTTPStatus
 from typing import cast
 
 from flask import Response, current_app, redirect, request, send_file
+from werkzeug.wsgi import wrap_file
 
 from webapp.models import Photo, RenditionKind, User
 from webapp.services import blobs, renditions, watermarks
@@ -96,8 +98,9 @@ def _send_away(address: str) -> Response:
 def _stream(key: str, content_type: str, download_name: str | None) -> Response:
     store = blobs.store()
     info = store.info(key)
+    file = io.BytesIO() if request.method == "HEAD" else store.open(key)
     response = send_file(
-        io.BytesIO() if request.method == "HEAD" else store.open(key),
+        file,
         mimetype=content_type,
         etag=info.etag,
         conditional=False,
@@ -113,4 +116,9 @@ def _stream(key: str, content_type: str, download_name: str | None) -> Response:
     # A picture is nothing but a picture, whatever a file claims to be.
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response.make_conditional(request, accept_ranges=True, complete_length=info.size)
+    if response.status_code == HTTPStatus.PARTIAL_CONTENT and "wsgi.file_wrapper" in request.environ:
+        # Werkzeug would read the part in a thread, as slowly as its client takes it. The server sends it as it sends a
+        # whole file: from where the file stands, and Content-Length bytes of it.
+        file.seek(response.content_range.start or 0)
+        response.response = wrap_file(request.environ, file)
     return response

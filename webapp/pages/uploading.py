@@ -42,9 +42,6 @@ OFFSET_TYPE = "application/offset+octet-stream"
 MOST_ASKED = 100
 """Files whose outcome is told at once."""
 
-SILENCE = 60
-"""Seconds without a byte after which a connection counts as dead, so that it does not hold one of our threads."""
-
 
 @blueprint.get("/upload")
 def page(event: Event, membership: Membership) -> str:
@@ -289,9 +286,6 @@ class _Body:
 
 
 def _body() -> IO[bytes]:
-    socket = request.environ.get("gunicorn.socket")
-    if socket is not None:
-        socket.settimeout(SILENCE)
     return cast("IO[bytes]", _Body())
 
 

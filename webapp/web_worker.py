@@ -1,0 +1,371 @@
+"""Gunicorn's threaded worker, with clients that are slow, or silent on purpose, kept away from its threads.
+
+Gunicorn's own gives a thread to a connection with its first byte, and has no time limit for reading or sending: as many
+connections as there are threads, each with half a request, stop the site for as long as they like. Here one loop
+receives and sends for all connections, and a thread has a request from the moment in which all of it is here until its
+answer is written:
+
+    IDLE ──> HEAD ──> BODY ──> (thread) ──> SENDING ──> IDLE, or CLOSING
+                └──> QUEUED ──┘
+
+A body that is larger than `MOST_KEPT`, or whose length is not stated, is read while it comes, so that it can't fill the
+disk before the app has said whether it wants it; QUEUED waits for one of a few places for such. A connection that ends
+within a body, or is too slow with it, goes to the app as it is, which keeps what had arrived where it can (tus).
+
+The limits are in the settings REQUEST_HEAD_SECONDS, REQUEST_SILENCE_SECONDS and REQUEST_MIN_RATE. All of gunicorn that
+this builds on is in `gunicorn.workers.gthread`, so the version is pinned: every step up needs
+tests/attacks/test_stalled_connections.py and tests/integration/test_web_worker.py.
+"""
+
+import errno
+import re
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from enum import IntEnum
+from functools import partial
+from typing import Any
+
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
+
+from webapp.settings import Settings
+from webapp.web_socket import PIECE, Wire
+
+MEGABYTE = 1024 * 1024
+
+MOST_HEAD = 32 * 1024
+"""Bytes of a request's line and headers."""
+
+MOST_KEPT = 65 * MEGABYTE
+"""Bytes of a body that are kept before a thread has it: a selfie that is too heavy, or one photo."""
+
+MOST_ON_DISK = 1024 * MEGABYTE
+"""Bytes of bodies that a process keeps on the disk; beyond them, bodies are read while they come."""
+
+MOST_UNSENT = 64 * MEGABYTE
+"""Bytes of answers that a process keeps for clients that don't take them; then the slowest go."""
+
+LINGER_SILENCE, LINGER_SECONDS = 2.0, 30.0
+"""How long we listen to a client that still sends while we have said all: at a reset it would not read our answer."""
+
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n")
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:")
+_EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue")
+_RESET = struct.pack("ii", 1, 0)
+_SAYS = {
+    408: b"408 Request Timeout",
+    431: b"431 Request Header Fields Too Large",
+    503: b"503 Service Unavailable",
+}
+
+
+class Phase(IntEnum):
+    """Where a connection is. When there is no room for another one, those of the lowest phase go first."""
+
+    IDLE = 0
+    CLOSING = 1
+    HEAD = 2
+    SENDING = 3
+    BODY = 4
+    QUEUED = 5
+    SERVED = 6
+    GONE = 7
+
+
+class Connection(TConn):
+    """A client's connection."""
+
+    sock: Wire
+
+    def __init__(self, cfg: Any, wire: Wire, client: Any, server: Any) -> None:
+        super().__init__(cfg, wire, client, server)
+        # The loop gives it to a thread when there is a request, which therefore never waits for the first byte.
+        self.data_ready = True
+        self.phase = Phase.IDLE
+        self.deadline = 0.0
+        self.is_kept = False
+        self.wanted: int | None = None
+        """How long the request is, headers and body; None while its headers are not here."""
+        self.has_place = False
+        """Whether it has one of the places for bodies that are read while they come."""
+        self.closes_at = 0.0
+
+    def measure(self) -> int | None:
+        """How long the request is, once its headers are here; also notes whether its body has to be read live.
+
+        What gunicorn's parser reads differently, it reads from what is here and no further, so this need not be right
+        of requests that are wrong.
+        """
+        inbox = self.sock.inbox
+        end = inbox.head.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        head = bytes(inbox.head[: end + 2]).lower()
+        length = _LENGTH.search(head)
+        body = sys.maxsize if _CHUNKED.search(head) else int(length[1]) if length else 0
+        self.sock.live = body > MOST_KEPT
+        if _EXPECTS.search(head) and inbox.size == end + 4 and not self.sock.live:
+            self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.sock.continued = True
+        return end + 4 + body
+
+
+class Worker(ThreadWorker):
+    """See the module's text."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        settings = Settings.from_env()
+        self._head_seconds = settings.request_head_seconds
+        self._pace = {"silence": settings.request_silence_seconds, "rate": settings.request_min_rate}
+        self._watched: dict[Connection, None] = {}
+        self._queue: deque[Connection] = deque()
+        self._places = max(1, self.cfg.threads // 2)
+        self._on_disk = 0
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Refuse what this worker can't do.
+
+        Raises:
+            RuntimeError: TLS, which ends at the proxy, or HTTP/2.
+        """
+        super().check_config(cfg, log)
+        if cfg.is_ssl or cfg.http2_cleartext not in ("", "off", None):
+            raise RuntimeError("TLS and HTTP/2 are for the proxy in front: webapp.web_worker speaks HTTP/1.1 alone.")
+
+    # --- watching connections ---
+
+    def _watch(self, conn: Connection, phase: Phase, deadline: float) -> None:
+        """Let the loop have a connection in this phase until `deadline`."""
+        writes = phase is Phase.SENDING
+        event = selectors.EVENT_WRITE if writes else selectors.EVENT_READ
+        step = self._send if writes else self._drain if phase is Phase.CLOSING else self._receive
+        if phase is Phase.QUEUED:
+            self._unwatch(conn)
+        elif conn not in self._watched or conn.phase is Phase.QUEUED:
+            self.poller.register(conn.sock, event, partial(self._guarded, conn, step))
+        elif phase is not conn.phase:
+            self.poller.modify(conn.sock, event, partial(self._guarded, conn, step))
+        self._watched[conn] = None
+        conn.phase, conn.deadline = phase, deadline
+
+    def _unwatch(self, conn: Connection) -> None:
+        if conn in self._watched:
+            del self._watched[conn]
+            if conn.phase is not Phase.QUEUED:
+                self.poller.unregister(conn.sock)
+
+    def _guarded(self, conn: Connection, step: Callable[[Connection], None], _: Any = None) -> None:
+        """Take a step with a connection; what goes wrong with one is no reason to drop the others."""
+        if conn.phase in (Phase.SERVED, Phase.GONE):
+            return
+        try:
+            step(conn)
+        except OSError:
+            self._drop(conn)
+        except Exception:
+            self.log.exception("Error with a connection")
+            self._drop(conn)
+
+    def _drop(self, conn: Connection) -> None:
+        if conn.phase is Phase.GONE:
+            return
+        self._unwatch(conn)
+        self._leave_place(conn)
+        self._on_disk -= conn.sock.inbox.on_disk
+        conn.phase = Phase.GONE
+        self.nr_conns -= 1
+        conn.close()
+
+    # --- a request comes in ---
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a connection; another one goes where there would be too many."""
+        try:
+            accepted, client = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._make_room()
+            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
+                raise
+            return
+        self.nr_conns += 1
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
+        conn = Connection(self.cfg, Wire(accepted, **self._pace), client, listener.getsockname())
+        self._watch(conn, Phase.IDLE, time.monotonic() + self.cfg.keepalive)
+
+    def _make_room(self) -> None:
+        """Drop the connection that matters least: one without a request, or whose client has little time left."""
+        least = min(self._watched, key=lambda conn: (conn.phase, conn.deadline), default=None)
+        if least is not None:
+            self._drop(least)
+
+    def _receive(self, conn: Connection) -> None:
+        piece = conn.sock.receive()
+        if piece is None:
+            return
+        if not piece:
+            self._end_early(conn)
+            return
+        if conn.phase is Phase.IDLE:
+            conn.sock.reading.start()
+        conn.sock.reading.moved(len(piece))
+        inbox, before = conn.sock.inbox, conn.sock.inbox.on_disk
+        inbox.append(piece)
+        self._on_disk += inbox.on_disk - before
+        self._advance(conn)
+
+    def _advance(self, conn: Connection) -> None:
+        """Go on with what is here of a request."""
+        now, inbox = time.monotonic(), conn.sock.inbox
+        if conn.phase is Phase.IDLE:
+            self._watch(conn, Phase.HEAD, now + self._head_seconds)
+        if conn.wanted is None:
+            conn.wanted = conn.measure()
+        if conn.wanted is None:
+            if inbox.size > MOST_HEAD:
+                self._refuse(conn, 431)
+        elif inbox.size >= conn.wanted:
+            conn.sock.live = False
+            self._serve(conn)
+        elif conn.sock.live or inbox.is_full or self._on_disk > MOST_ON_DISK:
+            conn.sock.live = True
+            self._watch(conn, Phase.QUEUED, now + self._head_seconds)
+            self._queue.append(conn)
+            self._fill_places()
+        else:
+            self._watch(conn, Phase.BODY, conn.sock.reading.deadline)
+
+    def _fill_places(self) -> None:
+        while self._queue and self._places:
+            conn = self._queue.popleft()
+            if conn.phase is Phase.QUEUED:
+                self._places -= 1
+                conn.has_place = True
+                self._serve(conn)
+
+    def _leave_place(self, conn: Connection) -> None:
+        if conn.has_place:
+            conn.has_place = False
+            self._places += 1
+            self._fill_places()
+
+    def _serve(self, conn: Connection) -> None:
+        self._unwatch(conn)
+        conn.phase = Phase.SERVED
+        self.enqueue_req(conn)
+
+    def _end_early(self, conn: Connection) -> None:
+        """The client sends no more, or is too slow. Of a body, the app may keep what is here."""
+        if conn.phase is Phase.BODY:
+            self._serve(conn)
+        else:
+            self._drop(conn)
+
+    # --- its answer goes out ---
+
+    def finish_request(self, conn: Connection, done: "Future[bool]") -> None:
+        """A thread has written its answer: send what waits, then go on. Called in the loop."""
+        conn.phase = Phase.IDLE
+        self._leave_place(conn)
+        answered = not done.cancelled() and done.exception() is None and bool(done.result())
+        conn.is_kept = answered and not conn.sock.is_cut
+        if conn.sock.fileno() < 0:  # gunicorn closed it, as after an error in the middle of an answer
+            self._drop(conn)
+        else:
+            self._guarded(conn, self._send)
+
+    def _send(self, conn: Connection) -> None:
+        conn.sock.flush(MEGABYTE)
+        if not conn.sock.outbox:
+            self._answered(conn)
+            return
+        if conn.phase is Phase.SENDING:
+            conn.deadline = conn.sock.writing.deadline
+            return
+        conn.sock.writing.start()
+        self._watch(conn, Phase.SENDING, conn.sock.writing.deadline)
+        waiting = [other for other in self._watched if other.phase is Phase.SENDING]
+        if sum(other.sock.outbox.in_memory for other in waiting) > MOST_UNSENT:
+            self._drop(min(waiting, key=lambda other: other.sock.writing.since))
+
+    def _answered(self, conn: Connection) -> None:
+        if not conn.is_kept:
+            self._close(conn)
+            return
+        wire = conn.sock
+        # A client may have sent its next request behind this one.
+        behind = conn.parser.unreader.take_buffered() + b"".join(iter(lambda: wire.inbox.take(PIECE), b""))
+        self._on_disk -= wire.inbox.on_disk
+        wire.inbox.close()
+        wire.renew()
+        conn.wanted = None
+        keepalive = self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER
+        self._watch(conn, Phase.IDLE, time.monotonic() + keepalive)
+        if behind:
+            wire.reading.start()
+            wire.inbox.append(behind)
+            self._advance(conn)
+
+    def _refuse(self, conn: Connection, status: int) -> None:
+        """Answer without the app."""
+        conn.is_kept = False
+        retry = b"Retry-After: 10\r\n" if status == 503 else b""
+        head = b"HTTP/1.1 " + _SAYS[status] + b"\r\nConnection: close\r\nContent-Length: 0\r\n" + retry + b"\r\n"
+        conn.sock.sendall(head)
+        self._send(conn)
+
+    def _close(self, conn: Connection) -> None:
+        """Say that this was all, and listen on for a moment; gunicorn's own way to do so would hold up the loop."""
+        conn.sock.shutdown(socket.SHUT_WR)
+        now = time.monotonic()
+        conn.closes_at = now + LINGER_SECONDS
+        self._watch(conn, Phase.CLOSING, now + LINGER_SILENCE)
+
+    def _drain(self, conn: Connection) -> None:
+        piece = conn.sock.receive()
+        if piece == b"":
+            self._drop(conn)
+        elif piece:
+            conn.deadline = min(time.monotonic() + LINGER_SILENCE, conn.closes_at)
+
+    # --- time passes ---
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Part with who has had their time, or with everybody. Gunicorn calls this about once a second."""
+        now = time.monotonic()
+        for conn in [conn for conn in self._watched if force or conn.deadline <= now]:
+            if force:
+                self._drop(conn)
+            else:
+                self._guarded(conn, self._expire)
+
+    def murder_pending(self) -> None:
+        """All are looked at in `murder_keepalived`."""
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """A stopping worker keeps connections without a request open for a moment only."""
+        for conn in self._watched:
+            if conn.phase is Phase.IDLE:
+                conn.deadline = min(conn.deadline, deadline)
+
+    def _expire(self, conn: Connection) -> None:
+        if conn.phase is Phase.HEAD:
+            self._refuse(conn, 408)
+        elif conn.phase is Phase.QUEUED:
+            self._watched.pop(conn)
+            self._refuse(conn, 503)
+        elif conn.phase is Phase.BODY:
+            self._end_early(conn)
+        else:
+            if conn.phase is Phase.SENDING:
+                # At a plain close the client would take what it has for the whole, and the system keep the rest for it.
+                conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._drop(conn)
