@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from webapp import embedded_redis
+from webapp import embedded_redis, private_folder
 from webapp.errors import ConfigurationError
 from webapp.settings import Settings, ensure_secret
 
@@ -61,7 +61,9 @@ def open_installation() -> Iterator[Installation]:
         ConfigurationError: a setting can't be used, or DATA_DIR is in use.
     """
     data_dir = Settings.from_env().data_dir
+    tightened = private_folder.claim(data_dir)
     with _hold(data_dir):
+        private_folder.tighten_contents(data_dir)
         note = data_dir / "findme.env"
         note.unlink(missing_ok=True)  # what the last run chose is nobody's wish for this one
         wished = Settings.from_env()
@@ -78,7 +80,8 @@ def open_installation() -> Iterator[Installation]:
             kept = {"environment": "development", "secret_key": secret, "database_url": wished.database_url}
             _write(note, kept | chosen)
             (data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
-            notice = "" if port == wished.port else f"Port {wished.port} is taken, so this is port {port}."
+            moved = "" if port == wished.port else f"Port {wished.port} is taken, so this is port {port}."
+            notice = "\n".join(filter(None, (tightened, moved)))
             # Read again, so that a wish for ENVIRONMENT counts more than what we wrote down.
             settings = Settings.from_env().model_copy(update=chosen)
             try:
@@ -91,8 +94,7 @@ def open_installation() -> Iterator[Installation]:
 def _hold(data_dir: Path) -> Iterator[None]:
     """Be the only one that runs on this folder; the kernel lets go of it when we end, in whatever way."""
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (data_dir / ".lock").open("w")
+        lock = os.fdopen(os.open(data_dir / ".lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w")
     except OSError as error:
         raise ConfigurationError(
             f"DATA_DIR={data_dir} can't be written to ({error.strerror}). Name another."

@@ -19,6 +19,7 @@ from webapp import embedded_redis
 from webapp.children import Child, Guard
 from webapp.errors import ConfigurationError
 from webapp.installation import Installation, open_installation
+from webapp.private_folder import make_files_private
 
 _TICK = 0.1
 _READY_WITHIN = 180.0
@@ -257,6 +258,7 @@ def main() -> int:
     parser.add_argument("--die-with-parent", action="store_true", help="end when the process that started this ends")
     options = parser.parse_args()
     parent = os.getppid() if options.die_with_parent else None
+    make_files_private()
     try:
         with open_installation() as installation:
             return Supervisor(installation, dev=options.dev, parent=parent).run()

@@ -1,5 +1,6 @@
 """`make run`'s supervisor, started for real: what it promises about ports, folders, deaths and endings."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -108,6 +109,15 @@ def get(url: str) -> int:
         return 0
 
 
+def rights(folder: Path) -> dict[Path, int]:
+    """The permission bits of a folder and everything in it."""
+    found = {}
+    for path in (folder, *folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):  # a draft that became a picture meanwhile
+            found[path] = stat.S_IMODE(path.lstat().st_mode)
+    return found
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -156,6 +166,15 @@ def test_it_is_ready_and_private(running: Run) -> None:
     assert get(f"{running.url}/api/health/ready") == 200
     assert stat.S_IMODE(running.data_dir.stat().st_mode) == 0o700
     assert stat.S_IMODE((running.data_dir / "findme.env").stat().st_mode) == 0o600
+
+
+def test_no_file_of_it_is_open_to_other_users(running: Run) -> None:
+    """Pictures, the database with its log, Redis' files and socket, models, logs, whichever process made them."""
+    found = rights(running.data_dir)
+    names = {path.name for path in found}
+    assert {"findme.sqlite", "findme.sqlite-wal", "redis", "logs", "web.log", "demo.json", "selfie.jpg"} <= names
+    assert any(path.is_relative_to(running.data_dir / "blobs" / "events") for path in found)
+    assert {str(path): oct(mode) for path, mode in found.items() if mode & 0o077} == {}
 
 
 def test_commands_in_another_shell_find_the_installation(running: Run) -> None:
