@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import ipaddress
 import os
 import socket
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ _REFUSED_BY_BROWSERS = {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 60
     range(6665, 6670)
 )
 _PORTS_TRIED = 100
+_ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,27 @@ class Installation:
     def local_url(self) -> str:
         """Where this machine reaches the web server."""
         host = self.settings.host
-        return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '::') else host}:{self.settings.port}"  # noqa: S104
+        host = "127.0.0.1" if host in _ANY else f"[{host}]" if ":" in host else host
+        return f"http://{host}:{self.settings.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches the web server."""
+        host = self.settings.host
+        try:
+            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def mails_url(self) -> str:
+        """Where a demo shows this machine its mails; empty where HOST is one address of a network."""
+        return f"http://localhost:{self.settings.port}/dev/mail" if self.is_local or self.settings.host in _ANY else ""
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether this is a demo, with its helpers for developers; ENVIRONMENT=production never is."""
+        return self.settings.demo and self.settings.environment == "development"
 
     def child_env(self) -> dict[str, str]:
         """The environment of the processes: ours, and over it what was chosen here. It is passed on, not read."""
@@ -48,6 +70,8 @@ class Installation:
             "PORT": str(self.settings.port),
             "PUBLIC_URL": self.settings.public_url,
             "REDIS_URL": self.settings.redis_url,
+            # Always said, so that one which came in from outside counts for nothing.
+            "STARTED_AS_DEMO": str(int(self.is_demo)),
             "PYTHONUNBUFFERED": "1",
         }
         return os.environ | chosen
