@@ -78,10 +78,15 @@ def enable_account(email_or_username: str) -> None:
 
 @findme.command("demo")
 def make_demo() -> None:
-    """Make the demo event, if it is not there, and write DATA_DIR/demo.json."""
+    """Make the demo event, if it is not there, and write DATA_DIR/demo.json; `make run` calls this."""
     from webapp import demo
 
-    click.echo(demo.describe(demo.ensure(current_app.extensions["settings"])))
+    settings = current_app.extensions["settings"]
+    if not settings.is_demo:
+        raise click.ClickException("Only `make run` makes a demo, without DEMO=0 and ENVIRONMENT=production.")
+    demo.ensure(settings)
+    # No password here: what this prints ends in a log. `make run` shows them on the terminal.
+    click.echo(f"The demo event is there; its accounts are in {settings.data_dir / 'demo.json'}.")
 
 
 @findme.command("sweep")

@@ -65,7 +65,7 @@ def command(path: Path, data_dir: Path) -> list[str]:
     options = {
         "port": "0",
         "unixsocket": str(path),
-        "unixsocketperm": "700",
+        "unixsocketperm": "600",
         "dir": str(folder),
         # Jobs survive a crash: each is written as it comes, and the file is forced to the disk every second.
         "appendonly": "yes",

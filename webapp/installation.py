@@ -3,13 +3,14 @@
 import contextlib
 import errno
 import fcntl
+import ipaddress
 import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from webapp import embedded_redis
+from webapp import embedded_redis, private_folder
 from webapp.errors import ConfigurationError
 from webapp.settings import Settings, ensure_secret
 
@@ -18,6 +19,7 @@ _REFUSED_BY_BROWSERS = {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 60
     range(6665, 6670)
 )
 _PORTS_TRIED = 100
+_ANY = ("", "0.0.0.0", "::")  # noqa: S104 - compared with
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,27 @@ class Installation:
     def local_url(self) -> str:
         """Where this machine reaches the web server."""
         host = self.settings.host
-        return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '::') else host}:{self.settings.port}"  # noqa: S104
+        host = "127.0.0.1" if host in _ANY else f"[{host}]" if ":" in host else host
+        return f"http://{host}:{self.settings.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches the web server."""
+        host = self.settings.host
+        try:
+            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def mails_url(self) -> str:
+        """Where a demo shows this machine its mails; empty where HOST is one address of a network."""
+        return f"http://localhost:{self.settings.port}/dev/mail" if self.is_local or self.settings.host in _ANY else ""
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether this is a demo, with its helpers for developers; ENVIRONMENT=production never is."""
+        return self.settings.demo and self.settings.environment == "development"
 
     def child_env(self) -> dict[str, str]:
         """The environment of the processes: ours, and over it what was chosen here. It is passed on, not read."""
@@ -48,6 +70,8 @@ class Installation:
             "PORT": str(self.settings.port),
             "PUBLIC_URL": self.settings.public_url,
             "REDIS_URL": self.settings.redis_url,
+            # Always said, so that one which came in from outside counts for nothing.
+            "STARTED_AS_DEMO": str(int(self.is_demo)),
             "PYTHONUNBUFFERED": "1",
         }
         return os.environ | chosen
@@ -61,7 +85,9 @@ def open_installation() -> Iterator[Installation]:
         ConfigurationError: a setting can't be used, or DATA_DIR is in use.
     """
     data_dir = Settings.from_env().data_dir
+    tightened = private_folder.claim(data_dir)
     with _hold(data_dir):
+        private_folder.tighten_contents(data_dir)
         note = data_dir / "findme.env"
         note.unlink(missing_ok=True)  # what the last run chose is nobody's wish for this one
         wished = Settings.from_env()
@@ -78,7 +104,8 @@ def open_installation() -> Iterator[Installation]:
             kept = {"environment": "development", "secret_key": secret, "database_url": wished.database_url}
             _write(note, kept | chosen)
             (data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
-            notice = "" if port == wished.port else f"Port {wished.port} is taken, so this is port {port}."
+            moved = "" if port == wished.port else f"Port {wished.port} is taken, so this is port {port}."
+            notice = "\n".join(filter(None, (tightened, moved)))
             # Read again, so that a wish for ENVIRONMENT counts more than what we wrote down.
             settings = Settings.from_env().model_copy(update=chosen)
             try:
@@ -91,8 +118,7 @@ def open_installation() -> Iterator[Installation]:
 def _hold(data_dir: Path) -> Iterator[None]:
     """Be the only one that runs on this folder; the kernel lets go of it when we end, in whatever way."""
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (data_dir / ".lock").open("w")
+        lock = os.fdopen(os.open(data_dir / ".lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w")
     except OSError as error:
         raise ConfigurationError(
             f"DATA_DIR={data_dir} can't be written to ({error.strerror}). Name another."

@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(60, ge=5, description="seconds for which a claimed row belongs to its worker")
 
     demo: bool = Field(True, description="whether `make run` makes its demo event")
+    started_as_demo: bool = Field(False, description="told by `make run` to its processes, not set by hand")
 
     smtp_url: SecretStr = SecretStr("")
     mail_from: str = "FindMe <no-reply@localhost>"
@@ -136,6 +137,15 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def is_demo(self) -> bool:
+        """Whether this process was started as part of a demo, which alone has development helpers.
+
+        ENVIRONMENT=development says less: `make run` writes it down without a demo, too, and for addresses that others
+        reach, and what is started beside it reads it from DATA_DIR/findme.env.
+        """
+        return self.environment == "development" and self.started_as_demo
+
+    @property
     def is_sqlite(self) -> bool:
         return self.database_url.startswith("sqlite")
 
@@ -175,7 +185,7 @@ def ensure_secret(data_dir: Path) -> str:
     """The development installation's own secret, made once and kept in DATA_DIR, readable by its owner only."""
     path = data_dir / "secret_key"
     if not path.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_urlsafe(48))

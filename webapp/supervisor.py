@@ -15,10 +15,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from webapp import embedded_redis
+from webapp import demo_facts, embedded_redis
 from webapp.children import Child, Guard
 from webapp.errors import ConfigurationError
 from webapp.installation import Installation, open_installation
+from webapp.private_folder import make_files_private
 
 _TICK = 0.1
 _READY_WITHIN = 180.0
@@ -116,19 +117,31 @@ class Supervisor:
         for worker in workers:
             self._launch(worker)
         self._wait_until_ready(web)
-        if not self._settings.demo:
-            say(f"FindMe is up: {self._settings.public_url} (Ctrl-C stops it)")
-        elif (demo := self._make_demo()).status:
-            say(f"FindMe is up: {self._settings.public_url} (Ctrl-C stops it)")
-            say(f"The demo event could not be made; {demo.log} says why.")
-        else:
-            say(demo.log.read_text(errors="replace").rstrip())
+        self._welcome()
         say(f"  Logs             {self._here.logs}\n")
         self._is_up = True
 
-    def _make_demo(self) -> Child:
+    def _welcome(self) -> None:
+        """Say what there is now. The demo's passwords go to the terminal and into no log."""
+        port, data_dir = self._settings.port, self._settings.data_dir
+        (self._here.logs / "demo.log").unlink(missing_ok=True)  # that of an earlier version has passwords in it
+        about = self._make_demo() if self._here.is_demo else None
+        if about is None:
+            say(f"FindMe is up: {self._settings.public_url} (Ctrl-C stops it)")
+        else:
+            say(demo_facts.describe(about, self._here.mails_url).rstrip())
+        if not self._here.is_local:
+            say(f"\n{demo_facts.warn_of_network(self._settings.host, port, demo=about is not None)}\n")
+        if not self._here.is_demo and (leftover := demo_facts.read(data_dir)):
+            say(demo_facts.warn_of_leftovers(leftover))
+
+    def _make_demo(self) -> dict[str, Any] | None:
         say("Making the demo event…")
-        return self._run_once("demo", "findme", "demo")
+        made = self._run_once("demo", "findme", "demo")
+        if made.status:
+            say(f"The demo event could not be made; {made.log} says why.")
+            return None
+        return demo_facts.read(self._settings.data_dir)
 
     def _launch(self, child: Child) -> None:
         child.start()
@@ -257,6 +270,7 @@ def main() -> int:
     parser.add_argument("--die-with-parent", action="store_true", help="end when the process that started this ends")
     options = parser.parse_args()
     parent = os.getppid() if options.die_with_parent else None
+    make_files_private()
     try:
         with open_installation() as installation:
             return Supervisor(installation, dev=options.dev, parent=parent).run()

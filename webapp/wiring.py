@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import structlog
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -17,6 +18,7 @@ from webapp import (
     pages,
     permissions,
     polls,
+    private_folder,
     queue_pages,
     queueing,
     security,
@@ -27,12 +29,16 @@ from webapp.extensions import babel, csrf, db, htmx, migrate
 from webapp.localisation import choose_language, choose_timezone
 from webapp.settings import ROOT, Settings
 
+log = structlog.get_logger()
+
 
 def wire(settings: Settings) -> Flask:
     """The app with everything bound; `create_app` says more."""
     settings.check_for_serving()
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    tightened = private_folder.claim(settings.data_dir)
     observability.configure_logging(settings)
+    if tightened:
+        log.warning("data_dir.tightened", notice=tightened)
     app = Flask("webapp", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     _configure(app, settings)
     app.extensions["settings"] = settings

@@ -358,16 +358,6 @@ def test_mails_come_in_the_readers_language(postbox: Flask, world: World) -> Non
         assert mail.language == "fr" and "Bonjour" in (mail.rendered or "")
 
 
-def test_the_page_of_mails_is_there_for_developers_alone(app: Flask, development: Settings) -> None:
-    from webapp import create_app
-
-    assert app.test_client().get("/dev/mail").status_code == 404
-    other = create_app(development)
-    assert other.test_client().get("/dev/mail").status_code == 200
-    with other.app_context():
-        db.engine.dispose()
-
-
 # --- mail servers ---
 
 

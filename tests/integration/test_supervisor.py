@@ -1,5 +1,6 @@
 """`make run`'s supervisor, started for real: what it promises about ports, folders, deaths and endings."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 from redis import Redis
+
+from webapp import demo_facts
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "webapp.supervisor"]
@@ -100,12 +103,22 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-def get(url: str) -> int:
+def get(url: str, **headers: str) -> int:
+    """The status of a page; 0 where it is refused or nobody answers."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
             return int(answer.status)
     except OSError:
         return 0
+
+
+def rights(folder: Path) -> dict[Path, int]:
+    """The permission bits of a folder and everything in it."""
+    found = {}
+    for path in (folder, *folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):  # a draft that became a picture meanwhile
+            found[path] = stat.S_IMODE(path.lstat().st_mode)
+    return found
 
 
 def free_port() -> int:
@@ -118,8 +131,14 @@ def free_port() -> int:
 def begin(tmp_path: Path, models: Path) -> Iterator[Callable[..., Run]]:
     runs: list[Run] = []
 
-    def start(name: str = "data", port: int | None = None, **options: object) -> Run:
+    def start(
+        name: str = "data",
+        port: int | None = None,
+        before: Callable[[Path], None] = lambda _: None,
+        **options: object,
+    ) -> Run:
         shutil.copytree(models, tmp_path / name / "models")
+        before(tmp_path / name)
         runs.append(Run(tmp_path / name, port or free_port(), **options))  # type: ignore[arg-type]
         return runs[-1]
 
@@ -156,6 +175,39 @@ def test_it_is_ready_and_private(running: Run) -> None:
     assert get(f"{running.url}/api/health/ready") == 200
     assert stat.S_IMODE(running.data_dir.stat().st_mode) == 0o700
     assert stat.S_IMODE((running.data_dir / "findme.env").stat().st_mode) == 0o600
+
+
+def test_no_file_of_it_is_open_to_other_users(running: Run) -> None:
+    """Pictures, the database with its log, Redis' files and socket, models, logs, whichever process made them."""
+    found = rights(running.data_dir)
+    names = {path.name for path in found}
+    assert {"findme.sqlite", "findme.sqlite-wal", "redis", "logs", "web.log", "demo.json", "selfie.jpg"} <= names
+    assert any(path.is_relative_to(running.data_dir / "blobs" / "events") for path in found)
+    assert {str(path): oct(mode) for path, mode in found.items() if mode & 0o077} == {}
+
+
+def test_passwords_are_printed_and_in_no_log_or_process_list(running: Run) -> None:
+    facts = demo_facts.read(running.data_dir)
+    assert facts
+    passwords = [facts[role]["password"] for role in demo_facts.ROLES]
+    assert [password for password in passwords if password not in running.text] == []
+    assert (running.data_dir / "logs" / "demo.log").read_text().strip()
+    kept = [*(running.data_dir / "logs").iterdir(), running.data_dir / "findme.env"]
+    members = [psutil.Process(running.process.pid), *psutil.Process(running.process.pid).children(recursive=True)]
+    shown = [repr((member.cmdline(), member.environ())) for member in members]
+    for password in passwords:
+        assert [path for path in kept if password.encode() in path.read_bytes()] == []
+        assert [line for line in shown if password in line] == []
+
+
+def test_a_demo_has_a_page_of_mails_for_names_of_this_machine(running: Run) -> None:
+    port = running.url.rpartition(":")[2]
+    page = f"http://127.0.0.1:{port}/dev/mail"
+    assert f"http://localhost:{port}/dev/mail" in running.text
+    assert "lets other machines in" not in running.text
+    assert get(page) == 200
+    for headers in ({"Host": f"rebound.example:{port}"}, {"X-Forwarded-For": "127.0.0.1"}, {"Via": "1.1 tunnel"}):
+        assert get(page, **headers) == 0, headers
 
 
 def test_commands_in_another_shell_find_the_installation(running: Run) -> None:
@@ -226,6 +278,30 @@ def test_a_second_one_takes_the_next_port_and_ctrl_c_ends_it(running: Run, begin
     assert "Traceback" not in run.text
     assert get(f"{run.url}/api/health/ready") == 0
     assert get(f"{running.url}/api/health/ready") == 200
+
+
+def test_without_a_demo_there_are_no_helpers_and_what_other_machines_see_is_said(begin: Callable[..., Run]) -> None:
+    """Also where DATA_DIR had a demo before, was left open to others, and a wrong environment claims a demo."""
+    data_dir = begin(name="data", HOST="0.0.0.0", STARTED_AS_DEMO="1", before=leave_a_demo).wait_until_up().data_dir
+    text, url = (data_dir.parent / "data.out").read_text(), (data_dir / "findme.env").read_text()
+    assert "HOST=0.0.0.0 lets other machines in" in text
+    assert "This is a demo" not in text
+    assert "admin@example.com" in text and "can't sign in" in text
+    assert "was open to other users" in text
+    port = re.search(r"PORT='(\d+)'", url)
+    assert port and get(f"http://127.0.0.1:{port[1]}/dev/mail") == 0
+    assert {str(path): oct(mode) for path, mode in rights(data_dir).items() if mode & 0o077} == {}
+    assert not (data_dir / "logs" / "demo.log").exists()
+
+
+def leave_a_demo(data_dir: Path) -> None:
+    """What an earlier version left: facts of a demo, a log with its passwords, everything open to others."""
+    people = {role: {"email": f"{role}@example.com", "password": "printed"} for role in demo_facts.ROLES}
+    demo_facts.write(data_dir, {"event_code": "DEMO2026", **people})
+    (data_dir / "logs").mkdir()
+    (data_dir / "logs" / "demo.log").write_text("password printed")
+    for path in (data_dir, *data_dir.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

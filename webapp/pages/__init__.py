@@ -61,7 +61,7 @@ def init_app(app: Flask) -> None:
     # Rooms link to others where there are such.
     app.jinja_env.globals["endpoints"] = app.view_functions
     settings: Settings = app.extensions["settings"]
-    rooms = (*ROOMS, dev) if settings.environment == "development" else ROOMS
+    rooms = (*ROOMS, dev) if settings.is_demo else ROOMS
     for room in rooms:
         app.register_blueprint(room.blueprint)
         PERMISSIONS.update({f"{room.blueprint.name}.{name}": who for name, who in room.WHO.items()})

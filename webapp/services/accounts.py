@@ -17,6 +17,7 @@ from webapp.clock import utcnow
 from webapp.errors import Conflict, Invalid, NotFound, Unauthenticated
 from webapp.extensions import db
 from webapp.models import Membership, User, UserRole, UserSession
+from webapp.services import demo_accounts
 
 MIN_PASSWORD = 8
 MAX_PASSWORD = 200
@@ -200,10 +201,10 @@ def authenticate(login: str, password: str, device: str | None = None) -> User:
     """
     tries = _candidates(login, device, password_tag(password))
     for user in tries:
-        if _matches(user.password_hash or _NOBODY, password):
+        if matches(user.password_hash or _NOBODY, password):
             return user
     for _ in range((1 + _TRIES if "@" in login else 1) - len(tries)):
-        _matches(_NOBODY, password)
+        matches(_NOBODY, password)
     raise Unauthenticated(code="wrong_credentials")
 
 
@@ -223,7 +224,7 @@ def _candidates(login: str, device: str | None, tag: int | None) -> list[User]:
     A username that is somebody else's address finds nothing: it would come between its owner and their account.
     """
     by_name = select(User).where(User.username_key == username_key(login), User.disabled_at.is_(None))
-    named = db.session.scalars(by_name.where(User.password_hash.is_not(None))).all()
+    named = db.session.scalars(by_name.where(User.password_hash.is_not(None), demo_accounts.admitted())).all()
     if "@" not in login:
         return list(named)
     known = [user for user in accounts_of(login, device, tag) if user.password_hash][:_TRIES]
@@ -253,7 +254,9 @@ def accounts_of(email: str, device: str | None = None, tag: int | None = None) -
     ]
     if device is not None:
         order.insert(1, case((User.device == device, 0), else_=1))
-    wanted = select(User).where(User.email == email.strip().lower(), User.disabled_at.is_(None))
+    wanted = select(User).where(
+        User.email == email.strip().lower(), User.disabled_at.is_(None), demo_accounts.admitted()
+    )
     if tag is not None:
         # Accounts made before there were tags, and those whose address had lapsed, have a password and none.
         untagged = User.password_tag.is_(None) & User.password_hash.is_not(None)
@@ -269,13 +272,16 @@ def open_session(user: User, kind: str, user_agent: str = "", *, proof: str | No
     drops it waits for this, or this for them.
 
     Raises:
-        Unauthenticated: the account is disabled or gone, or the password is another one now; told like a wrong one.
+        Unauthenticated: the account is disabled, gone or a demo's outside a demo, or the password is another one now;
+            told like a wrong one.
     """
     # By its key, not by the object, whose row may be gone.
     key = inspect(user).identity
     now = select(User.password_hash, User.disabled_at).where(User.id == (key[0] if key else user.id))
     row = db.session.execute(now.with_for_update(read=True)).one_or_none()
     if row is None or row.disabled_at is not None or (proof is not None and row.password_hash != proof):
+        raise Unauthenticated(code="wrong_credentials")
+    if not demo_accounts.admits(row.password_hash):
         raise Unauthenticated(code="wrong_credentials")
     token = secrets.token_urlsafe(32)
     days = current_app.extensions["settings"].session_days
@@ -293,7 +299,7 @@ def open_session(user: User, kind: str, user_agent: str = "", *, proof: str | No
 
 
 def user_of_token(token: str, kind: str) -> User | None:
-    """Who is signed in with this token; None when it is unknown, expired, or the account is disabled."""
+    """Who is signed in with this token; None when it is unknown, expired, or the account is disabled or a demo's."""
     return db.session.scalar(
         select(User)
         .join(UserSession)
@@ -302,6 +308,7 @@ def user_of_token(token: str, kind: str) -> User | None:
             UserSession.kind == kind,
             UserSession.expires_at > utcnow(),
             User.disabled_at.is_(None),
+            demo_accounts.admitted(),
         )
     )
 
@@ -311,9 +318,10 @@ def close_session(token: str) -> None:
     db.session.execute(delete(UserSession).where(UserSession.token_hash == token_hash(token)))
 
 
-def _matches(password_hash: str, password: str) -> bool:
+def matches(password_hash: str, password: str) -> bool:
+    """Check a password against a hash of `hash_password`; takes as long as making one."""
     try:
-        return _hasher.verify(password_hash, password[:MAX_PASSWORD])
+        return _hasher.verify(password_hash.removeprefix(demo_accounts.MARK), password[:MAX_PASSWORD])
     except (VerificationError, InvalidHashError):
         return False
 

@@ -13,7 +13,7 @@ from webapp.errors import Conflict, Invalid, NotFound
 from webapp.extensions import db
 from webapp.models import Event, Membership, MembershipRole, UploadToken, User
 from webapp.queueing import unit_of_work
-from webapp.services import audit, events, upload_ledger
+from webapp.services import audit, demo_accounts, events, upload_ledger
 from webapp.services.accounts import token_hash
 
 PREFIX = "findme_up_"
@@ -133,6 +133,7 @@ def authenticate(token: str) -> tuple[UploadToken, Membership] | None:
             UploadToken.revoked_at.is_(None),
             UploadToken.expires_at > now,
             User.disabled_at.is_(None),
+            demo_accounts.admitted(),
             Membership.role.in_((MembershipRole.OWNER, MembershipRole.TEAM)),
         )
     ).one_or_none()

@@ -17,7 +17,7 @@ TRIES = 100
 """How often a folder is made again for one file: each try is lost only to a removal in that very moment."""
 
 
-def in_folder(folder: Path, write: Callable[[], T], mode: int = 0o777) -> T:
+def in_folder(folder: Path, write: Callable[[], T], mode: int = 0o700) -> T:
     """Make a folder with its parents and call `write`; again while another process removes the folder in between.
 
     Raises:

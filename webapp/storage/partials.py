@@ -44,7 +44,7 @@ class PartialFiles:
         """
         path = self._path(key)
         try:
-            handle = in_folder(path.parent, lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o600), mode=0o700)
+            handle = in_folder(path.parent, lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX)
                 if os.fstat(handle).st_size != offset:
