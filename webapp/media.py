@@ -18,8 +18,11 @@ A grid has hundreds of pictures, and phones on an event's network would fetch th
 browser's own cache may keep them, and it is cleared when its user signs out (`webapp.sessions.sign_out`).
 """
 
-PICTURE_POLICY = "default-src 'none'; sandbox"
-"""The content policy of pictures: opened as a page, a file that claims to be one can't run or load anything."""
+PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""The content policy of pictures: opened as a page, a file that claims to be one can't run or load anything.
+
+The styles are those of the browser's own viewer, which puts them inline around a picture.
+"""
 
 ENDINGS = {
     "image/jpeg": ("jpg", "jpeg", "jpe"),
