@@ -12,14 +12,16 @@ from tests.product import Product, demo_facts
 
 pytestmark = [pytest.mark.browser, ON_LAPTOP]
 
+SEEN = "location.pathname + ' ' + document.body.innerText"
 
-@pytest.fixture(scope="module", params=[True, False], ids=["bfcache", "http_cache"])
-def browser(request: pytest.FixtureRequest, playwright: Playwright) -> Iterator[Browser]:
-    """Chromium with its back/forward cache, as people have it, or without it, as Playwright starts it."""
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """Chromium with its back/forward cache, as people have it; Playwright starts it without."""
     browser = playwright.chromium.launch(
         executable_path=chromium_path(),
         args=QUIET,
-        ignore_default_args=["--disable-back-forward-cache"] if request.param else [],
+        ignore_default_args=["--disable-back-forward-cache"],
         headless=True,
         chromium_sandbox=False,
     )
@@ -53,23 +55,30 @@ def test_back_shows_no_guests_after_sign_out(browser: Browser, product: Product)
     page.locator("#guest-query").fill("a")  # htmx replaces the address
     page.wait_for_url("**/guests?*")
     sign_out(page)
+    # Playwright loses sight of a page that comes from the back/forward cache; the protocol below it does not.
+    session = page.context.new_cdp_session(page)
     for _ in range(3):
-        page.go_back()
-        expect(page.locator(".guest-cards")).to_have_count(0)
-        assert "sign-in" in page.url or guest not in page.content()
+        session.send("Runtime.evaluate", {"expression": "history.back()"})
+        page.wait_for_timeout(1000)
+        shown = session.send("Runtime.evaluate", {"expression": SEEN})["result"]["value"]
+        assert shown.startswith("/sign-in ") and "Sign out" not in shown
     assert guest not in stored(page)
     page.context.close()
 
 
-def test_a_guests_pictures_leave_the_cache_with_them(browser: Browser, product: Product) -> None:
+def test_the_browsers_cache_is_empty_after_sign_out(browser: Browser, product: Product) -> None:
+    """Shown by a file without conditions: pictures are kept for one cookie, so that the next user's never opens them."""
     page = signed_in_page(browser, product, "guest")
     expect(page.locator(SHOWN).first).to_be_visible(timeout=30_000)
-    address = page.locator(f"{SHOWN} a > img:not(.blur)").first.get_attribute("src")
-    assert address is not None
-    cached = "address => fetch(address, {cache: 'force-cache', redirect: 'manual'}).then(answer => answer.status)"
+    address = "/static/vendor/chart.min.js?v=1"
+    page.evaluate("address => fetch(address).then(answer => answer.text())", address)
+    cached = (
+        "address => fetch(address, {cache: 'only-if-cached', mode: 'same-origin'})"
+        ".then(answer => answer.status).catch(() => 'not cached')"
+    )
     assert page.evaluate(cached, address) == 200
     sign_out(page)
-    assert page.evaluate(cached, address) == 0  # the server's redirect to the sign-in page
+    assert page.evaluate(cached, address) in ("not cached", 504)
     page.context.close()
 
 
