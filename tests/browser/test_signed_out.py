@@ -67,7 +67,7 @@ def test_back_shows_no_guests_after_sign_out(browser: Browser, product: Product)
 
 
 def test_the_browsers_cache_is_empty_after_sign_out(browser: Browser, product: Product) -> None:
-    """Shown by a file without conditions: pictures are kept for one cookie, so that the next user's never opens them."""
+    """A static file shows it: a cached picture, with its `Vary: Cookie`, is of no use to another session anyway."""
     page = signed_in_page(browser, product, "guest")
     expect(page.locator(SHOWN).first).to_be_visible(timeout=30_000)
     address = "/static/vendor/chart.min.js?v=1"
