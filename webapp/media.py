@@ -14,7 +14,17 @@ from webapp.models import Photo, RenditionKind, User
 from webapp.services import blobs, renditions, watermarks
 
 MAX_AGE = 3600
-"""Seconds for which a browser shows a picture without asking whether it still may."""
+"""Seconds for which a browser shows a picture without asking whether it still may.
+
+A grid has hundreds of pictures, and phones on an event's network would fetch them again on each visit. Only the
+browser's own cache may keep them, and it is cleared when its user signs out (`webapp.sessions.sign_out`).
+"""
+
+PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""The content policy of pictures: opened as a page, a file that claims to be one can't run or load anything.
+
+The styles are those of the browser's own viewer, which puts them inline around a picture.
+"""
 
 ENDINGS = {
     "image/jpeg": ("jpg", "jpeg", "jpe"),
@@ -73,8 +83,11 @@ def download_name(filename: str, content_type: str) -> str:
     return f"{(stem if known else plain).strip(' .') or 'photo'}.{endings[0]}"
 
 
-def send_blob(key: str, content_type: str, *, download_name: str | None = None) -> Response:
+def send_blob(key: str, content_type: str, *, download_name: str | None = None, max_age: int = MAX_AGE) -> Response:
     """A blob, or the way to it. The content type is ours, never the uploader's.
+
+    max_age: seconds for which the browser may show it without asking again; with 0 it always asks. Downloads are not
+    cached at all: they are in the user's own folder already.
 
     Raises:
         NotFound: it is not there; where the store signs addresses, it is the store who says so.
@@ -83,19 +96,31 @@ def send_blob(key: str, content_type: str, *, download_name: str | None = None) 
     if request.method != "HEAD":
         address = blobs.store().url(key, content_type=content_type, download_name=download_name)
         if address is not None:
-            return _send_away(address)
-    return _stream(key, content_type, download_name)
+            # Half of the address' life, so that a browser never follows one too old.
+            half = current_app.extensions["settings"].s3_url_seconds // 2
+            return _cached(cast("Response", redirect(address, 302)), min(max_age, half), download_name)
+    return _stream(key, content_type, download_name, max_age)
 
 
-def _send_away(address: str) -> Response:
-    """A redirect that a browser may remember for half of the address' life, so that it never follows one too old."""
-    response = cast("Response", redirect(address, 302))
-    response.cache_control.private = True
-    response.cache_control.max_age = current_app.extensions["settings"].s3_url_seconds // 2
+def as_picture(response: Response) -> Response:
+    """Restrict a response that is a picture, and nothing else, to being shown."""
+    response.headers["Content-Security-Policy"] = PICTURE_POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-def _stream(key: str, content_type: str, download_name: str | None) -> Response:
+def _cached(response: Response, max_age: int, download_name: str | None) -> Response:
+    """Let the browser's own cache keep the response, for `max_age` seconds without asking again."""
+    if download_name is not None:
+        response.headers["Cache-Control"] = "no-store"
+    elif max_age:
+        response.headers["Cache-Control"] = f"private, max-age={max_age}"
+    else:
+        response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _stream(key: str, content_type: str, download_name: str | None, max_age: int) -> Response:
     store = blobs.store()
     info = store.info(key)
     file = io.BytesIO() if request.method == "HEAD" else store.open(key)
@@ -108,13 +133,7 @@ def _stream(key: str, content_type: str, download_name: str | None) -> Response:
         download_name=download_name,
     )
     response.content_length = info.size
-    response.cache_control.private = True
-    response.cache_control.public = False
-    response.cache_control.no_cache = None
-    response.cache_control.max_age = MAX_AGE
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    # A picture is nothing but a picture, whatever a file claims to be.
-    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    _cached(as_picture(response), max_age, download_name)
     response.make_conditional(request, accept_ranges=True, complete_length=info.size)
     if response.status_code == HTTPStatus.PARTIAL_CONTENT and "wsgi.file_wrapper" in request.environ:
         # Werkzeug would read the part in a thread, as slowly as its client takes it. The server sends it as it sends a

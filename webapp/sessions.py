@@ -2,7 +2,8 @@
 
 from typing import cast
 
-from flask import Flask, Request, request, session
+from flask import Flask, Request, Response, after_this_request, request, session
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_login import current_user, login_user, logout_user
 
 from webapp.extensions import login_manager
@@ -20,8 +21,21 @@ _KEPT = ("language", INVITED, _ACCOUNTS)
 """What stays when a session rotates."""
 
 
+class _CookieSessions(SecureCookieSessionInterface):
+    """Flask's sessions, whose cookie never goes out with a response that a shared cache may keep for others.
+
+    Flask renews the cookie with each response, of style sheets and scripts too, which are cached for a year.
+    """
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        kept_for_all = not (response.cache_control.private or response.cache_control.no_store)
+        if session.modified or not kept_for_all:
+            super().save_session(app, session, response)
+
+
 def init_app(app: Flask) -> None:
-    """Bind flask-login."""
+    """Bind flask-login, and the session's cookie."""
+    app.session_interface = _CookieSessions()
     login_manager.init_app(app)
     login_manager.session_protection = None
 
@@ -80,7 +94,7 @@ def sign_in(user: User, *, proof: str | None = None) -> None:
 
 
 def sign_out() -> None:
-    """Sign this browser out; call it inside a unit of work."""
+    """Sign this browser out, and have it clear its cache; call it inside a unit of work."""
     token = session.get("_user_id")
     if token:
         accounts.close_session(token)
@@ -89,6 +103,17 @@ def sign_out() -> None:
     session.clear()
     session.update(kept)
     session.permanent = True
+    after_this_request(_clear_cache)
+
+
+def _clear_cache(response: Response) -> Response:
+    """Have the browser delete the pictures that it cached: others may use it next.
+
+    Browsers do so over https and on localhost. Cookies and storage stay: they hold the language, the accounts that may
+    join again, and what became of an upload that is not over.
+    """
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
 
 
 def signed_in_before() -> set[str]:

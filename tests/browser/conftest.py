@@ -39,7 +39,7 @@ MOVING = {"reduced_motion": "no-preference"}
 OpenPage = Callable[..., Page]
 
 
-def _chromium() -> Path | None:
+def chromium_path() -> Path | None:
     """Where Chromium is; None means Playwright's own. Skips where there is none at all."""
     noted = ROOT / ".venv" / "browser"
     named = noted.read_text().strip() if noted.exists() else shutil.which("chromium") or ""
@@ -108,7 +108,7 @@ def chromium(playwright: Playwright, camera: Path) -> Iterator[Browser]:
         f"--use-file-for-fake-video-capture={camera}",
     ]
     browser = playwright.chromium.launch(
-        executable_path=_chromium(), args=arguments, headless=True, chromium_sandbox=False
+        executable_path=chromium_path(), args=arguments, headless=True, chromium_sandbox=False
     )
     yield browser
     browser.close()

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, make_response, request
 
 from webapp.errors import NotFound
-from webapp.media import send_blob, send_photo
+from webapp.media import as_picture, send_blob, send_photo
 from webapp.models import RenditionKind
 from webapp.pages.common import me
 from webapp.permissions import Who
@@ -41,9 +41,8 @@ def download(photo_id: str) -> Response:
 @blueprint.get("/media/crops/<match_id>")
 def crop(match_id: str) -> Response:
     """The face that somebody is asked about, and nothing else of its photo."""
-    response = make_response(gallery.crop_of(me(), match_id))
+    response = as_picture(make_response(gallery.crop_of(me(), match_id)))
     response.content_type = "image/jpeg"
-    response.headers["X-Content-Type-Options"] = "nosniff"
     response.cache_control.private = True
     response.cache_control.max_age = 600
     response.add_etag()
@@ -53,11 +52,14 @@ def crop(match_id: str) -> Response:
 
 @blueprint.get("/media/selfies/<selfie_id>")
 def selfie(selfie_id: str) -> Response:
-    """A selfie, to the one whom it shows and to who runs the event; the small rendition once a worker has made it."""
+    """A selfie, to the one whom it shows and to who runs the event; the small rendition once a worker has made it.
+
+    Browsers ask each time: a selfie that was erased is not shown again from anyone's cache.
+    """
     found = studio.visible_selfie(me(), selfie_id)
     if found is None or found.pictures_erased_at is not None:
         raise NotFound(code="not_found")
     preview = blobs.selfie_preview_key(found.blob_key)
     if blobs.exists(preview):
-        return send_blob(preview, "image/jpeg")
-    return send_blob(found.blob_key, found.content_type)
+        return send_blob(preview, "image/jpeg", max_age=0)
+    return send_blob(found.blob_key, found.content_type, max_age=0)

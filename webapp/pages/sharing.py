@@ -7,7 +7,7 @@ from flask_babel import force_locale, get_locale, gettext
 from webapp import accents, event_codes
 from webapp.errors import NotFound
 from webapp.links import absolute, join_url
-from webapp.media import send_blob
+from webapp.media import as_picture, send_blob
 from webapp.models import Event, Membership
 from webapp.permissions import Who
 from webapp.services import covers
@@ -34,7 +34,7 @@ def qr(event: Event, kind: str, **_: Membership) -> Response:
     from webapp import posters  # it brings fpdf, an eighth of what each process takes to start
 
     drawn = posters.qr_svg(join_url(event)) if kind == "svg" else posters.qr_png(join_url(event))
-    return Response(drawn, mimetype=QR_TYPES[kind])
+    return as_picture(Response(drawn, mimetype=QR_TYPES[kind]))
 
 
 @blueprint.get("/studio/events/<event_id>/poster.pdf")
@@ -60,11 +60,13 @@ def poster(event: Event, **_: Membership) -> Response:
 
 @blueprint.get("/e/<code>/cover.jpg")
 def cover(code: str) -> Response:
-    """The event's cover picture, to everybody who knows its code."""
+    """The event's cover picture, to everybody who knows its code, also on a photographer's own web site."""
     event = event_codes.find(code, keep=False)
     if event.cover_key is None:
         raise NotFound(code="not_found")
-    return send_blob(event.cover_key, covers.CONTENT_TYPE)
+    response = send_blob(event.cover_key, covers.CONTENT_TYPE)
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
 
 
 @blueprint.get("/accents/<colours>.css")

