@@ -43,6 +43,8 @@ def init_app(app: Flask) -> None:
         app,
         force_https=False,
         strict_transport_security=https,
+        # Other names below ours may belong to others, and not speak https.
+        strict_transport_security_include_subdomains=False,
         session_cookie_secure=https,
         session_cookie_samesite="Lax",
         # talisman would overwrite the policies of views; `_complete` sets this header.

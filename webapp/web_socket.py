@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HIGH_WATER = 1024 * 1024
 """Bytes of a streamed answer that may wait for their client before who writes it has to wait as well."""
 
-PIECE = 64 * 1024
+PIECE = 256 * 1024
 
 
 class Wire(socket.socket):

@@ -48,7 +48,9 @@ MOST_ON_DISK = 1024 * MEGABYTE
 """Bytes of bodies that a process keeps on the disk; beyond them, bodies are read while they come."""
 
 MOST_UNSENT = 64 * MEGABYTE
-"""Bytes of answers that a process keeps for clients that don't take them; then the slowest go."""
+"""Bytes of answers that a process keeps in memory; beyond them, clients that have taken nothing for `UNTAKEN` go."""
+
+UNTAKEN = 3.0
 
 LINGER_SILENCE, LINGER_SECONDS = 2.0, 30.0
 """How long we listen to a client that still sends while we have said all: at a reset it would not read our answer."""
@@ -292,9 +294,17 @@ class Worker(ThreadWorker):
             return
         conn.sock.writing.start()
         self._watch(conn, Phase.SENDING, conn.sock.writing.deadline)
-        waiting = [other for other in self._watched if other.phase is Phase.SENDING]
-        if sum(other.sock.outbox.in_memory for other in waiting) > MOST_UNSENT:
-            self._drop(min(waiting, key=lambda other: other.sock.writing.since))
+        self._limit_unsent()
+
+    def _limit_unsent(self) -> None:
+        waiting = [conn for conn in self._watched if conn.phase is Phase.SENDING]
+        unsent = sum(conn.sock.outbox.in_memory for conn in waiting)
+        silent_since = time.monotonic() - UNTAKEN
+        for conn in sorted(waiting, key=lambda conn: conn.sock.writing.since):
+            if unsent <= MOST_UNSENT or conn.sock.writing.since > silent_since:
+                break
+            unsent -= conn.sock.outbox.in_memory
+            self._expire(conn)
 
     def _answered(self, conn: Connection) -> None:
         if not conn.is_kept:

@@ -304,7 +304,7 @@ def test_only_pages_of_the_queues_may_run_their_inline_scripts(app: Flask, world
 @pytest.mark.parametrize(
     ("public_url", "scheme", "said"),
     [
-        ("https://findme.example", "https", "max-age=31556926; includeSubDomains"),
+        ("https://findme.example", "https", "max-age=31556926"),
         ("http://findme.example", "http", None),
         ("http://findme.example", "https", None),
     ],
