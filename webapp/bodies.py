@@ -16,7 +16,7 @@ from werkzeug.formparser import FormDataParser
 MOST_JSON = 64 * 1024
 """Bytes of a JSON body. One byte of it may become 30 in memory: `[[],[],…`."""
 
-MOST_TEXT = 512 * 1024
+MOST_TEXT = 384 * 1024
 """Bytes of a form without the content of its files: fields, the headers of parts, boundaries."""
 
 MOST_FIELDS = 1000
@@ -140,7 +140,12 @@ class _Parser(FormDataParser):
         self._files = files
 
     def _parse_multipart(self, stream: IO[bytes], *about: Any) -> Any:
-        return super()._parse_multipart(_Text(stream, self._files), *about)  # type: ignore[arg-type]
+        _, form, files = super()._parse_multipart(_Text(stream, self._files), *about)  # type: ignore[arg-type]
+        # A part without a name is no field; whoever sorts or prefixes names would stumble over it.
+        return stream, self._named(form), self._named(files)
+
+    def _named(self, found: Any) -> Any:
+        return self.cls([pair for pair in found.items(multi=True) if pair[0] is not None]) if None in found else found
 
     def _parse_urlencoded(self, stream: IO[bytes], *about: Any) -> Any:
         content = _at_most(stream, MOST_TEXT)
