@@ -1,6 +1,7 @@
 """What a camera wrote into a picture: which way is up, when it was taken, and by which camera."""
 
 import re
+import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -18,6 +19,25 @@ _TIMES = (
     (ExifTags.Base.DateTime, ExifTags.Base.SubsecTime, ExifTags.Base.OffsetTime),
 )
 """When the shutter opened, else when the file was digitised or written: each with its fraction and its zone."""
+
+
+_OUTER = frozenset(
+    {
+        ExifTags.Base.Make,
+        ExifTags.Base.Model,
+        ExifTags.Base.Orientation,
+        ExifTags.Base.DateTime,
+        ExifTags.Base.CameraSerialNumber,
+        ExifTags.IFD.Exif,
+    }
+)
+_INNER = frozenset({ExifTags.Base.BodySerialNumber, *(tag for tags in _TIMES for tag in tags)})
+"""Tags that are read, of the outer table and of the one for details."""
+
+_MOST_TAGS, _MOST_VALUES = 500, 1000
+"""Tags of one table that are looked at, and values of one tag. Pillow makes an object of each value."""
+
+_ORDERS = {b"II*\0": "<", b"II\0*": "<", b"MM\0*": ">", b"MM*\0": ">"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +63,7 @@ def read(content: bytes, xmp: bytes = b"") -> Image.Exif:
     """
     exif = Image.Exif()
     try:
-        exif.load(content)
+        exif.load(_pruned(content))
         exif.get_ifd(ExifTags.IFD.Exif)
     except Exception:
         exif = Image.Exif()
@@ -51,6 +71,38 @@ def read(content: bytes, xmp: bytes = b"") -> Image.Exif:
     if turn and ExifTags.Base.Orientation not in exif:
         exif[ExifTags.Base.Orientation] = int(turn[1])
     return exif
+
+
+def _pruned(content: bytes) -> bytes:
+    """Return EXIF whose tags are all empty but for those that are read here: of some bytes each.
+
+    Pillow parses every tag, which takes seconds and 40 MB for a megabyte of numbers.
+    """
+    content = content.removeprefix(b"Exif\0\0")
+    order, kept = _ORDERS.get(content[:4], ""), bytearray(content)
+    if not order:
+        return b""
+    (outer,) = struct.unpack_from(order + "I", kept, 4)
+    inner = _prune(kept, order, outer, _OUTER)
+    if inner is not None:
+        _prune(kept, order, inner, _INNER)
+    return bytes(kept)
+
+
+def _prune(content: bytearray, order: str, place: int, wanted: frozenset[int]) -> int | None:
+    """Empty a table's tags but the wanted ones; returns where the table of details is, if this one says so."""
+    found = None
+    (count,) = struct.unpack_from(order + "H", content, place)
+    struct.pack_into(order + "H", content, place, min(count, _MOST_TAGS))
+    for entry in range(place + 2, place + 2 + 12 * min(count, _MOST_TAGS), 12):
+        if entry + 12 > len(content):
+            break
+        tag, _, values, value = struct.unpack_from(order + "HHII", content, entry)
+        if tag not in wanted or values > _MOST_VALUES:
+            struct.pack_into(order + "I", content, entry + 4, 0)
+        elif tag == ExifTags.IFD.Exif:
+            found = value
+    return found
 
 
 def orientation(exif: Image.Exif) -> int:

@@ -13,6 +13,7 @@ from flask import Flask, current_app, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from webapp.bodies import MOST_JSON
 from webapp.errors import FindMeError, Forbidden, NotFound, Unauthenticated
 from webapp.extensions import csrf, db
 from webapp.models import Event, User
@@ -69,7 +70,7 @@ def init_app(app: Flask) -> None:
 def _authorise() -> ResponseReturnValue | None:
     if request.endpoint is None:
         return None
-    request.max_content_length = BODY_LIMITS.get(request.endpoint, DEFAULT_BODY)
+    request.max_content_length = _body_limit(request.endpoint)
     who = PERMISSIONS.get(request.endpoint)
     if who is None:
         raise NotFound(code="not_found")
@@ -91,6 +92,12 @@ def _authorise() -> ResponseReturnValue | None:
     # This may read the body, to look for the token in a form.
     _check_csrf()
     return None
+
+
+def _body_limit(endpoint: str) -> int:
+    """How many bytes a body may have; parsed JSON takes many times its size in memory."""
+    limit = BODY_LIMITS.get(endpoint, DEFAULT_BODY)
+    return min(limit, MOST_JSON) if request.is_json else limit
 
 
 def _check(who: Who, user: User) -> None:

@@ -25,6 +25,7 @@ from webapp import (
     sessions,
     storage,
 )
+from webapp.bodies import BoundedRequest
 from webapp.extensions import babel, csrf, db, htmx, migrate
 from webapp.localisation import choose_language, choose_timezone
 from webapp.settings import ROOT, Settings
@@ -57,6 +58,7 @@ def wire(settings: Settings) -> Flask:
     forwarding.init_app(app, settings)
     babel.init_app(app, locale_selector=choose_language, timezone_selector=choose_timezone)
     htmx.init_app(app)
+    app.request_class = BoundedRequest  # after htmx, which sets its own
     for room in (security, observability, sessions, devices, polls, permissions, edge, pages, api, queue_pages, cli):
         room.init_app(app)
     return app

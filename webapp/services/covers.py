@@ -6,10 +6,9 @@ from collections.abc import Collection
 from typing import IO
 
 from flask import current_app
-from PIL import Image
 from sqlalchemy import select
 
-from webapp import imaging
+from webapp import cover_process, imaging
 from webapp.columns import new_public_id
 from webapp.errors import FindMeError, NotFound, TooLarge
 from webapp.extensions import db
@@ -18,16 +17,15 @@ from webapp.queueing import unit_of_work
 from webapp.services import audit, blobs, marking, removals
 from webapp.services.visibility import is_there
 
-SIDE = 1600
 MOST_MEGABYTES = 30
 MOST_MEGAPIXELS = 24
-"""What the web process decodes by itself; a JPEG that is scaled while it is decoded may be larger."""
+"""What is decoded while somebody waits; a JPEG that is scaled while it is decoded may be larger."""
 
 CHOICE = 12
 CONTENT_TYPE = "image/jpeg"
 
 _ONE_AT_A_TIME = threading.Lock()
-"""Decoding takes memory: one web process decodes one cover at a time."""
+"""Decoding takes memory, in whichever process: each web process has one cover decoded at a time."""
 
 
 def choice(event: Event) -> list[Photo]:
@@ -104,17 +102,13 @@ def forget_photos(event: Event, photo_public_ids: Collection[str]) -> None:
 
 
 def _rendered(stream: IO[bytes]) -> bytes:
-    """The picture as it is served: upright, in sRGB, without metadata, long side ≤ SIDE."""
+    """The picture as it is served, see `cover_process.render`."""
     settings = current_app.extensions["settings"]
     info = imaging.probe(stream, max_megapixels=settings.max_megapixels)
     if not info.scales and info.pixels > MOST_MEGAPIXELS * 1e6:
         raise imaging.fault("too_many_pixels")
     with _ONE_AT_A_TIME:
-        picture = Image.fromarray(imaging.decode(stream, max_megapixels=settings.max_megapixels).frame)
-    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    made = io.BytesIO()
-    picture.save(made, "JPEG", quality=82, progressive=True)
-    return made.getvalue()
+        return cover_process.render(stream, settings.max_megapixels)
 
 
 def _keep(event: Event, content: bytes, actor: User, photo_public_id: str = "") -> None:
