@@ -29,6 +29,7 @@ from webapp.errors import (
     Unauthenticated,
 )
 from webapp.extensions import db
+from webapp.permissions import FORM_FILES
 from webapp.reasons import explain, field_sentences
 from webapp.services import alarms
 
@@ -119,7 +120,7 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     if error.code == 404:
         ours = NotFound()
     elif error.code == 413:
-        ours = TooLarge()
+        ours = TooLarge(code="form_too_large" if request.endpoint in FORM_FILES else None)
     elif error.code == 429:
         ours = TooMany()
     elif error.code == 422:

@@ -47,6 +47,9 @@ PERMISSIONS: dict[str, Who] = {
 BODY_LIMITS: dict[str, int] = {}
 """Endpoint → bytes that it may be sent; everything else takes 2 MB."""
 
+FORM_FILES: dict[str, int] = {}
+"""Endpoint → files that one form may bring it, for forms that take photos."""
+
 ADMISSIONS: dict[str, Callable[[], ResponseReturnValue | None]] = {}
 """Endpoint → what is asked before the first byte of its body is read. An answer from it is the request's answer."""
 
@@ -58,6 +61,10 @@ SELFIE_BODY = 64 * MEGABYTE
 """Far more than a selfie may weigh, so that one that is too heavy is answered with a sentence beside the form."""
 
 PHOTOS_BODY = 1024 * MEGABYTE
+PHOTOS_IN_FORM = 1000
+
+OTHER_FIELDS = 16
+"""Parts that a form with files may have besides them, such as its token."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -71,6 +78,8 @@ def _authorise() -> ResponseReturnValue | None:
     if request.endpoint is None:
         return None
     request.max_content_length = _body_limit(request.endpoint)
+    if request.endpoint in FORM_FILES:
+        request.max_form_parts = FORM_FILES[request.endpoint] + OTHER_FIELDS
     who = PERMISSIONS.get(request.endpoint)
     if who is None:
         raise NotFound(code="not_found")

@@ -98,6 +98,17 @@ _WORK = {
         "There is no room left for pictures just now. Nothing else is lost; we are told, please try again later."
     ),
     "blob_missing": lazy_gettext("The file of this picture is missing. Please send it again."),
+    "uploads_open": lazy_gettext(
+        "Too many of your files are on their way at the same time. Nothing is lost: this one waits, and goes on by "
+        "itself when others are here or have been given up."
+    ),
+    "uploads_open_all": lazy_gettext(
+        "Too many files are on their way here just now. Nothing is lost: this one waits, and goes on by itself."
+    ),
+    "form_too_large": lazy_gettext(
+        "One form takes at most 1,000 files and 1 GB in all, and this was more. Nothing of it was taken in: send fewer "
+        "files at a time, or drop the whole folder on the upload page."
+    ),
     "upload_offset": lazy_gettext(
         "This file is already being sent from somewhere else. Nothing is lost: it goes on where the other one stops."
     ),

@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     max_selfie_mb: int = Field(15, ge=1)
     max_megapixels: int = Field(80, ge=1)
     upload_keep_hours: int = Field(48, ge=1, description="how long an unfinished upload waits to be gone on with")
+    upload_open_files: int = Field(100, ge=1, description="unfinished uploads that one person may have")
+    upload_open_mb: int = Field(2048, ge=1, description="MB of the files that these become")
+    upload_open_files_all: int = Field(2000, ge=1, description="unfinished uploads of all together")
+    upload_open_mb_all: int = Field(20480, ge=1, description="MB of the files that these become")
+    upload_reserve_mb: int = Field(512, ge=0, description="MB of the disk that uploads leave free; 0: none")
 
     session_days: int = Field(30, ge=1, description="how long a browser or an API token stays signed in")
     sweep_interval: int = Field(15, ge=1, le=60, description="seconds between two looks for rows that wait")
@@ -132,6 +137,8 @@ class Settings(BaseSettings):
             raise ValueError("AWS_REGION must name the bucket's region when BLOB_STORE=s3")
         if self.face_engine == "rekognition" and not (self.rekognition_region or self.aws_region):
             raise ValueError("REKOGNITION_REGION or AWS_REGION must be set when FACE_ENGINE=rekognition")
+        if min(self.upload_open_mb, self.upload_open_mb_all) < self.max_photo_mb:
+            raise ValueError("UPLOAD_OPEN_MB and UPLOAD_OPEN_MB_ALL must not be below MAX_PHOTO_MB: no photo would fit")
         if self.lease_seconds <= self.job_timeout:
             raise ValueError("LEASE_SECONDS must be longer than JOB_TIMEOUT, or two workers would hold one row")
         return self

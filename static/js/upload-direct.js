@@ -133,7 +133,7 @@ export class Direct {
       if (lost) this.session.lose();
       else if (answer?.ok) return said;
       else if (answer?.status !== 409 && passing(answer?.status)) {
-        this.heard(false);
+        this.heard(false, said.detail);
         await this.rest(tried);
       } else throw Object.assign(new Error(said.code), { code: said.code, detail: said.detail, status: answer.status });
     }

@@ -41,8 +41,8 @@ class Sender {
       onBeforeFileAdded: (file, files) => this.isWanted(file, files),
       logger: { debug() {}, warn() {}, error() {} },
     });
-    const heard = (ok) => {
-      this.state.away = !ok;
+    const heard = (ok, why = "") => {
+      Object.assign(this.state, { away: !ok, why });
       if (!ok) this.searching ??= this.search().finally(() => { this.searching = null; });
       this.view.draw();
     };

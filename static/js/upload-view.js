@@ -10,6 +10,7 @@ export class View {
     this.sender = sender;
     this.rows = new Map();
     this.part = (name) => root.querySelector(`[data-part="${name}"]`);
+    this.noConnection = { title: this.part("offline-title").textContent, why: this.part("offline-why").textContent };
     this.on("pause", () => sender.togglePause());
     this.on("cancel", () => sender.cancel());
     this.on("forget", () => sender.forget());
@@ -40,6 +41,9 @@ export class View {
     this.part("summary").hidden = running || !(batch.size || state.dropped);
     this.part("signed-out").hidden = !state.lost;
     this.part("offline").hidden = !running || state.lost || state.paused || !(state.offline || state.away);
+    const why = state.offline ? "" : state.why;
+    this.write("offline-title", why ? this.say("state_waiting") : this.noConnection.title);
+    this.write("offline-why", why || this.noConnection.why);
     this.write("pause-label", this.say(state.paused ? "resume" : "pause"));
     this.part("pause").classList.toggle("is-paused", state.paused);
     this.figures();

@@ -23,7 +23,7 @@ export function verdictOf(request) {
   return { status: header("FindMe-Status"), reason: header("FindMe-Reason"), detail: decodeURIComponent(header("FindMe-Detail")) };
 }
 
-/** Through our own server. `heard(ok)` is told whether it could be reached. */
+/** Through our own server. `heard(ok, why)` is told whether it took what was sent, and, where it says so, why not. */
 export function sendByTus(uppy, { files, session, heard }) {
   uppy.use(Tus, {
     endpoint: files,
@@ -44,7 +44,7 @@ export function sendByTus(uppy, { files, session, heard }) {
         session.lose();
         return true;
       }
-      if (passing(status)) heard(false);
+      if (passing(status)) heard(false, verdictOf(request).detail);
       // What was given up meanwhile begins anew with the next try. Only giving up itself has then what it wanted.
       const gone = status === 404 && verdictOf(request).reason === "upload_missing";
       return (gone && error.originalRequest.getMethod() !== "DELETE") || byDefault(error);

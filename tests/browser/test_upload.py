@@ -193,3 +193,27 @@ def test_the_account_is_in_french_too(open_page: OpenPage, product: Product, tmp
     page.locator("#folder").set_input_files(folder_of(tmp_path / "card", 2))
     expect(page.locator('[data-part="summary"]')).to_be_visible(timeout=60_000)
     assert in_event(product, page) == 2
+
+
+@ON_LAPTOP
+def test_too_many_uploads_at_once_are_waited_for(open_page: OpenPage, product: Product, tmp_path: Path) -> None:
+    page = upload_page(open_page, product)
+    reason = "Too many of your files are on their way."
+    refusals = 0
+
+    def refuse(route: Route) -> None:
+        nonlocal refusals
+        if route.request.method != "POST" or refusals >= 3:
+            route.continue_()
+            return
+        refusals += 1
+        headers = {"FindMe-Reason": "uploads_open", "FindMe-Detail": reason.replace(" ", "%20"), "Retry-After": "60"}
+        route.fulfill(status=429, headers=headers)
+
+    page.route("**/files", refuse)
+    page.locator("#folder").set_input_files(folder_of(tmp_path / "card", 2))
+    expect(page.locator('[data-part="offline-why"]')).to_have_text(reason)
+    expect(page.locator('[data-part="offline"]')).to_be_visible()
+    expect(page.locator(SUMS)).to_have_text("2 in", timeout=60_000)
+    expect(page.locator('[data-part="offline"]')).to_be_hidden()
+    assert refusals == 3

@@ -25,7 +25,7 @@ from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Event, EventStatus, Photo, Upload, UploadWay
 from webapp.queueing import unit_of_work
-from webapp.services import direct_uploads, removals, tidying
+from webapp.services import direct_uploads, removals, tidying, upload_limits
 from webapp.settings import Settings
 from webapp.storage.blobs import Upload as StoreUpload
 
@@ -307,11 +307,13 @@ def test_what_nobody_goes_on_with_ends(sender: Sender, world: World, picture: by
     whole = sender.begin("whole.jpg", picture)
     sender.put(whole, 1, picture)
     sender.begin("waiting.jpg", picture)
-    with sender.app.app_context():
-        with unit_of_work():
-            over = Upload.filename != "waiting.jpg"
-            db.session.execute(update(Upload).where(over).values(expires_at=utcnow() - timedelta(hours=1)))
-        tidying.give_up_uploads()
+    # The first round finds that a part of it has come, and waits on.
+    for _ in range(2):
+        with sender.app.app_context():
+            with unit_of_work():
+                over = Upload.filename != "waiting.jpg"
+                db.session.execute(update(Upload).where(over).values(expires_at=utcnow() - timedelta(hours=1)))
+            tidying.give_up_uploads()
     assert sender.ledger() == [
         ("half.jpg", "interrupted", None),
         ("whole.jpg", "accepted", None),
@@ -320,6 +322,64 @@ def test_what_nobody_goes_on_with_ends(sender: Sender, world: World, picture: by
     assert sender.under_way() == 1
     world.work()
     assert world.statuses() == {"whole.jpg": "indexed"}
+
+
+def limit(app: Flask, **settings: int) -> None:
+    app.extensions["settings"] = app.extensions["settings"].model_copy(update=settings)
+
+
+def let_time_pass(app: Flask) -> None:
+    """Let all uploads be so old that one without a byte may be given up."""
+    with app.app_context(), unit_of_work():
+        db.session.execute(update(Upload).values(created_at=utcnow() - 2 * upload_limits.QUIET))
+
+
+def test_what_is_beyond_the_limit_opens_nothing_at_the_store(sender: Sender) -> None:
+    limit(sender.app, upload_open_files=2)
+    for name in ("a.jpg", "b.jpg"):
+        sender.begin(name, b"12345")
+    refused = sender.post(filename="c.jpg", size=5)
+    assert (refused.status_code, refused.json["code"]) == (429, "uploads_open")  # type: ignore[index]
+    assert int(refused.headers["Retry-After"]) > 0
+    assert sender.under_way() == 2
+
+
+def test_an_old_upload_without_a_part_makes_room_and_one_with_parts_does_not(sender: Sender, picture: bytes) -> None:
+    limit(sender.app, upload_open_files=2)
+    begun = sender.begin("begun.jpg", picture)
+    sender.put(begun, 1, picture)
+    sender.begin("forgotten.jpg", picture)
+    let_time_pass(sender.app)
+    sender.begin("new.jpg", picture)
+    assert sender.ledger() == [("begun.jpg", "receiving", None), ("new.jpg", "receiving", None)]
+    assert sender.under_way() == 2
+    assert sender.finish(begun).json == {"status": "checking", "detail": ""}
+
+
+def test_an_upload_without_a_part_ends_after_an_hour_and_one_with_parts_is_waited_for(
+    sender: Sender, picture: bytes
+) -> None:
+    sender.begin("none.jpg", picture)
+    sender.put(sender.begin("half.jpg", picture), 1, picture[:100])
+    with sender.app.app_context():
+        with unit_of_work():
+            for row in db.session.scalars(select(Upload)):
+                assert row.expires_at is not None
+                assert row.expires_at - utcnow() <= timedelta(hours=1)
+                row.expires_at = utcnow()
+        tidying.give_up_uploads()
+        half = db.session.scalars(select(Upload).where(Upload.filename == "half.jpg")).one()
+        assert half.expires_at is not None
+        assert (half.received, half.expires_at - utcnow() > timedelta(hours=47)) == (100, True)
+    assert sender.ledger() == [("none.jpg", "interrupted", None), ("half.jpg", "receiving", None)]
+    assert sender.under_way() == 1
+
+
+def test_an_upload_that_the_store_did_not_open_leaves_no_row(sender: Sender) -> None:
+    with s3_servers.answering(refusal(503, "SlowDown")) as url:
+        sender.app.extensions["blobs"] = open_bucket(S3Server("other", url), "photos")
+        assert sender.post(filename="a.jpg", size=10).status_code == 503
+    assert sender.ledger() == []
 
 
 def test_a_closed_event_takes_nothing_more(sender: Sender, picture: bytes) -> None:

@@ -86,7 +86,9 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[Flask], None]]:
         pytest.skip("only root may mount a small disk")
 
     def move(app: Flask) -> None:
-        app.extensions["settings"] = app.extensions["settings"].model_copy(update={"data_dir": place})
+        app.extensions["settings"] = app.extensions["settings"].model_copy(
+            update={"data_dir": place, "upload_reserve_mb": 0}
+        )
 
     yield move
     subprocess.run(["umount", str(place)], check=True)

@@ -295,7 +295,7 @@ def test_a_store_of_pictures_without_room(disk: Disk, tmp_path: Path) -> None:
 @pytest.mark.parametrize("disk", [(96, "disk")], indirect=True)
 def test_a_disk_that_is_full_to_its_last_byte(disk: Disk) -> None:
     # The face models take 38 MiB of it.
-    with running(disk.root / "data", **QUICK, **FEW) as product:
+    with running(disk.root / "data", **QUICK, **FEW, UPLOAD_RESERVE_MB="0") as product:
         place, sent = Place.of(product), {"before.jpg": large_picture(1), "half.jpg": large_picture(2)}
         workers = {worker.pid for worker in product.workers()}
         half, arrived = sent["half.jpg"], len(sent["half.jpg"]) // 2

@@ -6,10 +6,10 @@ from flask import Response, jsonify, request, url_for
 
 from webapp.api import answers, schemas
 from webapp.api.common import LINK, Blueprint, caller, event_costs_answer, event_summary, next_link, row_cursor
-from webapp.errors import Invalid
+from webapp.errors import Invalid, TooLarge
 from webapp.links import join_url
 from webapp.models import Event, Membership, Photo, PhotoStatus, UploadWay
-from webapp.permissions import PHOTOS_BODY, Who
+from webapp.permissions import FORM_FILES, PHOTOS_BODY, PHOTOS_IN_FORM, Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import sentence
 from webapp.services import costs, events, matching, studio, uploads
@@ -28,6 +28,7 @@ WHO = {
     "set_limit": Who.RUNNER,
 }
 BODIES = {"upload_photos": PHOTOS_BODY}
+FORM_FILES["api_studio.upload_photos"] = PHOTOS_IN_FORM
 
 _FILES = {
     "required": True,
@@ -44,6 +45,14 @@ _FILES = {
     },
 }
 """Documented by hand, since the view reads the files one by one and names each by itself."""
+
+
+def _admit_photos() -> None:
+    """Refuse a form before its first byte is read, if the disk has no room for it."""
+    uploads.require_room_for_form(request.content_length or 0)
+
+
+ADMISSIONS = {"upload_photos": _admit_photos}
 
 
 @blueprint.get("/events")
@@ -77,13 +86,15 @@ def set_many_children(body: dict[str, Any], event: Event, membership: Membership
 @blueprint.post("/events/<event_id>/upload-photos")
 @blueprint.response(200, answers.UploadAnswer)
 @blueprint.alt_response(207, schema=answers.UploadAnswer, success=True, description="some can't be used, see each row")
-@blueprint.errors(event_closed=409, no_files=422)
+@blueprint.errors(event_closed=409, form_too_large=413, no_files=422, no_space=503)
 @blueprint.doc(requestBody=_FILES)
 def upload_photos(event: Event, membership: Membership) -> Response:
-    """Take photos in, one row a file; 207 where some can't be used."""
+    """Take photos in, one row a file; 207 where some can't be used. More than 1,000 files are refused as a whole."""
     files = request.files.getlist("files")
     if not files:
         raise Invalid(code="no_files", fields={"files": "no_files"})
+    if len(files) > PHOTOS_IN_FORM:
+        raise TooLarge(code="form_too_large")
     user, way = membership.user, UploadWay.WATCH if by_upload_token() else UploadWay.API
     results = [uploads.receive_photo(event, user, file.filename or "", file.stream, way=way) for file in files]
     rows = [

@@ -27,7 +27,7 @@ from webapp.pages import (
     uploading,
 )
 from webapp.pages.studio_rooms import may_enter_studio, studio_rooms
-from webapp.permissions import BODY_LIMITS, PERMISSIONS
+from webapp.permissions import ADMISSIONS, BODY_LIMITS, PERMISSIONS
 from webapp.settings import Settings
 
 ROOMS = (
@@ -67,3 +67,5 @@ def init_app(app: Flask) -> None:
         PERMISSIONS.update({f"{room.blueprint.name}.{name}": who for name, who in room.WHO.items()})
         limits = getattr(room, "BODIES", {})
         BODY_LIMITS.update({f"{room.blueprint.name}.{name}": size for name, size in limits.items()})
+        admissions = getattr(room, "ADMISSIONS", {})
+        ADMISSIONS.update({f"{room.blueprint.name}.{name}": admit for name, admit in admissions.items()})

@@ -19,9 +19,9 @@ from werkzeug.http import http_date
 
 from webapp import edge, imaging
 from webapp.columns import is_row_id
-from webapp.errors import FindMeError, Invalid
+from webapp.errors import FindMeError, Invalid, TooLarge
 from webapp.models import Event, EventStatus, Membership
-from webapp.permissions import PHOTOS_BODY, WITHOUT_TOKEN, Who
+from webapp.permissions import FORM_FILES, PHOTOS_BODY, PHOTOS_IN_FORM, WITHOUT_TOKEN, Who
 from webapp.reasons import explain, sentence
 from webapp.services import blobs, direct_uploads, resumable, upload_ledger, uploads
 from webapp.services.resumable import Progress
@@ -34,6 +34,8 @@ PROGRAMS |= {"s3_begin", "s3_outcomes", "s3_echo", "s3_part", "s3_parts", "s3_fi
 WHO = dict.fromkeys(("page", "lost", "form", *PROGRAMS), Who.RUNNER)
 BODIES = dict.fromkeys(("form", "tus_create", "tus_patch"), PHOTOS_BODY)
 
+FORM_FILES["uploading.form"] = PHOTOS_IN_FORM
+
 # The client library posts there by itself and can't send a token; nothing changes by it.
 WITHOUT_TOKEN.add("uploading.s3_echo")
 
@@ -41,6 +43,14 @@ VERSION = "1.0.0"
 OFFSET_TYPE = "application/offset+octet-stream"
 MOST_ASKED = 100
 """Files whose outcome is told at once."""
+
+
+def _admit_form() -> None:
+    """Refuse a form with photos before its first byte is read, if the disk has no room for it."""
+    uploads.require_room_for_form(request.content_length or 0)
+
+
+ADMISSIONS = {"form": _admit_form}
 
 
 @blueprint.get("/upload")
@@ -73,10 +83,12 @@ def lost(event: Event, **_: Membership) -> str:
 
 @blueprint.post("/photos")
 def form(event: Event, membership: Membership) -> str:
-    """Take photos in from the plain form, all at once. Each gets its own answer."""
+    """Take photos in from the plain form, all at once. Each gets its own answer; too many are refused as a whole."""
     files = [file for file in request.files.getlist("files") if file.filename]
     if not files:
         raise Invalid(code="no_files")
+    if len(files) > PHOTOS_IN_FORM:
+        raise TooLarge(code="form_too_large")
     user = membership.user
     results = [uploads.receive_photo(event, user, file.filename or "", file.stream) for file in files]
     page = "studio/_upload_rows.html" if request.htmx else "studio/uploaded.html"

@@ -10,13 +10,23 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
-from webapp.columns import new_public_id
 from webapp.database import reading
 from webapp.errors import Conflict, Invalid, NotFound
 from webapp.extensions import db
 from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, Upload, UploadStatus, UploadWay, User
 from webapp.queueing import INDEX_PHOTO, enqueue_after_commit, unit_of_work
-from webapp.services import alarms, blobs, events, publishing, removals, resumable, upload_ledger, uploads
+from webapp.services import (
+    alarms,
+    blobs,
+    events,
+    publishing,
+    removals,
+    resumable,
+    upload_ledger,
+    upload_limits,
+    uploads,
+)
+from webapp.services.upload_limits import Announced, Opened
 from webapp.storage.blobs import DirectUploads, Part
 from webapp.storage.blobs import Upload as StoreUpload
 
@@ -49,6 +59,7 @@ def begin(event: Event, user: User, filename: str, length: int) -> str:
         Forbidden: the event is closed.
         NotFound: here bytes come through us.
         Invalid: `empty`: there is nothing to send; TooLarge: it is larger than we take. The ledger remembers both.
+        TooMany: too many files are on their way already.
         Transient: the store can't be reached.
     """
     resumable.require_open(event)
@@ -58,16 +69,26 @@ def begin(event: Event, user: User, filename: str, length: int) -> str:
     if length == 0:
         uploads.reject(uploads.Arrival(event_id, event_key, user_id, name, UploadWay.S3), "empty", 0)
         raise Invalid(code="empty")
+    # The row comes first, so that what is beyond a limit opens nothing at the store.
+    opened = upload_limits.announce(Announced(event_id, user_id, name, UploadWay.S3, length), make_room)
+    try:
+        _open_in_store(store, event_key, opened)
+    except Exception:
+        upload_ledger.drop(opened.row_id, received=0)
+        raise
+    return opened.upload_id
+
+
+def _open_in_store(store: DirectUploads, event_key: str, opened: Opened) -> None:
     # The photo will be called like its upload, so that all that it ever has lies below one prefix.
-    upload_id = new_public_id()
-    key = blobs.photo_key(event_key, upload_id, "original")
-    db.session.rollback()
+    key = blobs.photo_key(event_key, opened.upload_id, "original")
     with alarms.guard("storage_rights"):
-        opened = store.begin_upload(key, UNKNOWN)
+        made = store.begin_upload(key, UNKNOWN)
     with unit_of_work():
-        row = upload_ledger.begin(event_id, user_id, name, UploadWay.S3, length)
-        row.public_id, row.blob_key, row.multipart_id = upload_id, key, opened.upload_id
-    return upload_id
+        row = upload_ledger.locked(opened.row_id)
+        if row is None or row.status is not UploadStatus.RECEIVING:
+            raise NotFound(code="upload_missing")
+        row.blob_key, row.multipart_id = key, made.upload_id
 
 
 def part_url(event: Event, user: User, upload_id: str, number: int) -> str:
@@ -139,41 +160,87 @@ def outcomes(event: Event, user: User, upload_ids: Sequence[str]) -> dict[str, u
 
 
 def cancel(event: Event, user: User, upload_id: str) -> None:
-    """Give an upload up: what has arrived goes, and the ledger says that it was interrupted."""
-    _drop(_known(event, user, upload_id))
+    """Give an upload up: what has arrived goes, and the ledger says that it was interrupted, if anything had."""
+    known = _known(event, user, upload_id)
+    _drop(known, _arrived(known))
 
 
 def give_up(row_id: int) -> None:
-    """Bring an upload to its end whose time is over: taken in where all of it is here, else interrupted."""
+    """Bring an upload to its end whose time is over: taken in where all of it is here, else interrupted.
+
+    One whose first bytes are found here has not been idle for as long as such a file is kept: it is kept on.
+    """
+    known = _under_way(row_id)
+    if known is not None and not _take_whole(known) and not _keep_on(known):
+        # Its line stays also where nothing of it came: whoever sent it may not know.
+        _drop(known, known.length)
+
+
+def make_room(row_id: int, with_bytes: bool) -> None:
+    """Give an upload up for a newer one. with_bytes: also where some of it is here; all of it is taken in then."""
+    known = _under_way(row_id)
+    if known is None:
+        return
+    arrived = _arrived(known)
+    if arrived == 0 or (with_bytes and not _take_whole(known)):
+        _drop(known, arrived)
+
+
+def _under_way(row_id: int) -> _Known | None:
     with reading():
         row = db.session.get(Upload, row_id)
         event = db.session.get(Event, row.event_id) if row is not None else None
         if row is None or event is None or row.status is not UploadStatus.RECEIVING:
-            return
-        known = _Known(
-            row.id,
-            StoreUpload(row.blob_key or "", row.multipart_id or ""),
-            row.byte_size,
-            event.id,
-            event.public_id,
-            row.user_id,
-        )
+            return None
+        store = StoreUpload(row.blob_key or "", row.multipart_id or "")
+        return _Known(row.id, store, row.byte_size, event.id, event.public_id, row.user_id)
+
+
+def _arrived(known: _Known) -> int:
+    """Bytes that the store has of an upload. Without an id there, its opening was interrupted."""
+    if not known.store.upload_id:
+        return 0
+    try:
+        return sum(part.size for part in _direct().uploaded_parts(known.store))
+    except NotFound:
+        return known.length if _is_made(known) else 0
+
+
+def _take_whole(known: _Known) -> bool:
+    """Take an upload in if all of it is here; returns whether it was."""
+    if not known.store.upload_id:
+        return False
     try:
         _make_blob(known)
     except (NotFound, Conflict, Invalid):
-        _drop(known)
-    else:
-        _register(known)
+        return False
+    _register(known)
+    return True
 
 
-def _drop(known: _Known) -> None:
+def _keep_on(known: _Known) -> bool:
+    """Note that bytes have arrived since we looked last, and wait on; returns False where none have.
+
+    Nothing is waited for of an account that is disabled.
+    """
+    arrived = _arrived(known)
     with unit_of_work():
-        locked = upload_ledger.locked(known.row_id)
-        if locked is None or locked.status is not UploadStatus.RECEIVING:
-            return
-        upload_ledger.settle(locked, UploadStatus.INTERRUPTED)
+        try:
+            upload_ledger.require_active(known.user_id)
+        except Conflict:
+            return False
+        row = upload_ledger.locked(known.row_id)
+        if row is None or row.status is not UploadStatus.RECEIVING or arrived <= row.received:
+            return False
+        row.received, row.expires_at = arrived, upload_ledger.expiry(arrived)
+    return True
+
+
+def _drop(known: _Known, received: int) -> None:
+    if not upload_ledger.drop(known.row_id, received):
+        return
     direct = blobs.store().direct_uploads
-    if direct is not None:
+    if direct is not None and known.store.upload_id:
         direct.abort_upload(known.store)
         blobs.store().delete(known.store.key)
 

@@ -14,13 +14,13 @@ from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.clock import utcnow
 from webapp.database import is_passing, reading
 from webapp.errors import Conflict, Forbidden, NotFound, TooLarge
 from webapp.extensions import db
 from webapp.models import Event, EventStatus, Photo, Upload, UploadStatus, UploadWay, User
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, upload_ledger, uploads
+from webapp.services import blobs, upload_ledger, upload_limits, uploads
+from webapp.services.upload_limits import Announced
 from webapp.storage import open_partials
 from webapp.storage.partials import PartialFiles
 
@@ -53,17 +53,19 @@ def begin(event: Event, user: User, filename: str, length: int) -> Progress:
         Forbidden: the event is closed.
         NotFound: here bytes go straight to the store.
         TooLarge: it is larger than we take, which the ledger remembers.
+        TooMany: too many files are on their way already. Transient: `no_space`: the disk has no room for it.
     """
     require_open(event)
     if blobs.store().direct_uploads is not None:
         raise NotFound(code="not_found")
     refuse_too_large(event, user, filename, UploadWay.TUS, length)
-    with unit_of_work():
-        row = upload_ledger.begin(event.id, user.id, uploads.displayable(filename), UploadWay.TUS, length)
-        upload_id, expires_at = row.public_id, row.expires_at
+    event_key = event.public_id
+    file = Announced(event.id, user.id, uploads.displayable(filename), UploadWay.TUS, length)
+    uploads.require_room(current_app.extensions["settings"].partials_dir, length)
+    opened = upload_limits.announce(file, make_room)
     if length == 0:
-        return _finish(event.public_id, upload_id)
-    return Progress(upload_id, 0, length, expires_at, None)
+        return _finish(event_key, opened.upload_id)
+    return Progress(opened.upload_id, 0, length, opened.expires_at, None)
 
 
 def progress(event: Event, user: User, upload_id: str) -> Progress:
@@ -106,21 +108,18 @@ def append(event: Event, user: User, upload_id: str, offset: int, source: IO[byt
         _note(row_id, partials().size(key_of(event_key, upload_id)))
     if offset == length:
         return _finish(event_key, upload_id)
-    return Progress(upload_id, offset, length, utcnow() + upload_ledger.keeping(), None)
+    return Progress(upload_id, offset, length, upload_ledger.expiry(offset), None)
 
 
 def cancel(event: Event, user: User, upload_id: str) -> None:
-    """Give an upload up: what has arrived goes, and the ledger says that it was interrupted.
+    """Give an upload up: what has arrived goes, and the ledger says that it was interrupted, if anything had.
 
     Raises:
         NotFound: `upload_missing`: there is none, or it has ended.
     """
-    row, key = _row(event, user, upload_id), key_of(event.public_id, upload_id)
-    with unit_of_work():
-        locked = upload_ledger.locked(row.id)
-        if locked is None or locked.status is not UploadStatus.RECEIVING:
-            raise NotFound(code="upload_missing")
-        upload_ledger.settle(locked, UploadStatus.INTERRUPTED)
+    row_id, key = _row(event, user, upload_id).id, key_of(event.public_id, upload_id)
+    if not upload_ledger.drop(row_id, partials().size(key)):
+        raise NotFound(code="upload_missing")
     partials().delete(key)
 
 
@@ -158,6 +157,24 @@ def give_up(event_key: str, upload_id: str) -> None:
     partials().delete(key)
 
 
+def make_room(row_id: int, with_bytes: bool) -> None:
+    """Give an upload up for a newer one. with_bytes: also where some of it is here; all of it is taken in then."""
+    with reading():
+        found = db.session.execute(
+            select(Event.public_id, Upload.public_id)
+            .join(Event, Event.id == Upload.event_id)
+            .where(Upload.id == row_id)
+        ).one_or_none()
+    if found is None:
+        return
+    event_key, upload_id = found
+    # What the row says of the bytes is written at the end of a request; the file itself grows before.
+    if not partials().size(key_of(event_key, upload_id)):
+        upload_ledger.drop(row_id, received=0)
+    elif with_bytes:
+        give_up(event_key, upload_id)
+
+
 def _append_all(key: str, offset: int, length: int, source: IO[bytes]) -> int:
     for piece in _pieces(source):
         if offset + len(piece) > length:
@@ -187,8 +204,8 @@ def _note(row_id: int, received: int) -> None:
     try:
         with unit_of_work():
             row = upload_ledger.locked(row_id)
-            if row is not None and row.status is UploadStatus.RECEIVING:
-                row.received, row.expires_at = received, utcnow() + upload_ledger.keeping()
+            if row is not None and row.status is UploadStatus.RECEIVING and received > row.received:
+                row.received, row.expires_at = received, upload_ledger.expiry(received)
     except SQLAlchemyError as error:
         if not is_passing(error):
             raise

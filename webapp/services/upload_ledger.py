@@ -5,7 +5,7 @@ watched folder, or straight to the store.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import current_app
 from sqlalchemy import func, select
@@ -14,9 +14,13 @@ from webapp.clock import utcnow
 from webapp.errors import Conflict
 from webapp.extensions import db
 from webapp.models import Event, Photo, Upload, UploadStatus, UploadWay, User
+from webapp.queueing import unit_of_work
 
 PAGE = 60
 """Rows of one page of the ledger."""
+
+EMPTY_KEPT = timedelta(hours=1)
+"""How long an announced file without a byte is waited for: its sender loses nothing by announcing it again."""
 
 TROUBLE = (UploadStatus.REJECTED, UploadStatus.INTERRUPTED)
 """What somebody has to do something about: send the file again, or another one."""
@@ -40,7 +44,7 @@ def begin(event_id: int, user_id: int | None, filename: str, way: UploadWay, byt
         byte_size=byte_size,
         status=UploadStatus.RECEIVING,
         received=0,
-        expires_at=utcnow() + keeping(),
+        expires_at=expiry(0),
     )
     db.session.add(row)
     db.session.flush()
@@ -52,6 +56,11 @@ def keeping() -> timedelta:
     return timedelta(hours=current_app.extensions["settings"].upload_keep_hours)
 
 
+def expiry(received: int) -> datetime:
+    """When an unfinished file is given up of which `received` bytes are here by now."""
+    return utcnow() + (keeping() if received else min(keeping(), EMPTY_KEPT))
+
+
 def settle(row: Upload, status: UploadStatus, *, photo_id: int | None = None, reason: str | None = None) -> None:
     """Write down what became of a file."""
     row.status, row.photo_id, row.reason = status, photo_id, reason
@@ -59,6 +68,22 @@ def settle(row: Upload, status: UploadStatus, *, photo_id: int | None = None, re
     row.finished_at = utcnow()
     if status in (UploadStatus.ACCEPTED, UploadStatus.DUPLICATE):
         row.received = row.byte_size
+
+
+def drop(row_id: int, received: int) -> bool:
+    """Give an unfinished file up; returns False where it had ended before.
+
+    The row of one without a byte is deleted, so that announcing files and giving them up without end fills no table.
+    """
+    with unit_of_work():
+        row = locked(row_id)
+        if row is None or row.status is not UploadStatus.RECEIVING:
+            return False
+        if received:
+            settle(row, UploadStatus.INTERRUPTED)
+        else:
+            db.session.delete(row)
+    return True
 
 
 def locked(row_id: int) -> Upload | None:

@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from flask import current_app
@@ -17,6 +19,8 @@ from webapp.extensions import db
 from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, UploadStatus, UploadWay, User
 from webapp.queueing import INDEX_PHOTO, enqueue_after_commit, unit_of_work
 from webapp.services import alarms, blobs, claims, events, publishing, upload_ledger
+from webapp.settings import MEGABYTE
+from webapp.storage.folders import free_bytes
 
 MAX_FILENAME = 200
 
@@ -222,6 +226,28 @@ def size_of(stream: IO[bytes]) -> int:
 def largest() -> int:
     """How many bytes a photo may have."""
     return int(current_app.extensions["settings"].max_photo_mb) * 1024 * 1024
+
+
+def require_room(folder: Path, size: int) -> None:
+    """Refuse bytes that would leave less than UPLOAD_RESERVE_MB free on a folder's disk: others need room there, too.
+
+    Raises:
+        Transient: `no_space`: nothing was taken, and it may work later.
+    """
+    reserve = int(current_app.extensions["settings"].upload_reserve_mb) * MEGABYTE
+    if reserve and free_bytes(folder) - size < reserve:
+        raise Transient(code="no_space")
+
+
+def require_room_for_form(size: int) -> None:
+    """Refuse a form of `size` bytes for which there is no room where it is read, or where its photos are stored.
+
+    Raises:
+        Transient: `no_space`: as above.
+    """
+    require_room(Path(tempfile.gettempdir()), size)
+    if blobs.store().direct_uploads is None:
+        require_room(current_app.extensions["settings"].data_dir, size)
 
 
 def inspect(stream: IO[bytes]) -> Inspected:

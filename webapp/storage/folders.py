@@ -17,6 +17,13 @@ TRIES = 100
 """How often a folder is made again for one file: each try is lost only to a removal in that very moment."""
 
 
+def free_bytes(folder: Path) -> int:
+    """Return the bytes that we may still write on a folder's disk. The folder itself need not be there yet."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
 def in_folder(folder: Path, write: Callable[[], T], mode: int = 0o700) -> T:
     """Make a folder with its parents and call `write`; again while another process removes the folder in between.
 
