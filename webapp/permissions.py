@@ -13,8 +13,10 @@ from flask import Flask, current_app, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from webapp.edge import TELLS
 from webapp.errors import FindMeError, Forbidden, NotFound, Unauthenticated
 from webapp.extensions import csrf, db
+from webapp.incoming import split_address
 from webapp.models import Event, User
 from webapp.services import enrolment, team, upload_tokens
 from webapp.sessions import bearer_token, by_bearer, signed_in
@@ -59,6 +61,7 @@ SELFIE_BODY = 64 * MEGABYTE
 PHOTOS_BODY = 1024 * MEGABYTE
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORMS = frozenset({"", "application/x-www-form-urlencoded", "multipart/form-data"})
 
 
 def init_app(app: Flask) -> None:
@@ -88,6 +91,7 @@ def _authorise() -> ResponseReturnValue | None:
     admit = ADMISSIONS.get(request.endpoint)
     if admit is not None and (refusal := admit()) is not None:
         return refusal
+    _check_type()
     # This may read the body, to look for the token in a form.
     _check_csrf()
     return None
@@ -155,6 +159,13 @@ def _event_of(arguments: dict[str, str]) -> Event:
     return event
 
 
+def _check_type() -> None:
+    """Pages take forms. Flask-WTF would take JSON for a form as well, and fail at whatever is no object of texts."""
+    page = not request.path.startswith("/api/") and request.endpoint not in TELLS
+    if page and request.method not in _READING and request.mimetype not in _FORMS:
+        raise FindMeError(code="form_expected")
+
+
 def _check_csrf() -> None:
     """Every write that a browser may have been tricked into: all but those that carry no cookie's identity."""
     if request.method in _READING or by_bearer():
@@ -171,5 +182,5 @@ def _check_origin() -> None:
     """Browsers say truthfully which site a write comes from."""
     settings: Settings = current_app.extensions["settings"]
     ours = {request.host, urlsplit(settings.public_url).netloc}
-    if urlsplit(request.headers.get("Origin", "")).netloc not in ours - {""}:
+    if split_address(request.headers.get("Origin", "")).netloc not in ours - {""}:
         raise FindMeError(code="csrf")

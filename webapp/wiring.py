@@ -12,6 +12,7 @@ from webapp import (
     devices,
     edge,
     forwarding,
+    incoming,
     limits,
     observability,
     pages,
@@ -51,6 +52,7 @@ def wire(settings: Settings) -> Flask:
     forwarding.init_app(app, settings)
     babel.init_app(app, locale_selector=choose_language, timezone_selector=choose_timezone)
     htmx.init_app(app)
+    incoming.init_app(app)
     for room in (security, observability, sessions, devices, polls, permissions, edge, pages, api, queue_pages, cli):
         room.init_app(app)
     return app
