@@ -175,6 +175,9 @@ def _check_csrf() -> None:
     if request.endpoint in WITHOUT_TOKEN:
         _check_origin()
     else:
+        # A part without a name is called None; Flask-WTF fails at it when it looks for the token.
+        if None in request.form:
+            raise FindMeError(code="bad_request")
         csrf.protect()
 
 

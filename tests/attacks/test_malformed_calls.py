@@ -8,7 +8,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from werkzeug.test import TestResponse
 
-from tests.actors import PASSWORD, World
+from tests.actors import PASSWORD, Api, World
 from tests.attacks.odd_calls import Call, Identity, Target
 from tests.browsing import Browser, text
 from webapp import queueing
@@ -83,6 +83,19 @@ def test_a_form_that_says_it_is_one_and_is_not_is_refused_beside_its_fields(app:
     for kind, body in broken:
         answer = send(Browser(app), "/sign-in", body, kind)
         assert answer.status_code in (400, 413, 422), (kind, body)
+
+
+NAMELESS = b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b\r\nContent-Disposition: x\r\n\r\ny\r\n--b--\r\n"
+
+
+def test_a_part_without_a_name_is_refused(owner: Browser, guest: Api) -> None:
+    """Also where no token comes in a header, so that it is looked for among the parts."""
+    kind = "multipart/form-data; boundary=b"
+    for path in ("/", "/sign-in", "/e/PARTY234", "/studio/events/new"):
+        assert owner.client.post(path, data=NAMELESS, content_type=kind).status_code == 400, path
+        assert send(owner, path, NAMELESS, kind).status_code == 400, path
+    assert owner.client.post("/api/upload-selfie", data=NAMELESS, content_type=kind).status_code == 400
+    assert guest.post("/upload-selfie", data=NAMELESS, content_type=kind).status_code == 422
 
 
 # --- bytes that are no UTF-8, and addresses that are none ---
