@@ -12,7 +12,7 @@ FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11 python
 	echo "FindMe needs Python 3.11 or newer, and there is none on the PATH. Install one, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1; fi
 
-.PHONY: help run dev install install-dev test test-all mutants lint format bench chaos load lock clean
+.PHONY: help run dev install install-dev test test-all fuzz mutants lint format bench chaos load lock clean
 
 help: ## this list
 	@echo "FindMe: guests find their photos of an event with a selfie."
@@ -42,6 +42,15 @@ test: $(if $(ARGS),install-dev,lint) ## every check and every test; ARGS="-k wor
 
 test-all: lint ## the same with every test on both PostgreSQL and SQLite, not only where the database is the subject
 	@TEST_DATABASES="sqlite postgresql" $(PYTEST) $(ARGS)
+
+# A seed of its own for each run, which is printed; FUZZ_SEED=… draws the same calls again, FUZZ_ROUNDS=… makes more.
+FUZZ_SEED ?= $(shell $(VENV)/python -c 'import random; print(random.randrange(2**32))')
+FUZZ_ROUNDS ?= 10
+FUZZ_EXAMPLES ?= 28
+fuzz: install-dev ## odd calls of every address by everybody, for minutes (FUZZ_SEED, FUZZ_ROUNDS); TEST_DATABASES=sqlite
+	@seed=$(FUZZ_SEED); echo "FUZZ_SEED=$$seed FUZZ_ROUNDS=$(FUZZ_ROUNDS) FUZZ_EXAMPLES=$(FUZZ_EXAMPLES)"; \
+	FUZZ_SEED=$$seed FUZZ_ROUNDS=$(FUZZ_ROUNDS) FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) \
+	PYTHONDONTWRITEBYTECODE= $(VENV)/python -m pytest -n 3 tests/attacks/test_every_address.py $(ARGS)
 
 mutants: install-dev ## put ten deliberate faults into copies of the code: the tests have to find each
 	@$(VENV)/python -m tests.mutants $(ARGS)

@@ -16,11 +16,19 @@ from werkzeug.formparser import FormDataParser
 MOST_JSON = 64 * 1024
 """Bytes of a JSON body. One byte of it may become 30 in memory: `[[],[],…`."""
 
-MOST_TEXT = 768 * 1024
+MOST_TEXT = 512 * 1024
 """Bytes of a form without the content of its files: fields, the headers of 1,000 parts, boundaries."""
 
 MOST_FIELDS = 1000
 """Fields of a form; more than any page sends."""
+
+FORM_FILES: dict[str, int] = {}
+"""Endpoint → files that one form may bring it, for forms that take photos."""
+
+PHOTOS_IN_FORM = 1000
+
+OTHER_FIELDS = 16
+"""Parts that a form with files may have besides them, such as its token."""
 
 IN_MEMORY = 256 * 1024
 """Bytes of a request's files that are kept in memory; beyond it all of them are in one file on the disk."""
@@ -141,11 +149,7 @@ class _Parser(FormDataParser):
 
     def _parse_multipart(self, stream: IO[bytes], *about: Any) -> Any:
         _, form, files = super()._parse_multipart(_Text(stream, self._files), *about)  # type: ignore[arg-type]
-        # A part without a name is no field; whoever sorts or prefixes names would stumble over it.
-        return stream, self._named(form), self._named(files)
-
-    def _named(self, found: Any) -> Any:
-        return self.cls([pair for pair in found.items(multi=True) if pair[0] is not None]) if None in found else found
+        return stream, form, files
 
     def _parse_urlencoded(self, stream: IO[bytes], *about: Any) -> Any:
         content = _at_most(stream, MOST_TEXT)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from flask import Flask, g, jsonify, make_response, redirect, render_template, url_for
@@ -16,6 +15,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.orm.exc import ObjectDeletedError
 from werkzeug.exceptions import HTTPException
 
+from webapp.bodies import FORM_FILES
 from webapp.database import is_passing
 from webapp.errors import (
     Conflict,
@@ -29,7 +29,7 @@ from webapp.errors import (
     Unauthenticated,
 )
 from webapp.extensions import db
-from webapp.permissions import FORM_FILES
+from webapp.incoming import split_address
 from webapp.reasons import explain, field_sentences
 from webapp.services import alarms
 
@@ -105,7 +105,7 @@ def _to_sign_in() -> ResponseReturnValue:
     wanted = request.full_path.rstrip("?") if request.method == "GET" else None
     if request.htmx:
         # A fragment is no place to come back to: the page that asked for it is.
-        wanted = urlsplit(request.htmx.current_url or "").path or None
+        wanted = split_address(request.htmx.current_url or "").path or None
     target = url_for("auth.sign_in", next=wanted) if wanted else url_for("auth.sign_in")
     if request.htmx:
         return "", 401, {"HX-Redirect": target}

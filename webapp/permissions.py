@@ -13,9 +13,11 @@ from flask import Flask, current_app, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from webapp.bodies import MOST_JSON
+from webapp.bodies import FORM_FILES, MOST_JSON, OTHER_FIELDS
+from webapp.edge import TELLS
 from webapp.errors import FindMeError, Forbidden, NotFound, Unauthenticated
 from webapp.extensions import csrf, db
+from webapp.incoming import split_address
 from webapp.models import Event, User
 from webapp.services import enrolment, team, upload_tokens
 from webapp.sessions import bearer_token, by_bearer, signed_in
@@ -47,9 +49,6 @@ PERMISSIONS: dict[str, Who] = {
 BODY_LIMITS: dict[str, int] = {}
 """Endpoint → bytes that it may be sent; everything else takes 2 MB."""
 
-FORM_FILES: dict[str, int] = {}
-"""Endpoint → files that one form may bring it, for forms that take photos."""
-
 ADMISSIONS: dict[str, Callable[[], ResponseReturnValue | None]] = {}
 """Endpoint → what is asked before the first byte of its body is read. An answer from it is the request's answer."""
 
@@ -61,12 +60,9 @@ SELFIE_BODY = 64 * MEGABYTE
 """Far more than a selfie may weigh, so that one that is too heavy is answered with a sentence beside the form."""
 
 PHOTOS_BODY = 1024 * MEGABYTE
-PHOTOS_IN_FORM = 1000
-
-OTHER_FIELDS = 16
-"""Parts that a form with files may have besides them, such as its token."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORMS = frozenset({"", "application/x-www-form-urlencoded", "multipart/form-data"})
 
 
 def init_app(app: Flask) -> None:
@@ -98,6 +94,7 @@ def _authorise() -> ResponseReturnValue | None:
     admit = ADMISSIONS.get(request.endpoint)
     if admit is not None and (refusal := admit()) is not None:
         return refusal
+    _check_type()
     # This may read the body, to look for the token in a form.
     _check_csrf()
     return None
@@ -171,6 +168,13 @@ def _event_of(arguments: dict[str, str]) -> Event:
     return event
 
 
+def _check_type() -> None:
+    """Pages take forms. Flask-WTF would take JSON for a form as well, and fail at whatever is no object of texts."""
+    page = not request.path.startswith("/api/") and request.endpoint not in TELLS
+    if page and request.method not in _READING and request.mimetype not in _FORMS:
+        raise FindMeError(code="form_expected")
+
+
 def _check_csrf() -> None:
     """Every write that a browser may have been tricked into: all but those that carry no cookie's identity."""
     if request.method in _READING or by_bearer():
@@ -180,6 +184,9 @@ def _check_csrf() -> None:
     if request.endpoint in WITHOUT_TOKEN:
         _check_origin()
     else:
+        # A part without a name is called None; Flask-WTF fails at it when it looks for the token.
+        if None in request.form:
+            raise FindMeError(code="bad_request")
         csrf.protect()
 
 
@@ -187,5 +194,5 @@ def _check_origin() -> None:
     """Browsers say truthfully which site a write comes from."""
     settings: Settings = current_app.extensions["settings"]
     ours = {request.host, urlsplit(settings.public_url).netloc}
-    if urlsplit(request.headers.get("Origin", "")).netloc not in ours - {""}:
+    if split_address(request.headers.get("Origin", "")).netloc not in ours - {""}:
         raise FindMeError(code="csrf")

@@ -13,6 +13,7 @@ from webapp import (
     devices,
     edge,
     forwarding,
+    incoming,
     limits,
     observability,
     pages,
@@ -25,7 +26,6 @@ from webapp import (
     sessions,
     storage,
 )
-from webapp.bodies import BoundedRequest
 from webapp.extensions import babel, csrf, db, htmx, migrate
 from webapp.localisation import choose_language, choose_timezone
 from webapp.settings import ROOT, Settings
@@ -58,7 +58,7 @@ def wire(settings: Settings) -> Flask:
     forwarding.init_app(app, settings)
     babel.init_app(app, locale_selector=choose_language, timezone_selector=choose_timezone)
     htmx.init_app(app)
-    app.request_class = BoundedRequest  # after htmx, which sets its own
+    incoming.init_app(app)
     for room in (security, observability, sessions, devices, polls, permissions, edge, pages, api, queue_pages, cli):
         room.init_app(app)
     return app

@@ -19,10 +19,10 @@ from tests.actors import PASSWORD, Api, World, demo_photos
 from tests.attacks.suspects import OWNER
 from tests.browsing import Browser
 from tests.concurrency import at_once
+from webapp.bodies import PHOTOS_IN_FORM
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Event, EventStatus, Photo, Upload, UploadStatus, User
-from webapp.permissions import PHOTOS_IN_FORM
 from webapp.queueing import unit_of_work
 from webapp.services import resumable, tidying, upload_limits
 from webapp.storage.folders import free_bytes

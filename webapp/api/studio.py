@@ -6,10 +6,11 @@ from flask import Response, jsonify, request, url_for
 
 from webapp.api import answers, schemas
 from webapp.api.common import LINK, Blueprint, caller, event_costs_answer, event_summary, next_link, row_cursor
+from webapp.bodies import FORM_FILES, PHOTOS_IN_FORM
 from webapp.errors import Invalid, TooLarge
 from webapp.links import join_url
 from webapp.models import Event, Membership, Photo, PhotoStatus, UploadWay
-from webapp.permissions import FORM_FILES, PHOTOS_BODY, PHOTOS_IN_FORM, Who
+from webapp.permissions import PHOTOS_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import sentence
 from webapp.services import costs, events, matching, studio, uploads

@@ -18,10 +18,11 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.http import http_date
 
 from webapp import edge, imaging
+from webapp.bodies import FORM_FILES, PHOTOS_IN_FORM
 from webapp.columns import is_row_id
 from webapp.errors import FindMeError, Invalid, TooLarge
 from webapp.models import Event, EventStatus, Membership
-from webapp.permissions import FORM_FILES, PHOTOS_BODY, PHOTOS_IN_FORM, WITHOUT_TOKEN, Who
+from webapp.permissions import PHOTOS_BODY, WITHOUT_TOKEN, Who
 from webapp.reasons import explain, sentence
 from webapp.services import blobs, direct_uploads, resumable, upload_ledger, uploads
 from webapp.services.resumable import Progress
