@@ -1,5 +1,5 @@
-"""Pictures that are small as files and large when they are decoded, by every way in: refused by their header, or taken in
-and brought to an end by a worker. What their metadata hold costs little, whatever it says.
+"""Pictures that are small as files and large when they are decoded, by every way in: refused by their header, or taken
+in and brought to an end by a worker. What their metadata hold costs little, whatever it says.
 """
 
 import io
