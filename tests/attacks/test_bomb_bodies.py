@@ -1,5 +1,5 @@
-"""Bodies and headers that cost more than they weigh: forms, JSON, tus metadata and names. Each is refused with a status
-of its own or taken in harmlessly; none is a 500, and reading it costs little memory.
+"""Bodies and headers that cost more than they weigh: forms, JSON, tus metadata and names. Each is refused with a clear
+status or taken in harmlessly; none is a 500, and reading it costs little memory.
 """
 
 import base64
