@@ -17,7 +17,7 @@ MOST_JSON = 64 * 1024
 """Bytes of a JSON body. One byte of it may become 30 in memory: `[[],[],…`."""
 
 MOST_TEXT = 384 * 1024
-"""Bytes of a form without the content of its files: fields, boundaries, the headers of parts (1,000 files: 384 each)."""
+"""Bytes of a form without the content of its files: fields, boundaries, headers of parts (1,000 files: 384 each)."""
 
 MOST_FIELDS = 1000
 """Fields of a form; more than any page sends."""
