@@ -39,7 +39,7 @@ class Installation:
     def local_url(self) -> str:
         """Where this machine reaches the web server."""
         host = self.settings.host
-        return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '::') else host}:{self.settings.port}"  # noqa: S104
+        return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '::') else host}:{self.settings.port}"  # noqa: S104 - compared
 
     def child_env(self) -> dict[str, str]:
         """The environment of the processes: ours, and over it what was chosen here. It is passed on, not read."""

@@ -102,7 +102,7 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
 
 def get(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http
             return int(answer.status)
     except OSError:
         return 0
