@@ -12,7 +12,7 @@ FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11 python
 	echo "FindMe needs Python 3.11 or newer, and there is none on the PATH. Install one, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1; fi
 
-.PHONY: help run dev install install-dev test test-all fuzz mutants lint format bench chaos load lock clean
+.PHONY: help run dev install install-dev test test-all fuzz mutants lint audit format bench chaos load lock clean
 
 help: ## this list
 	@echo "FindMe: guests find their photos of an event with a selfie."
@@ -37,10 +37,10 @@ install-dev:
 PROCESSES = $(if $(ARGS),0,3)
 # Compiled tests are kept, whatever the environment says: without that each process compiles them anew, two seconds.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(VENV)/python -m pytest -n $(PROCESSES)
-test: $(if $(ARGS),install-dev,lint) ## every check and every test; ARGS="-k word" for some tests alone, at once
+test: $(if $(ARGS),install-dev,lint audit) ## every check and every test; ARGS="-k word" for some tests alone, at once
 	@$(PYTEST) $(ARGS)
 
-test-all: lint ## the same with every test on both PostgreSQL and SQLite, not only where the database is the subject
+test-all: lint audit ## the same with every test on both PostgreSQL and SQLite, not only where the database is the subject
 	@TEST_DATABASES="sqlite postgresql" $(PYTEST) $(ARGS)
 
 # A seed of its own for each run, which is printed; FUZZ_SEED=… draws the same calls again, FUZZ_ROUNDS=… makes more.
@@ -60,6 +60,10 @@ lint: install-dev ## style, types and who may import whom
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
+
+# Asks at most once a day about the same lock files. Without the services it says so and fails nothing.
+audit: install-dev ## ask for published advisories about every locked version
+	@$(VENV)/python -m tests.audit
 
 format: install-dev ## let ruff lay the code out and mend what it can
 	@$(VENV)/ruff check --fix .

@@ -124,10 +124,10 @@ def main(names: list[str]) -> int:
         release_claims(names)
     except Exception as error:
         # The leases of the rows run out by themselves; the jobs must go back all the same.
-        print(f"reaper: claims of {', '.join(names)} are left to run out: {error!r}", file=sys.stderr)  # noqa: T201
+        print(f"reaper: claims of {', '.join(names)} are left to run out: {error!r}", file=sys.stderr)  # noqa: T201 - a program's answer
     connection = Redis.from_url(Settings.from_env().redis_url)
     count = reap(connection, names) + put_back_lost(connection, at_once=True)
-    print(f"reaper: handed back {count} job(s) of {', '.join(names)}")  # noqa: T201
+    print(f"reaper: handed back {count} job(s) of {', '.join(names)}")  # noqa: T201 - a program's answer
     return 0
 
 

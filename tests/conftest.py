@@ -22,7 +22,7 @@ from xdist.remote import Producer
 from jobs import tasks
 from tests import databases, faces, shared_servers, summary
 from tests.actors import Api, World
-from tests.cloud.s3_fixtures import moto_server, seaweedfs_server  # noqa: F401
+from tests.cloud.s3_fixtures import moto_server, seaweedfs_server  # noqa: F401 - pytest finds fixtures here
 from tests.process_app import ProcessApps
 from tests.schedule import OneProductAtATime, order_of
 from tests.servers import Valkey, valkey

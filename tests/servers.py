@@ -226,7 +226,7 @@ def _programs(*, from_copy: bool) -> Iterator[Path]:
     if not from_copy and (_account() is None or _is_open_to_all(home / "bin" / "postgres")):
         yield home
         return
-    with _folder_of_a_server(Path("/tmp")) as folder:
+    with _folder_of_a_server(Path("/tmp")) as folder:  # noqa: S108 - a new name each time
         yield _copy_programs(package, folder)
 
 
@@ -253,9 +253,9 @@ def _copy_programs(package: Path, folder: Path) -> Path:
 
 def _fast_place() -> Path:
     """Where a new database costs least: in memory (30 ms instead of 170 on a disk), if there is room for hundreds."""
-    memory = Path("/dev/shm")
+    memory = Path("/dev/shm")  # noqa: S108 - folders in it get a new name each time
     roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2**30
-    return memory if roomy else Path("/tmp")
+    return memory if roomy else Path("/tmp")  # noqa: S108 - as above
 
 
 @contextmanager

@@ -31,4 +31,4 @@ def load_app() -> None:
 
     if "webapp.wiring" not in sys.modules:
         with loading():
-            import webapp.wiring  # noqa: F401
+            import webapp.wiring  # noqa: F401 - it is loaded for all

@@ -119,7 +119,7 @@ def taken_at(exif: Image.Exif) -> datetime | None:
         written = exif.get(moment) if moment is ExifTags.Base.DateTime else detail.get(moment)
         try:
             # A camera's clock has no zone: which one it meant is the event's to say.
-            taken = datetime.strptime(_text(written)[:19], "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007
+            taken = datetime.strptime(_text(written)[:19], "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 - cameras know no zone
         except ValueError:
             continue
         # A clock that was never set, or runs far ahead, would put the photo at an end of every gallery.

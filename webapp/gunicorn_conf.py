@@ -49,7 +49,7 @@ graceful_timeout = _settings.graceful_timeout
 # Nobody here manages gunicorn through its socket, so it opens none.
 control_socket_disable = True
 # The heartbeat file lives in memory: on a slow disk it would block the worker that it shall prove to be alive.
-worker_tmp_dir = "/dev/shm" if sys.platform == "linux" else None  # noqa: S108
+worker_tmp_dir = "/dev/shm" if sys.platform == "linux" else None  # noqa: S108 - unlinked at once
 # The app writes one line for each request itself, without addresses of people.
 accesslog = None
 

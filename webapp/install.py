@@ -179,7 +179,7 @@ def main() -> int:
         try:
             install(target)
         except InstallError as error:
-            print(f"\n{error}\n", file=sys.stderr)  # noqa: T201
+            print(f"\n{error}\n", file=sys.stderr)  # noqa: T201 - a command's answer
             return 1
         except KeyboardInterrupt:
             return 130

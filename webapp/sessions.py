@@ -60,8 +60,9 @@ def bearer_token(incoming: Request) -> str | None:
 
 def signed_in() -> User | None:
     """Who is signed in."""
-    # The object behind the proxy: a session of SQLAlchemy knows only that.
-    return cast("User", current_user._get_current_object()) if current_user.is_authenticated else None  # noqa: SLF001
+    if not current_user.is_authenticated:
+        return None
+    return cast("User", current_user._get_current_object())  # noqa: SLF001 - SQLAlchemy knows only what is behind it
 
 
 def by_bearer() -> bool:

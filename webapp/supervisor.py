@@ -171,7 +171,7 @@ class Supervisor:
 
     def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self._here.local_url}/api/health/ready", timeout=3) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"{self._here.local_url}/api/health/ready", timeout=3) as answer:  # noqa: S310 - http
                 return bool(answer.status == 200)
         except (OSError, ValueError):
             return False

@@ -48,7 +48,7 @@ class CostMeter:
     def __init__(self) -> None:
         self._engine: Engine = db.engine
         self._settings: Settings = current_app.extensions["settings"]
-        self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+        self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the proxy's way
 
     def allow(self, event_key: str, operation: str) -> None:  # noqa: ARG002 - all operations share one limit
         """Called before a billable call. Calls that run at the same moment may overrun the limit by their number.

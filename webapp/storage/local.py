@@ -81,7 +81,7 @@ class LocalBlobStore:
         stamp = f"{key}:{state.st_size}:{state.st_mtime_ns}".encode()
         return BlobInfo(key, state.st_size, hashlib.sha256(stamp).hexdigest()[:32])
 
-    def url(self, key: str, *, content_type: str, download_name: str | None = None) -> str | None:  # noqa: ARG002
+    def url(self, key: str, *, content_type: str, download_name: str | None = None) -> str | None:  # noqa: ARG002 - the protocol's
         return None
 
     def delete(self, key: str) -> None:

@@ -76,7 +76,7 @@ class Faults:
     def deny(self, operation: str | None = None, *, key: str | None = None) -> None:
         """Take the right away, from one access key or from everybody."""
         message = "User is not authorized to perform this operation"
-        error = lambda: ServiceError("AccessDeniedException", message)  # noqa: E731
+        error = lambda: ServiceError("AccessDeniedException", message)  # noqa: E731 - a line beside its like
         self._add(Rule("refuse", operation, None, error=error, key=key))
 
     def slow(self, seconds: float, operation: str | None = None, *, times: int | None = None) -> None:

@@ -40,7 +40,7 @@ class Engines:
         self._mine = threading.local()
         self._app = app
         setattr(engines, "of", lambda _name: self._mine.parts[0])  # noqa: B010 - mypy refuses the plain assignment
-        setattr(templates, "_memory", lambda: self._mine.parts[1])  # noqa: B010
+        setattr(templates, "_memory", lambda: self._mine.parts[1])  # noqa: B010 - as above
         with app.app_context():
             for _ in range(count):
                 self._idle.put(self._load())
@@ -94,7 +94,7 @@ def _replace_queue(put: Callable[[JobKind, str], object]) -> None:
             put(kind, key)
         return True
 
-    setattr(queueing, "try_enqueue", try_enqueue)  # noqa: B010
+    setattr(queueing, "try_enqueue", try_enqueue)  # noqa: B010 - as above
 
 
 def _work(app: Flask, ready: Engines, kind: JobKind, key: str) -> None:

@@ -33,7 +33,7 @@ class RekognitionIndex(RekognitionUsers):
         versions = {kind: self._prepare(Gallery(gallery.event_id, gallery.event_key, kind)) for kind in KINDS}
         return versions[gallery.kind]
 
-    def add(self, gallery: Gallery, keys: Sequence[int], vectors: npt.NDArray[np.float32]) -> None:  # noqa: ARG002
+    def add(self, gallery: Gallery, keys: Sequence[int], vectors: npt.NDArray[np.float32]) -> None:  # noqa: ARG002 - the protocol's
         """Not here: the analyzer's calls put faces into the gallery."""
         raise TypeError("Rekognition keeps the faces that its analyzer finds; there are no vectors to add")
 
