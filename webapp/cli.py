@@ -1,7 +1,11 @@
 """`flask findme …`: what ops do from a shell."""
 
+import csv
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import astuple, fields
+from datetime import UTC, datetime
 
 import click
 from flask import Flask, current_app
@@ -15,7 +19,9 @@ from webapp.queueing import unit_of_work
 from webapp.reasons import explain
 from webapp.services import (
     accounts,
+    affected,
     disabling,
+    ending_access,
     erasing,
     events,
     installation_check,
@@ -141,6 +147,50 @@ def purge_load() -> None:
     """Erase the guests that a load test made (addresses in load.test), with everything of theirs."""
     with _said():
         click.echo(f"{load_data.purge()} guests of load tests erased; the files follow within a minute.")
+
+
+@findme.command("affected")
+@click.argument("event", required=False)
+@click.option("--all", "everybody", is_flag=True, help="Everybody of the installation, instead of one event.")
+@click.option("--until", type=click.DateTime(), help="Leave out who came later than this moment (UTC).")
+def list_affected(event: str | None, everybody: bool, until: datetime | None) -> None:
+    """Write a CSV of everybody in EVENT (its code or id), with addresses and what is kept of them, to stdout."""
+    if (event is None) is not everybody:
+        raise click.UsageError("Name an event, or say --all.")
+    with _said():
+        wanted = _event(event) if event is not None else None
+    table = csv.writer(sys.stdout)
+    table.writerow(field.name for field in fields(affected.Affected))
+    for person in affected.people(wanted, until.replace(tzinfo=UTC) if until else None):
+        table.writerow(_cell(value) for value in astuple(person))
+    kept = affected.in_photos(wanted)
+    click.echo(
+        f"Beside these: {kept.photos} photos, with {kept.templates} templates of faces of people with and without an "
+        "account.",
+        err=True,
+    )
+
+
+@findme.command("end-access")
+@click.confirmation_option(prompt="This signs everybody out and ends all links, upload tokens and invitations. Go on?")
+def end_access() -> None:
+    """End all sessions, sign-in links, upload tokens and open invitations at once; for a breach."""
+    with unit_of_work():
+        ended = ending_access.end_all()
+    click.echo(
+        f"Ended: {ended.sessions} sessions, {ended.links} sign-in links, {ended.upload_tokens} upload tokens, "
+        f"{ended.invitations} invitations."
+    )
+
+
+def _cell(value: object) -> str:
+    """A value for a CSV that may be opened with a spreadsheet, which would take some names for formulas."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 @contextmanager
