@@ -109,7 +109,7 @@ def test_a_small_file_of_79_megapixels_is_brought_to_an_end(world: World, event_
     assert photos(world.app) == [(PhotoStatus.INDEXED, None)]
 
 
-@every_format
+@pytest.mark.parametrize("file_format", ["JPEG", "HEIF"])
 def test_a_selfie_of_79_megapixels_is_judged(world: World, guest: Api, file_format: str) -> None:
     content = bombs.decoding_large(file_format, bombs.UNDER)
     assert guest.upload_selfie(content).json == {"status": "received"}
