@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from flask import Flask, g, jsonify, make_response, redirect, render_template, url_for
@@ -29,6 +28,7 @@ from webapp.errors import (
     Unauthenticated,
 )
 from webapp.extensions import db
+from webapp.links import parts_of
 from webapp.reasons import explain, field_sentences
 from webapp.services import alarms
 
@@ -104,7 +104,8 @@ def _to_sign_in() -> ResponseReturnValue:
     wanted = request.full_path.rstrip("?") if request.method == "GET" else None
     if request.htmx:
         # A fragment is no place to come back to: the page that asked for it is.
-        wanted = urlsplit(request.htmx.current_url or "").path or None
+        page = parts_of(request.htmx.current_url or "")
+        wanted = (page.path if page else "") or None
     target = url_for("auth.sign_in", next=wanted) if wanted else url_for("auth.sign_in")
     if request.htmx:
         return "", 401, {"HX-Redirect": target}

@@ -1,4 +1,6 @@
-"""Absolute addresses, as they stand in QR codes and mails."""
+"""Absolute addresses, as they stand in QR codes and mails, and the parts of addresses that requests bring."""
+
+from urllib.parse import SplitResult, urlsplit
 
 from flask import current_app, has_request_context, request
 
@@ -21,3 +23,11 @@ def path_to(endpoint: str, **values: str) -> str:
 def join_url(event: Event) -> str:
     """Where an event's QR code leads: its page, with the token that lets guests through when others guess codes."""
     return absolute(path_to("guest.landing", code=event.code, t=event.join_token))
+
+
+def parts_of(address: str) -> SplitResult | None:
+    """The parts of an address from a parameter or a header; None for a text that is no address, such as `http://[`."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return None

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from webapp.bodies import MOST_JSON
 from webapp.errors import FindMeError, Forbidden, NotFound, Unauthenticated
 from webapp.extensions import csrf, db
+from webapp.links import parts_of
 from webapp.models import Event, User
 from webapp.services import enrolment, team, upload_tokens
 from webapp.sessions import bearer_token, by_bearer, signed_in
@@ -178,5 +179,6 @@ def _check_origin() -> None:
     """Browsers say truthfully which site a write comes from."""
     settings: Settings = current_app.extensions["settings"]
     ours = {request.host, urlsplit(settings.public_url).netloc}
-    if urlsplit(request.headers.get("Origin", "")).netloc not in ours - {""}:
+    origin = parts_of(request.headers.get("Origin", ""))
+    if origin is None or origin.netloc not in ours - {""}:
         raise FindMeError(code="csrf")

@@ -2,7 +2,6 @@
 
 import random
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import make_response, redirect, render_template
 from flask.typing import ResponseReturnValue
@@ -10,6 +9,7 @@ from htmx_flask import request
 
 from webapp.errors import Unauthenticated
 from webapp.forms import PageForm
+from webapp.links import parts_of
 from webapp.models import User
 from webapp.sessions import signed_in
 
@@ -53,8 +53,8 @@ def safe_next(wanted: str | None, otherwise: str) -> str:
     """Where to go on to: a path of ours, never another host."""
     if not wanted:
         return otherwise
-    parts = urlsplit(wanted)
-    if parts.scheme or parts.netloc or not wanted.startswith("/") or wanted.startswith("//"):
+    parts = parts_of(wanted)
+    if parts is None or parts.scheme or parts.netloc or not wanted.startswith("/") or wanted.startswith("//"):
         return otherwise
     # Browsers take a backslash for a slash, and drop control characters before they look.
     if "\\" in wanted or not wanted.isprintable():
