@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from flask import Flask, g, jsonify, make_response, redirect, render_template, url_for
@@ -16,6 +15,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.orm.exc import ObjectDeletedError
 from werkzeug.exceptions import HTTPException
 
+from webapp import links
 from webapp.database import is_passing
 from webapp.errors import (
     Conflict,
@@ -104,7 +104,7 @@ def _to_sign_in() -> ResponseReturnValue:
     wanted = request.full_path.rstrip("?") if request.method == "GET" else None
     if request.htmx:
         # A fragment is no place to come back to: the page that asked for it is.
-        wanted = urlsplit(request.htmx.current_url or "").path or None
+        wanted = links.parsed(request.htmx.current_url or "").path or None
     target = url_for("auth.sign_in", next=wanted) if wanted else url_for("auth.sign_in")
     if request.htmx:
         return "", 401, {"HX-Redirect": target}

@@ -1,4 +1,6 @@
-"""Absolute addresses, as they stand in QR codes and mails."""
+"""Absolute addresses, as they stand in QR codes and mails, and those that clients send."""
+
+from urllib.parse import SplitResult, urlsplit
 
 from flask import current_app, has_request_context, request
 
@@ -11,6 +13,14 @@ def absolute(path: str) -> str:
     settings: Settings = current_app.extensions["settings"]
     asked = request.host_url.rstrip("/") if has_request_context() else f"http://localhost:{settings.port}"
     return f"{settings.public_url or asked}{path}"
+
+
+def parsed(address: str) -> SplitResult:
+    """The parts of an address that a client sent; all of them are empty where it is malformed, such as `http://[`."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
 
 
 def path_to(endpoint: str, **values: str) -> str:

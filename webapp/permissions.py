@@ -13,6 +13,7 @@ from flask import Flask, current_app, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from webapp import links
 from webapp.bodies import MOST_JSON
 from webapp.errors import FindMeError, Forbidden, NotFound, Unauthenticated
 from webapp.extensions import csrf, db
@@ -178,5 +179,5 @@ def _check_origin() -> None:
     """Browsers say truthfully which site a write comes from."""
     settings: Settings = current_app.extensions["settings"]
     ours = {request.host, urlsplit(settings.public_url).netloc}
-    if urlsplit(request.headers.get("Origin", "")).netloc not in ours - {""}:
+    if links.parsed(request.headers.get("Origin", "")).netloc not in ours - {""}:
         raise FindMeError(code="csrf")

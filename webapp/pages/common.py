@@ -2,12 +2,12 @@
 
 import random
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import make_response, redirect, render_template
 from flask.typing import ResponseReturnValue
 from htmx_flask import request
 
+from webapp import links
 from webapp.errors import Unauthenticated
 from webapp.forms import PageForm
 from webapp.models import User
@@ -53,7 +53,7 @@ def safe_next(wanted: str | None, otherwise: str) -> str:
     """Where to go on to: a path of ours, never another host."""
     if not wanted:
         return otherwise
-    parts = urlsplit(wanted)
+    parts = links.parsed(wanted)
     if parts.scheme or parts.netloc or not wanted.startswith("/") or wanted.startswith("//"):
         return otherwise
     # Browsers take a backslash for a slash, and drop control characters before they look.
