@@ -1,6 +1,7 @@
 """Logs that programs can read, and an id that follows a request into its jobs."""
 
 import logging
+import re
 import secrets
 import sys
 from contextlib import suppress
@@ -40,6 +41,9 @@ TRIGGERS = {
 """What an endpoint is called in the log where it makes somebody be matched; all others are `other`."""
 
 
+_DETAIL = re.compile(r"^(\s*DETAIL:).*$", re.MULTILINE)
+
+
 class _Unfailing:
     """A stream for the log. That it can't be written, on a disk that is full, is no reason to fail a request or a job;
     what waits in the stream's own buffer is written when there is room again.
@@ -70,12 +74,20 @@ def configure_logging(settings: Settings) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _without_values,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing(sys.stderr))),
         cache_logger_on_first_use=False,
     )
+
+
+def _without_values(_logger: object, _method: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Leave out what PostgreSQL says of a row in its errors: values, such as an address that is there already."""
+    if isinstance(text := line.get("exception"), str):
+        line["exception"] = _DETAIL.sub(r"\1 (left out)", text)
+    return line
 
 
 def init_app(app: Flask) -> None:

@@ -141,6 +141,10 @@ class Worker(ThreadWorker):
         if cfg.is_ssl or cfg.http2_cleartext not in ("", "off", None):
             raise RuntimeError("TLS and HTTP/2 are for the proxy in front: webapp.web_worker speaks HTTP/1.1 alone.")
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002 - `addr` is left out on purpose
+        """Answer what is no request. Gunicorn would write the client's address into the log."""
+        super().handle_error(req, client, ("a client", -1), exc)
+
     # --- watching connections ---
 
     def _watch(self, conn: Connection, phase: Phase, deadline: float) -> None:

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from tests import faces
 from tests.actors import Api, World, photos_with, selfie
 from tests.settings import SECRET
 from webapp import observability
+from webapp.extensions import db
 from webapp.queueing import connection, workers_alive
 from webapp.services import recovery
 from webapp.settings import ROOT, Settings
@@ -211,3 +215,19 @@ def test_matching_that_breaks_says_so(
 
 def test_every_name_of_a_trigger_is_an_endpoint_s(app: Flask) -> None:
     assert set(observability.TRIGGERS) <= set(app.view_functions)
+
+
+@pytest.mark.both_databases
+def test_an_error_of_the_database_is_logged_without_the_values_of_the_row(app: Flask, lines: Lines) -> None:
+    """PostgreSQL says of a row that breaks a rule what is in it, such as an address."""
+    row = {"public_id": "a-name-of-somebody", "secret": "x"}
+    insert = text("INSERT INTO broken_rule VALUES (:public_id, :secret)")
+    with app.app_context():
+        db.session.execute(text("CREATE TABLE broken_rule (public_id TEXT PRIMARY KEY, secret TEXT)"))
+        db.session.execute(insert, row)
+        with pytest.raises(IntegrityError) as broken:
+            db.session.execute(insert, row)
+    structlog.get_logger().error("request.crashed", exc_info=broken.value)
+    (line,) = lines("request.crashed")
+    assert "IntegrityError" in line["exception"]
+    assert "a-name-of-somebody" not in json.dumps(line)

@@ -22,6 +22,8 @@ from webapp.services import demo_accounts
 MIN_PASSWORD = 8
 MAX_PASSWORD = 200
 MAX_NAME = 80
+MAX_EMAIL = 320
+"""Characters of an address that are parsed, with blanks around it: no mail server takes one that is longer."""
 LOAD_TEST = "load.test"
 """The domain of load tests' guests. Reserved by RFC 2606, so no mail to it reaches anybody."""
 MOST_FOUND = 20
@@ -49,6 +51,8 @@ def checked_email(email: str) -> str:
     Raises:
         Invalid: it is no address.
     """
+    if len(email) > MAX_EMAIL:
+        raise Invalid(code="email_invalid", fields={"email": "email_invalid"})
     try:
         return validate_email(email.strip(), check_deliverability=False, test_environment=True).normalized.lower()
     except EmailNotValidError as error:

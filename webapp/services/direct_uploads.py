@@ -269,7 +269,7 @@ def _register(known: _Known) -> uploads.UploadResult:
     with unit_of_work():
         try:
             event = events.hold_open(known.event_id)
-            upload_ledger.require_active(known.user_id)
+            upload_ledger.require_sender(known.event_id, known.user_id)
         except Conflict as error:
             return _refuse(known, error.code)
         row = upload_ledger.locked(known.row_id)

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from webapp.clock import utcnow
 from webapp.errors import Conflict
 from webapp.extensions import db
-from webapp.models import Event, Photo, Upload, UploadStatus, UploadWay, User
+from webapp.models import Event, Membership, MembershipRole, Photo, Upload, UploadStatus, UploadWay, User
 from webapp.queueing import unit_of_work
 
 PAGE = 60
@@ -98,6 +98,19 @@ def require_active(user_id: int | None) -> None:
     disabled_at = db.session.scalar(select(User.disabled_at).where(User.id == user_id).with_for_update(read=True))
     if disabled_at is not None:
         raise Conflict(code="account_disabled")
+
+
+def require_sender(event_id: int, user_id: int | None) -> None:
+    """Raises Conflict when the account that sends a file is disabled or has left the team since the file was begun;
+    until the transaction ends neither happens.
+    """
+    require_active(user_id)
+    if user_id is None:
+        return
+    roles = (MembershipRole.OWNER, MembershipRole.TEAM)
+    runs = select(Membership.id).where(Membership.event_id == event_id, Membership.user_id == user_id)
+    if db.session.scalar(runs.where(Membership.role.in_(roles)).with_for_update(read=True)) is None:
+        raise Conflict(code="forbidden")
 
 
 def decided_in_worker(

@@ -132,9 +132,9 @@ def _register(arrival: Arrival, photo: Photo) -> UploadResult:
     with unit_of_work():
         try:
             event = events.hold_open(arrival.event_id)
-            upload_ledger.require_active(arrival.user_id)
+            upload_ledger.require_sender(arrival.event_id, arrival.user_id)
         except Conflict as error:
-            # The event was closed while the file came, or the account disabled.
+            # Meanwhile the event was closed, or who sends the file was disabled or left the team.
             result = UploadResult(arrival.filename, None, UploadStatus.REJECTED, error.code)
             _write_down(arrival, size, result)
             return result

@@ -82,7 +82,8 @@ class Seen:
 
 
 def look(root: Path) -> Seen:
-    """Everything below `root`. Links to folders are not followed, so that a circle of them is no trap.
+    """Everything below `root`. Links to folders are not followed, so that a circle of them is no trap. Links to files
+    elsewhere are counted and not followed: whoever fills the folder could name any file of the photographer's.
 
     Raises:
         OSError: the folder itself is not there, such as a card that was pulled out.
@@ -119,6 +120,8 @@ def _files(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
 
 def _note(seen: Seen, root: Path, entry: os.DirEntry[str]) -> None:
     kind = kind_of(entry.name)
+    if kind == "picture" and entry.is_symlink() and not _lies_below(root, entry):
+        kind = "other"
     if kind != "picture":
         seen.aside[kind] += 1
         if kind == "RAW":
@@ -129,6 +132,10 @@ def _note(seen: Seen, root: Path, entry: os.DirEntry[str]) -> None:
     except OSError:
         return  # it has just gone
     seen.pictures[os.path.relpath(entry.path, root)] = stamp
+
+
+def _lies_below(root: Path, entry: os.DirEntry[str]) -> bool:
+    return Path(entry.path).resolve().is_relative_to(root.resolve())
 
 
 class Settling:
