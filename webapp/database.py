@@ -45,14 +45,15 @@ _SQLITE_PASSING = {
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Options for SQLAlchemy's engine: how many connections, and how they behave.
 
-    SQLite gets one for every thread: a connection is an open file. PostgreSQL's are dear, so DB_POOL_SIZE and
+    SQLite gets one for every thread of a web process, with those for bodies that are read while they come
+    (webapp/web_worker.py): a connection is an open file. PostgreSQL's are dear, so DB_POOL_SIZE and
     DB_MAX_OVERFLOW hold exactly; where threads outnumber them, a thread waits for one up to POOL_SECONDS.
     """
     # Errors end up in the log; names, addresses and vectors have no business there.
     options: dict[str, Any] = {"hide_parameters": True, "max_overflow": settings.db_max_overflow}
     if settings.is_sqlite:
         return options | {
-            "pool_size": max(settings.db_pool_size, settings.threads),
+            "pool_size": max(settings.db_pool_size, settings.threads + max(1, settings.threads // 2)),
             "connect_args": {"timeout": BUSY_MILLISECONDS / 1000},
         }
     return options | {

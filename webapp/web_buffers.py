@@ -17,19 +17,19 @@ _FILE_PIECE = 256 * 1024
 """Bytes of a file that are sent at once: the loop serves all clients in turn."""
 
 
-@dataclass(slots=True)
 class Pace:
-    """Whether a client keeps up: never silent for `silence` seconds, and `rate` bytes a second on average.
+    """Whether a client keeps up: never silent for `silence` seconds, and seldom slower than `rate` bytes a second.
 
-    The average counts once `silence` seconds have been waited in sum. Only time that is spent waiting for the client
-    counts: `start` begins it, `moved` ends it.
+    Waiting uses up an allowance of `silence` seconds, and each `rate` bytes bring back one of them, so that what came
+    fast at first is no licence to hold on for hours. Only time that is spent waiting for the client counts: `start`
+    begins it, `moved` ends it.
     """
 
-    silence: float
-    rate: float
-    waited: float = 0
-    bytes: int = 0
-    since: float = 0
+    def __init__(self, silence: float, rate: float) -> None:
+        self._silence, self._rate = silence, rate
+        self._allowance = silence
+        self.since = 0.0
+        """When the wait for the client began, by `time.monotonic()`."""
 
     def start(self) -> None:
         """We wait for the client from now on."""
@@ -38,14 +38,13 @@ class Pace:
     def moved(self, count: int) -> None:
         """These bytes have come, or gone; the wait goes on."""
         now = time.monotonic()
-        self.waited += now - self.since
+        self._allowance = min(self._silence, self._allowance - (now - self.since) + count / self._rate)
         self.since = now
-        self.bytes += count
 
     @property
     def deadline(self) -> float:
         """When this wait will have been too long, by `time.monotonic()`."""
-        return self.since + min(self.silence, self.silence + self.bytes / self.rate - self.waited)
+        return self.since + self._allowance
 
 
 class Inbox:

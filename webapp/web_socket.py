@@ -76,7 +76,8 @@ class Wire(socket.socket):
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """What has arrived; b"" behind it, or when a client whose body is read live is too slow or has gone."""
         piece = self.inbox.take(size)
-        if not piece and self.live:
+        # Who was too slow once is not waited for again, however often the app asks.
+        if not piece and self.live and not self.is_cut:
             piece = self._recv_live(size, flags)
         self.is_cut = not piece
         return piece

@@ -9,8 +9,10 @@ answer is written:
                 └──> QUEUED ──┘
 
 A body that is larger than `MOST_KEPT`, or whose length is not stated, is read while it comes, so that it can't fill the
-disk before the app has said whether it wants it; QUEUED waits for one of a few places for such. A connection that ends
-within a body, or is too slow with it, goes to the app as it is, which keeps what had arrived where it can (tus).
+disk before the app has said whether it wants it; QUEUED waits for one of a few places for such. They have threads of
+their own: together with all else for which the app lets a few threads wait, such bodies would hold every thread. A
+connection that ends within a body, or is too slow with it, goes to the app as it is, which keeps what had arrived where
+it can (tus).
 
 The limits are in the settings REQUEST_HEAD_SECONDS, REQUEST_SILENCE_SECONDS and REQUEST_MIN_RATE. All of gunicorn that
 this builds on is in `gunicorn.workers.gthread`, so the version is pinned: every step up needs
@@ -24,9 +26,8 @@ import socket
 import struct
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from enum import IntEnum
 from functools import partial
 from typing import Any
@@ -45,7 +46,8 @@ MOST_KEPT = 65 * MEGABYTE
 """Bytes of a body that are kept before a thread has it: a selfie that is too heavy, or one photo."""
 
 MOST_ON_DISK = 1024 * MEGABYTE
-"""Bytes of bodies that a process keeps on the disk; beyond them, bodies are read while they come."""
+"""Bytes of bodies that a process keeps on the disk. Beyond them, the body that has taken up most of it for longer than
+clients may be silent is given up; where there is none, bodies are read while they come."""
 
 MOST_UNSENT = 64 * MEGABYTE
 """Bytes of answers that a process keeps in memory; beyond them, clients that have taken nothing for `UNTAKEN` go."""
@@ -96,6 +98,10 @@ class Connection(TConn):
         self.has_place = False
         """Whether it has one of the places for bodies that are read while they come."""
         self.closes_at = 0.0
+        self.began = 0.0
+        """When its request began to come in."""
+        self.counted = 0
+        """How many of the bytes in its file are among the worker's `_on_disk`."""
 
     def measure(self) -> int | None:
         """How long the request is, once its headers are here; also notes whether its body has to be read live.
@@ -126,7 +132,7 @@ class Worker(ThreadWorker):
         self._head_seconds = settings.request_head_seconds
         self._pace = {"silence": settings.request_silence_seconds, "rate": settings.request_min_rate}
         self._watched: dict[Connection, None] = {}
-        self._queue: deque[Connection] = deque()
+        self._queue: dict[Connection, None] = {}
         self._places = max(1, self.cfg.threads // 2)
         self._on_disk = 0
 
@@ -144,6 +150,11 @@ class Worker(ThreadWorker):
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002 - `addr` is left out on purpose
         """Answer what is no request. Gunicorn would write the client's address into the log."""
         super().handle_error(req, client, ("a client", -1), exc)
+
+    def init_process(self) -> None:
+        """Called in the worker's process; returns when it ends."""
+        self._live_pool = ThreadPoolExecutor(self._places)
+        super().init_process()
 
     # --- watching connections ---
 
@@ -183,11 +194,18 @@ class Worker(ThreadWorker):
         if conn.phase is Phase.GONE:
             return
         self._unwatch(conn)
+        self._queue.pop(conn, None)
         self._leave_place(conn)
-        self._on_disk -= conn.sock.inbox.on_disk
         conn.phase = Phase.GONE
         self.nr_conns -= 1
         conn.close()
+        self._count(conn)
+
+    def _count(self, conn: Connection) -> None:
+        """Note how much its request takes of the disk now."""
+        on_disk = conn.sock.inbox.on_disk
+        self._on_disk += on_disk - conn.counted
+        conn.counted = on_disk
 
     # --- a request comes in ---
 
@@ -223,15 +241,15 @@ class Worker(ThreadWorker):
         if conn.phase is Phase.IDLE:
             conn.sock.reading.start()
         conn.sock.reading.moved(len(piece))
-        inbox, before = conn.sock.inbox, conn.sock.inbox.on_disk
-        inbox.append(piece)
-        self._on_disk += inbox.on_disk - before
+        conn.sock.inbox.append(piece)
+        self._count(conn)
         self._advance(conn)
 
     def _advance(self, conn: Connection) -> None:
         """Go on with what is here of a request."""
         now, inbox = time.monotonic(), conn.sock.inbox
         if conn.phase is Phase.IDLE:
+            conn.began = now
             self._watch(conn, Phase.HEAD, now + self._head_seconds)
         if conn.wanted is None:
             conn.wanted = conn.measure()
@@ -241,21 +259,41 @@ class Worker(ThreadWorker):
         elif inbox.size >= conn.wanted:
             conn.sock.live = False
             self._serve(conn)
-        elif conn.sock.live or inbox.is_full or self._on_disk > MOST_ON_DISK:
+        elif conn.sock.live or inbox.is_full or (self._on_disk > MOST_ON_DISK and not self._free_disk()):
             conn.sock.live = True
             self._watch(conn, Phase.QUEUED, now + self._head_seconds)
-            self._queue.append(conn)
+            self._queue[conn] = None
             self._fill_places()
-        else:
+        elif conn.phase is not Phase.SERVED:
             self._watch(conn, Phase.BODY, conn.sock.reading.deadline)
+
+    def _free_disk(self) -> bool:
+        """Give up the body that has taken up most of the disk, in bytes times seconds; False where none has for long.
+
+        A few large ones that are all but complete would else keep everybody from uploading, at no cost.
+        """
+        now = time.monotonic()
+        held = {
+            conn: conn.counted * (now - conn.began)
+            for conn in self._watched
+            if conn.phase is Phase.BODY and now - conn.began > self._pace["silence"]
+        }
+        worst = max(held, key=held.__getitem__, default=None)
+        if worst is None or not held[worst]:
+            return False
+        # A thread frees the disk in a moment; until then no other one has to go for it.
+        self._on_disk -= worst.counted
+        worst.counted = 0
+        self._end_early(worst)
+        return True
 
     def _fill_places(self) -> None:
         while self._queue and self._places:
-            conn = self._queue.popleft()
-            if conn.phase is Phase.QUEUED:
-                self._places -= 1
-                conn.has_place = True
-                self._serve(conn)
+            conn = next(iter(self._queue))
+            del self._queue[conn]
+            self._places -= 1
+            conn.has_place = True
+            self._serve(conn)
 
     def _leave_place(self, conn: Connection) -> None:
         if conn.has_place:
@@ -267,6 +305,12 @@ class Worker(ThreadWorker):
         self._unwatch(conn)
         conn.phase = Phase.SERVED
         self.enqueue_req(conn)
+
+    def enqueue_req(self, conn: Connection) -> None:
+        """Have a thread handle its request."""
+        pool = self._live_pool if conn.has_place else self.tpool
+        handled = pool.submit(self.handle, conn)
+        handled.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
     def _end_early(self, conn: Connection) -> None:
         """The client sends no more, or is too slow. Of a body, the app may keep what is here."""
@@ -286,7 +330,18 @@ class Worker(ThreadWorker):
         if conn.sock.fileno() < 0:  # gunicorn closed it, as after an error in the middle of an answer
             self._drop(conn)
         else:
+            self._guarded(conn, self._forget_request)
             self._guarded(conn, self._send)
+
+    def _forget_request(self, conn: Connection) -> None:
+        """Free what the request took up; whoever takes the answer slowly shall not keep it. What is behind it stays."""
+        inbox = conn.sock.inbox
+        behind = b""
+        if conn.is_kept:
+            behind = conn.parser.unreader.take_buffered() + b"".join(iter(lambda: inbox.take(PIECE), b""))
+        inbox.close()
+        inbox.append(behind)
+        self._count(conn)
 
     def _send(self, conn: Connection) -> None:
         conn.sock.flush(MEGABYTE)
@@ -315,17 +370,12 @@ class Worker(ThreadWorker):
             self._close(conn)
             return
         wire = conn.sock
-        # A client may have sent its next request behind this one.
-        behind = conn.parser.unreader.take_buffered() + b"".join(iter(lambda: wire.inbox.take(PIECE), b""))
-        self._on_disk -= wire.inbox.on_disk
-        wire.inbox.close()
         wire.renew()
         conn.wanted = None
         keepalive = self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER
         self._watch(conn, Phase.IDLE, time.monotonic() + keepalive)
-        if behind:
+        if wire.inbox.size:  # a client may have sent its next request behind this one
             wire.reading.start()
-            wire.inbox.append(behind)
             self._advance(conn)
 
     def _refuse(self, conn: Connection, status: int) -> None:
@@ -375,6 +425,7 @@ class Worker(ThreadWorker):
             self._refuse(conn, 408)
         elif conn.phase is Phase.QUEUED:
             self._watched.pop(conn)
+            self._queue.pop(conn, None)
             self._refuse(conn, 503)
         elif conn.phase is Phase.BODY:
             self._end_early(conn)

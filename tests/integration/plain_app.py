@@ -1,18 +1,27 @@
 """What gunicorn serves in tests/integration/test_web_worker.py: an app that says what it was given."""
 
+import gc
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse
 
+from webapp import web_worker
+
 LARGE = 8 * 1024 * 1024
+
+web_worker.MOST_ON_DISK = int(os.environ.get("MOST_ON_DISK", web_worker.MOST_ON_DISK))
 
 
 def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-    """/echo counts the body, /large is bytes, /file a file (?20: from there), /stream comes in pieces, /bye closes."""
+    """/echo counts the body, /large is bytes, /file a file (?20: from there), /stream comes in pieces, /bye closes.
+
+    /on_disk says how many bytes of bodies the worker believes to have on the disk.
+    """
     body: Callable[[], Iterable[bytes]] = {
         "/echo": lambda: [str(len(environ["wsgi.input"].read())).encode()],
+        "/on_disk": lambda: [str(_on_disk()).encode()],
         "/large": lambda: [b"x" * LARGE],
         "/file": lambda: _file(environ),
         "/stream": lambda: (b"y" * 65536 for _ in range(LARGE // 65536)),
@@ -33,6 +42,10 @@ def _file(environ: dict[str, Any]) -> Iterable[bytes]:
     file.seek(int(environ["QUERY_STRING"] or 0))
     wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](file)
     return wrapped
+
+
+def _on_disk() -> int:
+    return next(found._on_disk for found in gc.get_objects() if isinstance(found, web_worker.Worker))
 
 
 def _served() -> Path:

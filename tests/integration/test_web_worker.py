@@ -163,6 +163,61 @@ def test_a_large_body_waits_for_its_place_and_gets_it(quick: int) -> None:
         assert honest.answer().endswith(b"\r\n\r\n5")
 
 
+def test_bodies_of_unknown_length_have_threads_of_their_own(tmp_path: Path) -> None:
+    """Else they would, together with all else that a few threads may wait for, hold every thread."""
+    with serving(tmp_path, "--threads", "1", **PATIENT) as server, Caller(server.port) as silent:
+        silent.say(get("/echo", method="POST", more=CHUNKED) + "5\r\nhe")
+        time.sleep(0.2)
+        assert is_served(server.port)
+        assert silent.say("llo\r\n0\r\n\r\n").answer().endswith(b"\r\n\r\n5")
+
+
+def test_what_came_fast_is_no_licence_to_go_on_in_drops(quick: int) -> None:
+    with Caller(quick) as caller:
+        caller.say(post("/echo", 200_000)).say(bytes(100_000)).slowly(b"x" * 20, 20, 0.3)
+        assert 100_000 <= int(caller.answer().rpartition(b"\r\n\r\n")[2]) < 100_020
+
+
+def test_who_was_too_slow_is_not_waited_for_again(quick: int) -> None:
+    with Caller(quick) as caller:
+        caller.say(post("/echo", web_worker.MOST_KEPT + 1)).say(b"x" * 10)
+        time.sleep(2.3)
+        assert caller.say(b"x" * 10).answer().endswith(b"\r\n\r\n10")
+
+
+def test_a_body_that_holds_the_disk_for_long_goes_where_others_need_it(tmp_path: Path) -> None:
+    """It drips fast enough to be no stalled one; what came of it reaches the app."""
+    limits = QUICK | {"MOST_ON_DISK": "450000"}
+    with serving(tmp_path, **limits) as server, Caller(server.port) as holder, Caller(server.port) as other:
+        holder.say(post("/echo", 1_000_000)).say(bytes(400_000)).slowly(bytes(30_000), 10, 0.25)
+        other.say(post("/echo", 300_000)).slowly(bytes(300_000), 3, 0.1)
+        assert other.answer().endswith(b"\r\n\r\n300000")
+        assert holder.say(bytes(3000)).answer().endswith(b"\r\n\r\n430000")
+        _assert_disk_is_free(server.port)
+
+
+def _assert_disk_is_free(port: int) -> None:
+    """Soon: an answer is out a moment before the loop hears of it."""
+    deadline = time.monotonic() + PATIENCE
+    with Caller(port) as caller:
+        while (found := caller.say(get("/on_disk")).answer().rpartition(b"\r\n\r\n")[2]) != b"0":
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+
+
+def test_what_is_sent_behind_a_request_does_not_upset_the_count_of_bytes_on_the_disk(patient: int) -> None:
+    with Caller(patient) as caller:
+        caller.say(get().encode() + b"x" * 200_000)
+        assert b" 431 " in caller.rest()
+    _assert_disk_is_free(patient)
+
+
+def test_who_does_not_take_the_answer_keeps_no_request_on_the_disk(patient: int) -> None:
+    with Caller(patient, window=2048) as caller:
+        caller.say(post("/large", 3_000_000)).say(bytes(3_000_000)).recv(1)
+        _assert_disk_is_free(patient)
+
+
 @pytest.mark.parametrize("length", [10, 70_000, 3_000_000, web_worker.MOST_KEPT + 1])
 def test_bodies_of_every_size_arrive(patient: int, length: int) -> None:
     with Caller(patient) as caller:
