@@ -9,8 +9,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import Flask, current_app, jsonify, request
+from flask import Flask, current_app, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
+from markupsafe import escape
+from redis.exceptions import ResponseError
 from rq import Queue
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.serializers import JSONSerializer
@@ -34,6 +36,9 @@ _JOB_ID = re.compile(r"[\w-]+", re.ASCII)
 
 _DATA = frozenset({"list_queues", "list_workers", "list_jobs", "job_info"})
 
+_JOB_INFO = "job_info"
+"""The data of a job's own page, whose script writes them into the page as HTML."""
+
 
 def init_app(app: Flask) -> None:
     """Mount the pages; each of their endpoints gets its row in the permission table."""
@@ -55,7 +60,7 @@ def init_app(app: Flask) -> None:
     edge.TELLS.update({f"{blueprint.name}.{name}": _tell for name in _DATA})
     for endpoint, view in app.view_functions.items():
         if _is_ours(endpoint):
-            app.view_functions[endpoint] = _answering(view)
+            app.view_functions[endpoint] = _answering(view, escapes=endpoint == f"{blueprint.name}.{_JOB_INFO}")
 
 
 def _is_ours(endpoint: str) -> bool:
@@ -96,19 +101,31 @@ def _is_queue(name: str) -> bool:
     return name in queueing.QUEUES or name in {queue.name for queue in Queue.all(connection=connection)}
 
 
-def _answering(view: Callable[..., Any]) -> Callable[..., Any]:
+def _answering(view: Callable[..., Any], *, escapes: bool) -> Callable[..., Any]:
     """A view of the dashboard whose jobs may be gone, or not be in a state in which its button can do anything."""
 
     @wraps(view)
     def answer(*args: Any, **kwargs: Any) -> Any:
         try:
-            return view(*args, **kwargs)
+            found = view(*args, **kwargs)
+            return jsonify(_escaped(make_response(found).get_json())) if escapes else found
         except NoSuchJobError as error:
             raise NotFound(code="not_found") from error
-        except InvalidJobOperation as error:
+        except (InvalidJobOperation, ResponseError) as error:  # the latter at a queue without jobs
             raise Conflict(code="conflict") from error
 
     return answer
+
+
+def _escaped(value: Any) -> Any:
+    """JSON whose texts are texts in HTML as well: an error's message, for one, may quote what somebody has sent."""
+    if isinstance(value, str):
+        return str(escape(value))
+    if isinstance(value, list):
+        return [_escaped(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _escaped(each) for name, each in value.items()}
+    return value
 
 
 def _tell(error: FindMeError) -> ResponseReturnValue:

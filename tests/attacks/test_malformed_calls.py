@@ -188,6 +188,7 @@ def test_buttons_of_the_queues_say_what_they_can_not_do(app: Flask, admin: Brows
         "job/nothing/requeue": 404,
         "requeue/nothing": 404,
         "queue/nothing/compact": 404,
+        "queue/photos/compact": 409,
         "queue/mail/lost/empty": 404,
         "requeue/mail": 200,
     }

@@ -7,6 +7,7 @@ from webapp.media import as_picture, send_blob, send_photo
 from webapp.models import RenditionKind
 from webapp.pages.common import me
 from webapp.permissions import Who
+from webapp.queueing import MATCH_SELFIE, try_enqueue
 from webapp.services import blobs, gallery, studio, visibility
 
 blueprint = Blueprint("media", __name__)
@@ -54,7 +55,8 @@ def crop(match_id: str) -> Response:
 def selfie(selfie_id: str) -> Response:
     """A selfie, to the one whom it shows and to who runs the event; the small rendition once a worker has made it.
 
-    Browsers ask each time: a selfie that was erased is not shown again from anyone's cache.
+    Nobody but its owner gets the file itself: phones write into it where it was taken, which may be at home. Browsers
+    ask each time: a selfie that was erased is not shown again from anyone's cache.
     """
     found = studio.visible_selfie(me(), selfie_id)
     if found is None or found.pictures_erased_at is not None:
@@ -62,4 +64,7 @@ def selfie(selfie_id: str) -> Response:
     preview = blobs.selfie_preview_key(found.blob_key)
     if blobs.exists(preview):
         return send_blob(preview, "image/jpeg", max_age=0)
+    if found.person.membership.user_id != me().id:
+        try_enqueue(MATCH_SELFIE, found.public_id)
+        raise NotFound(code="not_found")
     return send_blob(found.blob_key, found.content_type, max_age=0)

@@ -15,7 +15,7 @@ from webapp.extensions import db
 from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, User
 from webapp.queueing import unit_of_work
 from webapp.services import audit, blobs, marking, removals
-from webapp.services.visibility import is_there
+from webapp.services.visibility import is_out
 
 MOST_MEGABYTES = 30
 MOST_MEGAPIXELS = 24
@@ -126,9 +126,11 @@ def _keep(event: Event, content: bytes, actor: User, photo_public_id: str = "") 
 
 
 def _require_photo(public_id: str) -> None:
-    """Raises NotFound when the photo of a cover has been deleted while the cover was made. The event is locked."""
-    there = select(Photo.id).where(Photo.public_id == public_id, is_there())
-    if public_id and db.session.scalar(there) is None:
+    """Raises NotFound when the photo of a cover has been deleted or hidden while the cover was made. The event is
+    locked.
+    """
+    out = select(Photo.id).where(Photo.public_id == public_id, is_out())
+    if public_id and db.session.scalar(out) is None:
         raise NotFound(code="photo_unknown", fields={"photo": "photo_unknown"})
 
 

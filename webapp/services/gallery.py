@@ -51,7 +51,7 @@ class Progress:
     failure: str | None
     """Why the last computation gave up."""
     admission: Admission
-    """Before the photographer has admitted a guest, nothing looks into what they handed in."""
+    """Before the photographer has admitted a guest, nothing looks for a face in what they handed in."""
     stop: Stop | None = None
     """The photographer decides, or has decided, whether the person is searched for at all."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, select, true, update
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Event, Photo, PhotoStatus, User
-from webapp.services import audit, mass_erasing, uploads
+from webapp.services import audit, covers, marking, mass_erasing, uploads
 from webapp.services.photo_filter import PhotoFilter, micros_of
 
 MOST_NAMED = 500
@@ -40,6 +40,9 @@ OPPOSITES = {
     Action.UNHIDE: Action.HIDE,
 }
 """What undoes what; deleting and trying again can't be undone."""
+
+_TAKES_BACK = (Action.HIDE, Action.UNPUBLISH)
+"""After these no guest sees the photo any more, nor a cover that is a copy of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,9 @@ def carry_out(event: Event, action: Action, selection: Selection, actor: User) -
         return Done(action, mass_erasing.erase(event, selection.condition(event), actor), now)
     if action is Action.RETRY:
         return Done(action, _try_again(event, selection), now)
+    if action in _TAKES_BACK:
+        # A cover that is being made of one of the photos waits for this, and then finds it gone.
+        event = marking.lock_event(event.id)
     not_yet, values = _change(action, now)
     ids = db.session.scalars(
         update(Photo)
@@ -121,6 +127,9 @@ def carry_out(event: Event, action: Action, selection: Selection, actor: User) -
         .returning(Photo.public_id)
         .execution_options(synchronize_session=False)
     ).all()
+    if action in _TAKES_BACK:
+        covers.forget_photos(event, set(ids))
+        db.session.flush()
     db.session.expire_all()
     if ids:
         audit.record(actor, f"photos.{action.value}", "event", event.public_id)

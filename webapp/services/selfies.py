@@ -176,6 +176,7 @@ def check_selfie(public_id: str) -> int | None:
     """
     token = claims.claim(Selfie, public_id, waits(), status=SelfieStatus.CHECKING)
     if token is None:
+        _leave_preview(public_id)
         return None
     with reading():
         selfie = _live(public_id)
@@ -234,6 +235,23 @@ def _erase_what_is_left(task: Task) -> None:
             removals.remove_leftovers(task.engine, task.guests.event_key, RemovalKind.GUEST_NAMES, [task.public_id])
 
 
+def _leave_preview(public_id: str) -> None:
+    """Make the small rendition of a selfie that nobody may search with, or that was given up, where there is none: who
+    runs the event looks at it, and is never shown the file itself.
+    """
+    with reading():
+        selfie = _live(public_id)
+        task = _task(selfie) if selfie is not None and selfie.pictures_erased_at is None else None
+    if task is None or blobs.exists(blobs.selfie_preview_key(task.blob_key)):
+        return
+    try:
+        _decode(task)
+    except FindMeError:
+        pass  # what can't be read is told to its owner once it is judged
+    finally:
+        _erase_what_is_left(task)
+
+
 def _check(token: str, task: Task) -> int | None:
     public_id = task.public_id
     try:
@@ -259,17 +277,21 @@ def _check(token: str, task: Task) -> int | None:
 
 
 def judge(task: Task) -> SelfieCheck:
-    """Look at a stored picture as a selfie; also leaves a small rendition of it for its owner, and for searching."""
-    settings = current_app.extensions["settings"]
-    with blobs.store().open(task.blob_key) as stream:
-        decoded = imaging.decode(stream, max_megapixels=settings.max_megapixels)
-    blobs.store().put(
-        blobs.selfie_preview_key(task.blob_key), io.BytesIO(imaging.selfie_preview(decoded.frame).content)
-    )
+    """Look at a stored picture as a selfie; also leaves a small rendition of it to be shown, and for searching."""
+    frame = _decode(task)
     engines.ready(task.guests.event_id)
     turned: Angle = "left" if task.angle == "left" else "right" if task.angle == "right" else "front"
     keep = Keep(task.guests, task.public_id, again=task.again)
-    return engines.of(task.engine).analyzer.check_selfie(decoded.frame, turned, keep)
+    return engines.of(task.engine).analyzer.check_selfie(frame, turned, keep)
+
+
+def _decode(task: Task) -> imaging.Frame:
+    """The picture as pixels; its small rendition is in the store afterwards."""
+    settings = current_app.extensions["settings"]
+    with blobs.store().open(task.blob_key) as stream:
+        frame = imaging.decode(stream, max_megapixels=settings.max_megapixels).frame
+    blobs.store().put(blobs.selfie_preview_key(task.blob_key), io.BytesIO(imaging.selfie_preview(frame).content))
+    return frame
 
 
 def _accept(public_id: str, token: str, guests: Gallery, face: DetectedFace, alike: set[str]) -> int | None:
