@@ -10,10 +10,11 @@ from flask import Flask, g, jsonify, make_response, redirect, render_template, u
 from flask.typing import ResponseReturnValue
 from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
+from gunicorn.http.errors import ParseException
 from htmx_flask import request
 from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.orm.exc import ObjectDeletedError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 
 from webapp.bodies import FORM_FILES
 from webapp.database import is_passing
@@ -58,6 +59,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(FindMeError, answer)
     app.register_error_handler(CSRFError, lambda _: answer(FindMeError(code="csrf")))
     app.register_error_handler(HTTPException, _http)
+    # A chunked body is parsed while it is read: what is wrong with it comes up here.
+    app.register_error_handler(ParseException, lambda _: _http(BadRequest()))
     app.register_error_handler(DataError, _not_storable)
     app.register_error_handler(ObjectDeletedError, _gone)
     app.register_error_handler(SQLAlchemyError, _database)

@@ -79,6 +79,18 @@ def test_what_came_of_a_photo_before_its_connection_broke_is_kept(product: Produ
         )
 
 
+@pytest.mark.parametrize(
+    "chunks",
+    ["0x2\r\n{}\r\n0\r\n\r\n", "2;a\nb\r\n{}\r\n0\r\n\r\n", "2\r\n{}x\r\n", "2\r\n{}\r\n0\r\nHost: x\r\n\r\n"],
+    ids=["no size", "no extension", "no end", "no trailer"],
+)
+@pytest.mark.parametrize(("path", "kind"), [("/api/login", "Content-Type: application/json\r\n"), ("/sign-in", FORM)])
+def test_chunks_that_are_none_are_refused(product: Product, chunks: str, path: str, kind: str) -> None:
+    with Caller(port(product)) as caller:
+        caller.say(get(path, method="POST", more=kind + "Transfer-Encoding: chunked\r\n") + chunks)
+        assert caller.answer().startswith(b"HTTP/1.1 400 ")
+
+
 def _sign_in(browser: requests.Session, product: Product) -> None:
     page = browser.get(f"{product.url}/sign-in").text
     form = {"csrf_token": _token(page), "login": "photographer@example.com", "password": PASSWORD}
