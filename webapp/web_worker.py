@@ -20,30 +20,20 @@ tests/attacks/test_stalled_connections.py and tests/integration/test_web_worker.
 """
 
 import errno
-import re
 import selectors
 import socket
 import struct
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from enum import IntEnum
 from functools import partial
 from typing import Any
 
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from webapp.settings import Settings
+from webapp.web_connection import MEGABYTE, MOST_HEAD, Connection, Phase
 from webapp.web_socket import PIECE, Wire
-
-MEGABYTE = 1024 * 1024
-
-MOST_HEAD = 32 * 1024
-"""Bytes of a request's line and headers."""
-
-MOST_KEPT = 65 * MEGABYTE
-"""Bytes of a body that are kept before a thread has it: a selfie that is too heavy, or one photo."""
 
 MOST_ON_DISK = 1024 * MEGABYTE
 """Bytes of bodies that a process keeps on the disk. Beyond them, the body that has taken up most of it for longer than
@@ -57,70 +47,12 @@ UNTAKEN = 3.0
 LINGER_SILENCE, LINGER_SECONDS = 2.0, 30.0
 """How long we listen to a client that still sends while we have said all: at a reset it would not read our answer."""
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n")
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding:")
-_EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue")
 _RESET = struct.pack("ii", 1, 0)
 _SAYS = {
     408: b"408 Request Timeout",
     431: b"431 Request Header Fields Too Large",
     503: b"503 Service Unavailable",
 }
-
-
-class Phase(IntEnum):
-    """Where a connection is. When there is no room for another one, those of the lowest phase go first."""
-
-    IDLE = 0
-    CLOSING = 1
-    HEAD = 2
-    SENDING = 3
-    BODY = 4
-    QUEUED = 5
-    SERVED = 6
-    GONE = 7
-
-
-class Connection(TConn):
-    """A client's connection."""
-
-    sock: Wire
-
-    def __init__(self, cfg: Any, wire: Wire, client: Any, server: Any) -> None:
-        super().__init__(cfg, wire, client, server)
-        # The loop gives it to a thread when there is a request, which therefore never waits for the first byte.
-        self.data_ready = True
-        self.phase = Phase.IDLE
-        self.deadline = 0.0
-        self.is_kept = False
-        self.wanted: int | None = None
-        """How long the request is, headers and body; None while its headers are not here."""
-        self.has_place = False
-        """Whether it has one of the places for bodies that are read while they come."""
-        self.closes_at = 0.0
-        self.began = 0.0
-        """When its request began to come in."""
-        self.counted = 0
-        """How many of the bytes in its file are among the worker's `_on_disk`."""
-
-    def measure(self) -> int | None:
-        """How long the request is, once its headers are here; also notes whether its body has to be read live.
-
-        What gunicorn's parser reads differently, it reads from what is here and no further, so this need not be right
-        of requests that are wrong.
-        """
-        inbox = self.sock.inbox
-        end = inbox.head.find(b"\r\n\r\n")
-        if end < 0:
-            return None
-        head = bytes(inbox.head[: end + 2]).lower()
-        length = _LENGTH.search(head)
-        body = sys.maxsize if _CHUNKED.search(head) else int(length[1]) if length else 0
-        self.sock.live = body > MOST_KEPT
-        if _EXPECTS.search(head) and inbox.size == end + 4 and not self.sock.live:
-            self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.sock.continued = True
-        return end + 4 + body
 
 
 class Worker(ThreadWorker):
