@@ -18,6 +18,8 @@ MOST_KEPT = 65 * MEGABYTE
 """Bytes of a body that are kept before a thread has it: a selfie that is too heavy, or one photo."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n")
+# What the tus protocol calls the bytes of a file that may be sent in parts.
+_PART = re.compile(rb"\r\ncontent-type:[ \t]*application/offset\+octet-stream")
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:")
 _EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue")
 
@@ -49,6 +51,8 @@ class Connection(TConn):
         self.is_kept = False
         self.wanted: int | None = None
         """How long the request is, headers and body; None while its headers are not here."""
+        self.goes_on = False
+        """Whether its body is a part of a file, of which the app keeps each byte as soon as it has it."""
         self.has_place = False
         """Whether it has one of the places for bodies that are read while they come."""
         self.closes_at = 0.0
@@ -71,6 +75,7 @@ class Connection(TConn):
         length = _LENGTH.search(head)
         body = sys.maxsize if _CHUNKED.search(head) else int(length[1]) if length else 0
         self.sock.live = body > MOST_KEPT
+        self.goes_on = bool(_PART.search(head))
         if _EXPECTS.search(head) and inbox.size == end + 4 and not self.sock.live:
             self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.sock.continued = True

@@ -10,9 +10,10 @@ answer is written:
 
 A body that is larger than `MOST_KEPT`, or whose length is not stated, is read while it comes, so that it can't fill the
 disk before the app has said whether it wants it; QUEUED waits for one of a few places for such. They have threads of
-their own: together with all else for which the app lets a few threads wait, such bodies would hold every thread. A
-connection that ends within a body, or is too slow with it, goes to the app as it is, which keeps what had arrived where
-it can (tus).
+their own: together with all else for which the app lets a few threads wait, such bodies would hold every thread. Where
+there is a place, the part of a file that comes by tus is read in this way as well: what the app has of it outlives this
+process. A connection that ends within a body, or is too slow with it, goes to the app as it is, which keeps what had
+arrived where it can.
 
 The limits are in the settings REQUEST_HEAD_SECONDS, REQUEST_SILENCE_SECONDS and REQUEST_MIN_RATE. All of gunicorn that
 this builds on is in `gunicorn.workers.gthread`, so the version is pinned: every step up needs
@@ -191,13 +192,20 @@ class Worker(ThreadWorker):
         elif inbox.size >= conn.wanted:
             conn.sock.live = False
             self._serve(conn)
-        elif conn.sock.live or inbox.is_full or (self._on_disk > MOST_ON_DISK and not self._free_disk()):
+        elif self._is_read_live(conn):
             conn.sock.live = True
             self._watch(conn, Phase.QUEUED, now + self._head_seconds)
             self._queue[conn] = None
             self._fill_places()
         elif conn.phase is not Phase.SERVED:
             self._watch(conn, Phase.BODY, conn.sock.reading.deadline)
+
+    def _is_read_live(self, conn: Connection) -> bool:
+        """Whether a thread shall have this body while it comes. Frees the disk where that helps."""
+        wire = conn.sock
+        if wire.live or wire.inbox.is_full or (conn.goes_on and self._places):
+            return True
+        return self._on_disk > MOST_ON_DISK and not self._free_disk()
 
     def _free_disk(self) -> bool:
         """Give up the body that has taken up most of the disk, in bytes times seconds; False where none has for long.

@@ -62,9 +62,12 @@ def forgeries(browser: Browser, old_token: str, other_token: str) -> dict[str, d
 
 
 def is_refused(answer: TestResponse) -> bool:
-    """Whether a request failed for want of a token."""
+    """Whether a request failed for want of a token, or because pages take forms and nothing else."""
+    said = answer.get_data(as_text=True)
     return answer.status_code == 400 and (
-        (answer.is_json and answer.json["code"] == "csrf") or sentence("csrf") in answer.get_data(as_text=True)
+        (answer.is_json and answer.json["code"] == "csrf")
+        or sentence("csrf") in said
+        or sentence("form_expected") in said
     )
 
 

@@ -79,7 +79,7 @@ def test_a_password_that_is_being_checked_signs_nobody_in_after_the_proof(
     world.event()
     register(api, world.code, "eve")
     world.work()
-    link, ada, matches = link_of(postbox, ADA), Browser(postbox), accounts._matches
+    link, ada, matches = link_of(postbox, ADA), Browser(postbox), accounts.matches
 
     def slow(password_hash: str, password: str) -> bool:
         right = matches(password_hash, password)
@@ -87,7 +87,7 @@ def test_a_password_that_is_being_checked_signs_nobody_in_after_the_proof(
             meanwhile(lambda: ada.submit(link))
         return right
 
-    monkeypatch.setattr(accounts, "_matches", slow)
+    monkeypatch.setattr(accounts, "matches", slow)
     answer = api.post("/login", json={"username": "eve", "password": PASSWORD})
     assert answer.status_code == 401
     assert me(ada)["email"] == ADA

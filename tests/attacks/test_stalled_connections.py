@@ -15,6 +15,7 @@ from tests.stalled import Caller, get, is_served, many, post
 MANY = 40
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
 PARTS = "Content-Type: multipart/form-data; boundary=x\r\n"
+OFFSET_TYPE = "application/offset+octet-stream"
 HALF = '--x\r\nContent-Disposition: form-data; name="selfie"; filename="me.jpg"\r\n\r\n\xff\xd8\xff'
 
 
@@ -54,47 +55,65 @@ def test_pages_are_there_beside_hundreds_of_connections_that_go_no_further(produ
 def test_what_came_of_a_photo_before_its_connection_broke_is_kept(product: Product) -> None:
     content = selfie("grace")
     half = len(content) // 2
-    with requests.Session() as browser:
-        _sign_in(browser, product)
-        event = product.rows("SELECT public_id FROM event")[0][0]
-        page = browser.get(f"{product.url}/studio/events/{event}/upload").text
-        headers = {"X-CSRFToken": _token(page), "Tus-Resumable": "1.0.0"}
-        made = browser.post(
-            f"{product.url}/studio/events/{event}/files", headers=headers | {"Upload-Length": str(len(content))}
-        )
+    with Sender(product) as sender, Caller(port(product)) as caller:
+        address = sender.announce(content)
+        sender.begin(caller, address, content[:half], len(content))
+        caller.shutdown(1)  # as a phone does that loses its network in the middle
+        caller.answer()
+        assert sender.ask("HEAD", address).headers["Upload-Offset"] == str(half)
+        assert sender.go_on(address, half, content[half:]) == "accepted"
+
+
+def test_uploads_go_on_beside_uploads_that_stop(product: Product) -> None:
+    """One has the place for bodies that are read while they come, the others are held until they go on."""
+    content = selfie("eileen")
+    with Sender(product) as sender, ExitStack() as stack:
+        for number in range(10):
+            caller, file = stack.enter_context(Caller(port(product))), content + bytes([number])
+            sender.begin(caller, sender.announce(file), file[:1000], len(file))
+        assert is_served(port(product), "/sign-in")
+        assert sender.go_on(sender.announce(content), 0, content) == "accepted"
+
+
+class Sender:
+    """The photographer's browser, which sends files by tus."""
+
+    def __init__(self, product: Product) -> None:
+        self._url, self._browser = product.url, requests.Session()
+        page = self._browser.get(f"{self._url}/sign-in").text
+        form = {"csrf_token": _token(page), "login": "photographer@example.com", "password": PASSWORD}
+        assert self._browser.post(f"{self._url}/sign-in", data=form).url.endswith("/studio/")
+        self._event = f"/studio/events/{product.rows('SELECT public_id FROM event')[0][0]}"
+        page = self._browser.get(f"{self._url}{self._event}/upload").text
+        self._headers = {"X-CSRFToken": _token(page), "Tus-Resumable": "1.0.0"}
+
+    def __enter__(self) -> "Sender":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._browser.close()
+
+    def ask(self, method: str, address: str, content: bytes = b"", **headers: str) -> requests.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._browser.request(method, self._url + address, data=content, headers=self._headers | named)
+
+    def announce(self, content: bytes) -> str:
+        """The path of a new upload of a file."""
+        made = self.ask("POST", f"{self._event}/files", Upload_Length=str(len(content)))
         assert made.status_code == 201
-        address = urlsplit(made.headers["Location"]).path
-        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies)
-        sent = headers | {"Cookie": cookies, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+        return urlsplit(made.headers["Location"]).path
+
+    def begin(self, caller: Caller, address: str, content: bytes, length: int) -> None:
+        """Send the first bytes of a file of this length over a connection of one's own."""
+        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self._browser.cookies)
+        sent = self._headers | {"Cookie": cookies, "Upload-Offset": "0", "Content-Type": OFFSET_TYPE}
         lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-        with Caller(port(product)) as caller:
-            caller.say(post(address, len(content), method="PATCH", more=lines)).say(content[:half])
-            caller.shutdown(1)  # as a phone does that loses its network in the middle
-            caller.answer()
-        assert browser.head(f"{product.url}{address}", headers=headers).headers["Upload-Offset"] == str(half)
-        rest = sent | {"Upload-Offset": str(half)}
-        del rest["Cookie"]
-        assert browser.patch(f"{product.url}{address}", data=content[half:], headers=rest).headers["FindMe-Status"] == (
-            "accepted"
-        )
+        caller.say(post(address, length, method="PATCH", more=lines)).say(content)
 
-
-@pytest.mark.parametrize(
-    "chunks",
-    ["0x2\r\n{}\r\n0\r\n\r\n", "2;a\nb\r\n{}\r\n0\r\n\r\n", "2\r\n{}x\r\n", "2\r\n{}\r\n0\r\nHost: x\r\n\r\n"],
-    ids=["no size", "no extension", "no end", "no trailer"],
-)
-@pytest.mark.parametrize(("path", "kind"), [("/api/login", "Content-Type: application/json\r\n"), ("/sign-in", FORM)])
-def test_chunks_that_are_none_are_refused(product: Product, chunks: str, path: str, kind: str) -> None:
-    with Caller(port(product)) as caller:
-        caller.say(get(path, method="POST", more=kind + "Transfer-Encoding: chunked\r\n") + chunks)
-        assert caller.answer().startswith(b"HTTP/1.1 400 ")
-
-
-def _sign_in(browser: requests.Session, product: Product) -> None:
-    page = browser.get(f"{product.url}/sign-in").text
-    form = {"csrf_token": _token(page), "login": "photographer@example.com", "password": PASSWORD}
-    assert browser.post(f"{product.url}/sign-in", data=form).url.endswith("/studio/")
+    def go_on(self, address: str, offset: int, content: bytes) -> str:
+        """Send the rest of a file; what became of it."""
+        answer = self.ask("PATCH", address, content, Upload_Offset=str(offset), Content_Type=OFFSET_TYPE)
+        return answer.headers["FindMe-Status"]
 
 
 def _token(page: str) -> str:
