@@ -1,4 +1,4 @@
-"""Small files and bodies that cost whoever reads them much: what the tests of bombs send."""
+"""Small files and bodies that are expensive to read: what the tests of bombs send."""
 
 import io
 import struct

@@ -318,7 +318,7 @@ def _path(draw: st.DrawFn, rule: Rule) -> str:
 
 @st.composite
 def calls(draw: st.DrawFn, rule: Rule, method: str) -> Call:
-    """A call of one address, by nobody."""
+    """A call of one address, by a client that is not signed in."""
     headers: dict[str, str] = {}
     body = ""
     if method not in ("GET", "HEAD", "OPTIONS") or draw(st.sampled_from([False] * 5 + [True])):

@@ -73,7 +73,7 @@ def test_a_photo_that_is_hidden_while_it_becomes_the_cover_does_not(
     render, meant = cover_process.render, Selection(ids=(str(photo_ids[0]),))
 
     def render_late(stream: IO[bytes], max_megapixels: float) -> bytes:
-        """Somebody hides the photo between its being read and the cover's being written down."""
+        """The photo is hidden after it was read and before the cover is written down."""
         made = render(io.BytesIO(stream.read()), max_megapixels)
         with app.app_context(), unit_of_work():
             photo_actions.carry_out(db.session.scalars(select(Event)).one(), Action.HIDE, meant, _owner())

@@ -107,7 +107,7 @@ def is_called_by(role: str, who: Who) -> bool:
 
 
 def test_forms_for_everyone_need_the_token_too(two: TwoEvents) -> None:
-    """Also of who is not signed in: another site must not sign them in, or let them join, as somebody else."""
+    """People who are not signed in, too: another site must not sign them in, or let them join, as another person."""
     before, other = two.dump(), Browser(two.app).token("/sign-in")
     sign_in = {"login": two.a.owner, "password": PASSWORD}
     for endpoint, method, path in writes(two):

@@ -149,7 +149,7 @@ def addresses(app: Flask) -> list[tuple[Rule, str]]:
 
 
 def is_flasks(rule: Rule, method: str) -> bool:
-    """Whether Flask adds this method to a view of ours by itself."""
+    """Whether Flask adds this method to our view automatically."""
     head = method == "HEAD" and "GET" in (rule.methods or ())
     return head or (method == "OPTIONS" and bool(rule.provide_automatic_options))
 

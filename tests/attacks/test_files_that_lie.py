@@ -186,7 +186,7 @@ def is_only_a_picture(answer: TestResponse, kind: str) -> None:
 
 
 def is_bare(content: bytes) -> None:
-    """Nothing but pixels: as it is when it was drawn anew."""
+    """The file holds pixels and no metadata, as it does when it was encoded again."""
     assert b"alert(" not in content
     assert b"<html" not in content
     with Image.open(io.BytesIO(content)) as image:
