@@ -25,6 +25,7 @@ from tests.cloud.s3_servers import S3Server, open_bucket
 from tests.functional.test_direct_uploads import Sender
 from tests.functional.test_resumable import Tus
 from tests.process_app import ProcessApps
+from webapp import tokens
 from webapp.clock import utcnow
 from webapp.errors import Conflict, NotFound, Unauthenticated
 from webapp.extensions import db
@@ -46,6 +47,7 @@ from webapp.models import (
 from webapp.queueing import unit_of_work
 from webapp.services import (
     accounts,
+    blobs,
     disabling,
     matching,
     recovery,
@@ -158,7 +160,7 @@ def test_a_sign_in_that_was_under_way_opens_nothing_then_or_later(app: Flask, wo
             accounts.open_session(user, "browser")
         db.session.rollback()
         with unit_of_work():  # one that read the account before, and writes its session only now
-            row = UserSession(user_id=user.id, token_hash=accounts.token_hash("late"), kind="api")
+            row = UserSession(user_id=user.id, token_hash=tokens.token_hash("late"), kind="api")
             row.expires_at = utcnow() + timedelta(days=1)
             db.session.add(row)
     assert Api(app, "late").get("/me").status_code == 401
@@ -192,12 +194,12 @@ def test_a_resumable_upload_is_refused_and_its_bytes_go(app: Flask, tus: Tus, ad
     address = tus.create(name, len(picture)).headers["Location"]
     assert tus.patch(address, 0, picture[:1000]).status_code == 204
     with app.app_context():
-        (key,) = resumable.partials().keys(utcnow().timestamp() + 60)
+        (key,) = blobs.partials().keys(utcnow().timestamp() + 60)
     press(admin, "disable", OWNER)
     assert tus.patch(address, 1000, picture[1000:]).status_code in (303, 401)
     assert tus.create(name, len(picture)).status_code in (303, 401)
     with app.app_context():
-        assert list(resumable.partials().keys(utcnow().timestamp() + 60)) == [], key
+        assert list(blobs.partials().keys(utcnow().timestamp() + 60)) == [], key
     assert tus.ledger() == [(name, "interrupted", None)]
 
 
@@ -210,11 +212,11 @@ def test_a_file_whose_last_byte_came_with_the_disabling_makes_no_photo(app: Flas
         event = db.session.scalars(select(Event)).one()
         owner = accounts.verified_user(OWNER)
         assert owner is not None
-        resumable.partials().append(resumable.key_of(event.public_id, upload_id), 0, picture)
+        blobs.partials().append(resumable.key_of(event.public_id, upload_id), 0, picture)
         with unit_of_work():
             disabling.disable(owner.public_id, None)
         tidying.give_up_uploads(of=owner.id)
-        assert list(resumable.partials().keys(utcnow().timestamp() + 60)) == []
+        assert list(blobs.partials().keys(utcnow().timestamp() + 60)) == []
     assert tus.ledger() == [(name, "rejected", "account_disabled")]
     assert count(app, Photo) == 0
 

@@ -30,7 +30,7 @@ from webapp.models import (
     UserRole,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import erasing, events, removals, resumable, team, tidying, uploads
+from webapp.services import blobs, erasing, events, removals, resumable, team, tidying, uploads
 
 SECOND = "second@example.com"
 
@@ -188,7 +188,7 @@ def test_what_somebody_sent_before_they_left_the_team_is_not_taken_in_later(app:
     content = photos_with("grace", 1)[0][1]
     with app.app_context():
         begun = resumable.begin(event_of(member), user_of(SECOND), "a.jpg", len(content))
-        resumable.partials().append(resumable.key_of(member, begun.upload_id), 0, content)
+        blobs.partials().append(resumable.key_of(member, begun.upload_id), 0, content)
         dismiss(member)
         with unit_of_work():
             db.session.execute(update(Upload).values(expires_at=Upload.created_at))

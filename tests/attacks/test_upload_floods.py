@@ -24,7 +24,7 @@ from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Event, EventStatus, Photo, Upload, UploadStatus, User
 from webapp.queueing import unit_of_work
-from webapp.services import resumable, tidying, upload_limits
+from webapp.services import blobs, resumable, tidying, upload_limits
 from webapp.storage.folders import free_bytes
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -109,7 +109,7 @@ def ledger(app: Flask) -> dict[str, str]:
 
 def partial_files(app: Flask) -> list[str]:
     with app.app_context():
-        return list(resumable.partials().keys(utcnow().timestamp() + 60))
+        return list(blobs.partials().keys(utcnow().timestamp() + 60))
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_bytes_that_are_not_noted_yet_are_not_given_up(app: Flask, sender: Sende
     change(app, upload_open_files=1)
     address = sender.begin("coming.jpg")
     with app.app_context():
-        resumable.partials().append(resumable.key_of(sender.event_id, address.rpartition("/")[2]), 0, b"bytes")
+        blobs.partials().append(resumable.key_of(sender.event_id, address.rpartition("/")[2]), 0, b"bytes")
     age(app)
     assert sender.announce("new.jpg").status_code == 429
     assert sender.patch(address, 5, b"more").status_code == 204

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from tests.actors import Api, World, demo_photos, selfie
 from webapp.extensions import db
+from webapp.faces.vectors import to_blob
 from webapp.models import (
     Consent,
     Event,
@@ -27,7 +28,6 @@ from webapp.models import (
 )
 from webapp.queueing import unit_of_work
 from webapp.services import marking, matching
-from webapp.services.templates import to_blob
 
 DIMENSIONS = 128
 

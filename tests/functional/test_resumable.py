@@ -22,7 +22,7 @@ from webapp.errors import Conflict, Transient
 from webapp.extensions import db
 from webapp.models import Event, EventStatus, Photo, Upload, UploadStatus, UploadWay
 from webapp.queueing import unit_of_work
-from webapp.services import erasing, removals, resumable, tidying, upload_ledger
+from webapp.services import blobs, erasing, removals, resumable, tidying, upload_ledger
 from webapp.services import uploads as services
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -96,7 +96,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[Flask], None]]:
 
 def partial_files(app: Flask) -> list[str]:
     with app.app_context():
-        return list(resumable.partials().keys(utcnow().timestamp() + 60))
+        return list(blobs.partials().keys(utcnow().timestamp() + 60))
 
 
 def test_the_server_says_what_it_can_do(tus: Tus) -> None:
@@ -193,7 +193,7 @@ def test_two_that_send_the_same_file_at_once_make_one_photo(tus: Tus, picture: b
     def send(_: int) -> str:
         offset = 0
         with tus.app.app_context():
-            store = resumable.partials()
+            store = blobs.partials()
             while offset < len(picture):
                 try:
                     offset = store.append(key, offset, picture[offset : offset + 4096])
@@ -214,7 +214,7 @@ def test_a_file_whose_process_died_after_the_last_byte_is_taken_in_when_asked_ab
 ) -> None:
     address = tus.create("a.jpg", len(picture)).headers["Location"]
     with app.app_context():
-        resumable.partials().append(resumable.key_of(tus.event_id, address.rpartition("/")[2]), 0, picture)
+        blobs.partials().append(resumable.key_of(tus.event_id, address.rpartition("/")[2]), 0, picture)
     answer = tus.head(address)
     assert (answer.headers["Upload-Offset"], answer.headers["FindMe-Status"]) == (str(len(picture)), "accepted")
 
@@ -253,7 +253,7 @@ def test_files_that_are_waited_for_keep_no_other_from_being_deleted(
     address = tus.create("a.jpg", len(picture)).headers["Location"]
     tus.patch(address, 0, picture[:100])
     with app.app_context():
-        store, waited_for = resumable.partials(), resumable.key_of(tus.event_id, address.rpartition("/")[2])
+        store, waited_for = blobs.partials(), resumable.key_of(tus.event_id, address.rpartition("/")[2])
         # Deeper, so that it is listed after the one that is waited for.
         left = f"{waited_for.rpartition('/')[0]}/gone/unknown"
         store.append(left, 0, b"left")
@@ -269,7 +269,7 @@ def test_what_nobody_goes_on_with_ends_as_interrupted(app: Flask, tus: Tus, pict
     whole = tus.create("whole.jpg", len(picture)).headers["Location"]
     tus.create("waiting.jpg", 10)
     with app.app_context():
-        resumable.partials().append(resumable.key_of(tus.event_id, whole.rpartition("/")[2]), 0, picture)
+        blobs.partials().append(resumable.key_of(tus.event_id, whole.rpartition("/")[2]), 0, picture)
         with unit_of_work():
             over = Upload.filename != "waiting.jpg"
             db.session.execute(update(Upload).where(over).values(expires_at=utcnow() - timedelta(hours=1)))

@@ -18,6 +18,7 @@ from webapp.errors import Conflict, Invalid, NotFound, Unauthenticated
 from webapp.extensions import db
 from webapp.models import Membership, User, UserRole, UserSession
 from webapp.services import demo_accounts
+from webapp.tokens import token_hash
 
 MIN_PASSWORD = 8
 MAX_PASSWORD = 200
@@ -328,8 +329,3 @@ def matches(password_hash: str, password: str) -> bool:
         return _hasher.verify(password_hash.removeprefix(demo_accounts.MARK), password[:MAX_PASSWORD])
     except (VerificationError, InvalidHashError):
         return False
-
-
-def token_hash(token: str) -> str:
-    """What is kept of a session's token."""
-    return hashlib.sha256(token.encode()).hexdigest()

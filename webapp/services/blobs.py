@@ -5,7 +5,9 @@ from typing import cast
 from flask import current_app
 
 from webapp.errors import NotFound
+from webapp.storage import open_partials
 from webapp.storage.blobs import BlobStore
+from webapp.storage.partials import PartialFiles
 
 
 def store() -> BlobStore:
@@ -59,3 +61,8 @@ def content_type(picture_format: str) -> str:
 def extension(kind: str) -> str:
     """The ending of a blob's name for a content type."""
     return _EXTENSIONS[kind]
+
+
+def partials() -> PartialFiles:
+    """The folder of files on their way in."""
+    return open_partials(current_app.extensions["settings"])

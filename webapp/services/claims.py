@@ -171,3 +171,7 @@ def count_deaths(model: type[Any], names: Iterable[str], death: Death) -> list[A
         row.claim = None
         row.lease_expires_at = None
     return rows
+
+
+class ClaimLostError(Exception):
+    """The person was erased, or is computed by somebody else by now; what was found counts for nothing."""

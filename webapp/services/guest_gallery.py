@@ -28,6 +28,7 @@ from webapp.models import (
 )
 from webapp.queueing import unit_of_work
 from webapp.services import blobs, boxes, claims, engines, removals
+from webapp.services.claims import ClaimLostError
 from webapp.services.rules import Thresholds
 
 SAME_PLACE = 0.3
@@ -35,10 +36,6 @@ SAME_PLACE = 0.3
 
 MOST_ASKED = 50
 """Faces in doubt that one search asks about, the likeliest first."""
-
-
-class ClaimLostError(Exception):
-    """The person was erased, or is computed by somebody else by now; what was found counts for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from webapp.database import reading
 from webapp.errors import FindMeError, LimitReached, Transient
 from webapp.extensions import db
 from webapp.faces.protocols import DetectedFace, Frame, Gallery, Keep
+from webapp.faces.vectors import to_blob
 from webapp.models import Event, Photo, PhotoStatus, RemovalKind, Rendition, RenditionKind
 from webapp.queueing import unit_of_work
 from webapp.services import (
@@ -27,7 +28,6 @@ from webapp.services import (
     renditions,
 )
 from webapp.services.kept_faces import Concerned
-from webapp.services.templates import to_blob
 
 WAITING = (PhotoStatus.UPLOADED, PhotoStatus.INDEXING)
 

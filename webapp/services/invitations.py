@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from sqlalchemy import select, update
 
+from webapp import tokens
 from webapp.clock import utcnow
 from webapp.errors import Conflict, NotFound, TooMany
 from webapp.extensions import db
@@ -131,7 +132,7 @@ def renew_token(public_id: str) -> tuple[Invitation, str] | None:
     if invitation is None or state_of(invitation) is not State.OPEN:
         return None
     token = secrets.token_urlsafe(24)
-    invitation.token_hash = accounts.token_hash(token)
+    invitation.token_hash = tokens.token_hash(token)
     return invitation, token
 
 
@@ -141,7 +142,7 @@ def of_token(token: str) -> Invitation:
     Raises:
         NotFound: none.
     """
-    found = db.session.scalar(select(Invitation).where(Invitation.token_hash == accounts.token_hash(token)))
+    found = db.session.scalar(select(Invitation).where(Invitation.token_hash == tokens.token_hash(token)))
     if found is None:
         raise NotFound(code="invitation_unknown")
     return found
@@ -200,7 +201,7 @@ def _use(token: str) -> Invitation:
     used = db.session.execute(
         update(Invitation)
         .where(
-            Invitation.token_hash == accounts.token_hash(token),
+            Invitation.token_hash == tokens.token_hash(token),
             Invitation.used_at.is_(None),
             Invitation.revoked_at.is_(None),
             Invitation.expires_at > now,
@@ -240,7 +241,7 @@ def _invite(email: str, event: Event | None, actor: User, language: str) -> Invi
 
 def _unknown_hash() -> str:
     """Of a token that nobody knows: until its mail is rendered, an invitation has no link."""
-    return accounts.token_hash(secrets.token_urlsafe(24))
+    return tokens.token_hash(secrets.token_urlsafe(24))
 
 
 def _tell(user: User, event: Event, actor: User, language: str) -> None:

@@ -35,7 +35,8 @@ from webapp.models import (
     Verdict,
 )
 from webapp.services import blobs, engines, guest_gallery
-from webapp.services.guest_gallery import ClaimLostError, KeptFace, Subject, face_rows
+from webapp.services.claims import ClaimLostError
+from webapp.services.guest_gallery import KeptFace, Subject, face_rows
 from webapp.services.rules import Found, Outcome, thresholds_of
 
 log = structlog.get_logger()

@@ -14,10 +14,11 @@ from webapp import imaging
 from webapp.database import reading
 from webapp.errors import FindMeError, Transient
 from webapp.extensions import db
+from webapp.faces import vectors
 from webapp.faces.protocols import Box, Vector
 from webapp.models import Face, FaceVector, Photo, Rendition, RenditionKind
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, boxes, templates
+from webapp.services import blobs, boxes
 
 CLOSE = 16
 """Differing bits of 128 up to which two pictures count as one. Of the demo's photos, exports in black and white,
@@ -158,7 +159,7 @@ def _faces(photo: Photo) -> list[tuple[Box, Vector]]:
         .where(Face.photo_id == photo.id, Face.weak.is_(False))
     ).all()
     return [
-        (Box(face.box_x, face.box_y, face.box_width, face.box_height), templates.from_blobs([vector])[0])
+        (Box(face.box_x, face.box_y, face.box_width, face.box_height), vectors.from_blobs([vector])[0])
         for face, vector in rows
         if vector is not None
     ]

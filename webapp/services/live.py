@@ -26,8 +26,8 @@ import redis
 import structlog
 from flask import current_app
 
+from webapp import tokens
 from webapp.queueing import connection
-from webapp.services import accounts
 from webapp.settings import Settings
 
 log = structlog.get_logger()
@@ -82,7 +82,7 @@ def look(token: str, page: str, shown: str) -> Look | None:
         return None
     key = "findme:live:page:" + mark_of(page, token)
     marks = tuple(parts[1].split(".")[1:])
-    session = mark_of(SESSION, accounts.token_hash(token))
+    session = mark_of(SESSION, tokens.token_hash(token))
     try:
         found = cast("list[bytes | None]", connection().mget([key, *map(_place, (*marks, session))]))
     except redis.RedisError:

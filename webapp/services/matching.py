@@ -14,13 +14,14 @@ from webapp.clock import utcnow
 from webapp.database import reading
 from webapp.errors import FindMeError, Invalid, NotFound, Transient
 from webapp.extensions import db
+from webapp.faces.vectors import from_blobs
 from webapp.models import Band, Event, Face, Match, Membership, Person, User, Verdict
 from webapp.queueing import unit_of_work
 from webapp.services import claims, marking, rematches, search_gate
-from webapp.services.guest_gallery import ClaimLostError
+from webapp.services.claims import ClaimLostError
 from webapp.services.rules import Found, Outcome, thresholds_of
 from webapp.services.searching import search
-from webapp.services.templates import all_templates, faces_state, from_blobs
+from webapp.services.templates import all_templates, faces_state
 
 
 @dataclass(slots=True)

@@ -9,9 +9,9 @@ from sqlalchemy import delete, select
 
 from webapp.extensions import db
 from webapp.faces.protocols import Box, DetectedFace
+from webapp.faces.vectors import to_blob
 from webapp.models import Event, Face, FaceVector, Match, Person, Photo, RemovalKind, UserScore, Verdict
 from webapp.services import boxes, marking, removals
-from webapp.services.templates import to_blob
 
 
 def record(event: Event, photo: Photo, found: list[DetectedFace]) -> set[int]:

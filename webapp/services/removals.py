@@ -30,7 +30,7 @@ from webapp.models import (
     SelfieVector,
 )
 from webapp.queueing import REMOVE, enqueue_after_commit, unit_of_work
-from webapp.services import alarms, blobs, claims, engines, resumable
+from webapp.services import alarms, blobs, claims, engines
 
 BATCH = 500
 """Targets of one row: what one job removes well within its time."""
@@ -124,7 +124,7 @@ def _remove_blobs(task: _Task) -> None:
                 blobs.store().delete(key)
         else:
             blobs.store().delete_all(prefix)
-        resumable.partials().delete_all(prefix)
+        blobs.partials().delete_all(prefix)
 
 
 def _taken_over(event_key: str) -> set[str]:

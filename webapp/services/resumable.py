@@ -20,9 +20,8 @@ from webapp.extensions import db
 from webapp.models import Event, EventStatus, Photo, Upload, UploadStatus, UploadWay, User
 from webapp.queueing import unit_of_work
 from webapp.services import blobs, upload_ledger, upload_limits, uploads
+from webapp.services.blobs import partials
 from webapp.services.upload_limits import Announced
-from webapp.storage import open_partials
-from webapp.storage.partials import PartialFiles
 
 log = structlog.get_logger()
 
@@ -39,11 +38,6 @@ class Progress:
     length: int
     expires_at: datetime | None
     result: uploads.UploadResult | None
-
-
-def partials() -> PartialFiles:
-    """The folder of files on their way in."""
-    return open_partials(current_app.extensions["settings"])
 
 
 def begin(event: Event, user: User, filename: str, length: int) -> Progress:

@@ -12,10 +12,11 @@ from sqlalchemy import select
 from webapp.database import reading
 from webapp.extensions import db
 from webapp.faces.protocols import Probe
+from webapp.faces.vectors import Matrix, from_blobs, to_blob
 from webapp.models import Event, Face, FaceVector, Match, Person, Verdict
 from webapp.services import engines, kept_faces
 from webapp.services.rules import Found, Outcome, thresholds_of
-from webapp.services.templates import Matrix, faces_state, from_blobs, synced_index, templates_of, to_blob
+from webapp.services.templates import faces_state, synced_index, templates_of
 
 STRONG = 0.55
 """Cosine similarity to a template from which a face is beyond doubt: one stranger in a million is as alike."""

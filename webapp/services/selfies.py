@@ -16,6 +16,7 @@ from webapp.database import reading
 from webapp.errors import Conflict, FindMeError, Invalid, TooLarge, Transient, UnsupportedType
 from webapp.extensions import db
 from webapp.faces.protocols import Angle, DetectedFace, Gallery, Keep, SelfieCheck
+from webapp.faces.vectors import to_blob
 from webapp.models import (
     Admission,
     Event,
@@ -42,7 +43,6 @@ from webapp.services import (
     strangers,
 )
 from webapp.services.origin import Origin
-from webapp.services.templates import to_blob
 
 UNKNOWN = Origin()
 

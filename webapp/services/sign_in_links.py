@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
 
+from webapp import tokens
 from webapp.clock import utcnow
 from webapp.errors import Invalid, NotFound
 from webapp.extensions import db
@@ -117,7 +118,7 @@ def new_token(user: User, lifetime: timedelta = LIFETIME) -> str:
     """A token for a mail that is about to go out; only its hash is kept."""
     token = secrets.token_urlsafe(24)
     link = SignInLink(
-        user_id=user.id, email=user.email or "", token_hash=accounts.token_hash(token), expires_at=utcnow() + lifetime
+        user_id=user.id, email=user.email or "", token_hash=tokens.token_hash(token), expires_at=utcnow() + lifetime
     )
     db.session.add(link)
     db.session.flush()
@@ -128,7 +129,7 @@ def account_of(token: str) -> Account | None:
     """The account that an unused link opens; None where it opens nothing. Looking changes nothing."""
     link = db.session.scalar(
         select(SignInLink).where(
-            SignInLink.token_hash == accounts.token_hash(token),
+            SignInLink.token_hash == tokens.token_hash(token),
             SignInLink.used_at.is_(None),
             SignInLink.expires_at > utcnow(),
         )
@@ -159,7 +160,7 @@ def use(token: str, signed_in: User | None, device: str | None = None) -> Opened
     Raises:
         NotFound: unknown, used or expired; which of them is not told.
     """
-    found = select(SignInLink.id, SignInLink.user_id).where(SignInLink.token_hash == accounts.token_hash(token))
+    found = select(SignInLink.id, SignInLink.user_id).where(SignInLink.token_hash == tokens.token_hash(token))
     row = db.session.execute(found).one_or_none()
     if row is None:
         raise NotFound(code="link_invalid")

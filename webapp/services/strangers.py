@@ -13,6 +13,7 @@ from webapp.clock import utcnow
 from webapp.database import reading
 from webapp.extensions import db
 from webapp.faces.protocols import DetectedFace, Gallery, Probe
+from webapp.faces.vectors import from_blobs
 from webapp.models import (
     AlertKind,
     DeviceFaces,
@@ -26,7 +27,6 @@ from webapp.models import (
 )
 from webapp.services import engines, search_alerts
 from webapp.services.selfie_allowance import lock_membership
-from webapp.services.templates import from_blobs
 
 FACES_OF_ACCOUNT = 3
 """The face of this number stops the search for an account."""

@@ -4,7 +4,6 @@ Both are copies of rows, kept in the worker's memory and brought up to date befo
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,14 +13,13 @@ from sqlalchemy import func, select, union_all
 
 from webapp.database import reading
 from webapp.extensions import db
-from webapp.faces.protocols import FaceIndex, Gallery, Vector
+from webapp.faces.protocols import FaceIndex, Gallery
+from webapp.faces.vectors import Matrix, from_blobs
 from webapp.models import Consent, Event, FaceVector, Match, Person, Selfie, SelfieStatus, SelfieVector, Verdict
 from webapp.services import engines, traces
 
 EVENTS_IN_MEMORY = 16
 """How many events' faces a worker keeps; the one that was not used for longest goes first."""
-
-Matrix = npt.NDArray[np.float32]
 
 
 @dataclass(slots=True)
@@ -52,17 +50,6 @@ def drop_erased() -> None:
     """Drop faces and templates of events from which some were erased. Call it outside any transaction."""
     with reading():
         _memory()
-
-
-def to_blob(vector: Vector) -> bytes:
-    """A vector as it is stored: float16, little endian."""
-    return np.asarray(vector, dtype="<f2").tobytes()
-
-
-def from_blobs(blobs: Iterable[bytes]) -> Matrix:
-    """Stored vectors as a matrix of (vectors, dimensions), float32."""
-    rows = [np.frombuffer(blob, dtype="<f2") for blob in blobs]
-    return np.stack(rows).astype(np.float32) if rows else np.zeros((0, 0), np.float32)
 
 
 def synced_index(event: Event) -> FaceIndex:

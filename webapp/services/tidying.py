@@ -92,7 +92,7 @@ def give_up_uploads(of: int | None = None) -> None:
 
 def _forget_partials() -> None:
     """Files of events and uploads that are gone; one that is waited for is older only where its row was extended."""
-    partials = resumable.partials()
+    partials = blobs.partials()
     old = list(partials.keys((utcnow() - upload_ledger.keeping()).timestamp()))
     # All of them: were only the first looked at, files that are waited for would keep others from ever being deleted.
     for start in range(0, len(old), ROUND):

@@ -14,7 +14,7 @@ from webapp.extensions import db
 from webapp.models import Event, Membership, MembershipRole, UploadToken, User
 from webapp.queueing import unit_of_work
 from webapp.services import audit, demo_accounts, events, upload_ledger
-from webapp.services.accounts import token_hash
+from webapp.tokens import token_hash
 
 PREFIX = "findme_up_"
 """What each token begins with, so that it is told from a person's token at a glance, by us and by secret scanners."""
