@@ -28,6 +28,7 @@ from tests.kept_faces import (
 from webapp import crops
 from webapp.database import reading
 from webapp.extensions import db
+from webapp.faces import boxes
 from webapp.faces.protocols import Box, DetectedFace
 from webapp.models import (
     Alarm,
@@ -45,7 +46,6 @@ from webapp.models import (
 )
 from webapp.queueing import unit_of_work
 from webapp.services import (
-    boxes,
     comparing,
     costs,
     erasing,

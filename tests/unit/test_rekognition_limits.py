@@ -14,6 +14,7 @@ from PIL import Image
 from tests import faces
 from webapp import aws
 from webapp.errors import Invalid
+from webapp.faces import boxes, selfie_gate
 from webapp.faces.protocols import REASONS, Box
 from webapp.faces.rekognition import details, galleries, gate, index, pictures, quotas, users
 from webapp.faces.rekognition.analyzer import MOST_FACES
@@ -182,7 +183,7 @@ def test_hidden_faces_are_not_found_again_and_their_neighbours_are() -> None:
     left, right = sorted(faces.analyzer().photo_faces(frame), key=lambda face: face.box.x)
     shown = pictures.hide(frame, [left.box])
     (found,) = faces.analyzer().photo_faces(shown)
-    assert details.overlap(found.box, right.box) > 0.9
+    assert boxes.overlap(found.box, right.box) > 0.9
     assert (frame[:, 512:] == shown[:, 512:]).all()
 
 
@@ -224,7 +225,7 @@ def test_the_turn_of_a_head_is_the_same_to_both_sides(yaw: float) -> None:
     turn = details.describe(a_detail(Pose={"Yaw": yaw}), PICTURE).turn
     assert turn == details.turn(-yaw)
     if abs(yaw) == 33.69:
-        assert turn == pytest.approx(gate.MOST_TURN["front"], abs=0.001)
+        assert turn == pytest.approx(selfie_gate.MOST_TURN["front"], abs=0.001)
 
 
 @pytest.mark.parametrize(

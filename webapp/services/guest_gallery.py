@@ -14,6 +14,7 @@ from webapp import crops, imaging
 from webapp.database import reading
 from webapp.errors import NotFound
 from webapp.extensions import db
+from webapp.faces import boxes
 from webapp.faces.protocols import Box, DetectedFace, Frame, Gallery, Keep, Probe
 from webapp.models import (
     ConfirmedVector,
@@ -27,7 +28,7 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, boxes, claims, engines, removals
+from webapp.services import blobs, claims, engines, removals
 from webapp.services.claims import ClaimLostError
 from webapp.services.rules import Thresholds
 

@@ -14,11 +14,11 @@ from webapp import imaging
 from webapp.database import reading
 from webapp.errors import FindMeError, Transient
 from webapp.extensions import db
-from webapp.faces import vectors
+from webapp.faces import boxes, vectors
 from webapp.faces.protocols import Box, Vector
 from webapp.models import Face, FaceVector, Photo, Rendition, RenditionKind
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, boxes
+from webapp.services import blobs
 
 CLOSE = 16
 """Differing bits of 128 up to which two pictures count as one. Of the demo's photos, exports in black and white,

@@ -8,10 +8,11 @@ without a vector; its ordinal lies behind those of the faces that the photo has 
 from sqlalchemy import delete, select
 
 from webapp.extensions import db
+from webapp.faces import boxes
 from webapp.faces.protocols import Box, DetectedFace
 from webapp.faces.vectors import to_blob
 from webapp.models import Event, Face, FaceVector, Match, Person, Photo, RemovalKind, UserScore, Verdict
-from webapp.services import boxes, marking, removals
+from webapp.services import marking, removals
 
 
 def record(event: Event, photo: Photo, found: list[DetectedFace]) -> set[int]:

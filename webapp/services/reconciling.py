@@ -18,6 +18,7 @@ from webapp import imaging
 from webapp.database import reading
 from webapp.errors import ConfigurationError, Invalid, LimitReached, NotFound, TooLarge, Transient, UnsupportedType
 from webapp.extensions import db
+from webapp.faces import boxes
 from webapp.faces.protocols import Angle, Box, DetectedFace, Keep, SelfieCheck
 from webapp.models import (
     ConfirmedVector,
@@ -34,7 +35,7 @@ from webapp.models import (
     SelfieVector,
 )
 from webapp.queueing import RECONCILE_EVENT, enqueue_after_commit, unit_of_work
-from webapp.services import alarms, blobs, boxes, comparing, engines, kept_faces, marking, removals
+from webapp.services import alarms, blobs, comparing, engines, kept_faces, marking, removals
 from webapp.services.comparing import Differences, Report, gallery_of
 
 log = structlog.get_logger()

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 
 from webapp.errors import Conflict, Invalid
 from webapp.extensions import db
+from webapp.faces import boxes
 from webapp.faces.protocols import Box
 from webapp.models import (
     Event,
@@ -30,7 +31,7 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import audit, boxes, covers, erasing, likeness, marking, photo_faces, renditions, replaced, uploads
+from webapp.services import audit, covers, erasing, likeness, marking, photo_faces, renditions, replaced, uploads
 from webapp.services.photo_filter import PhotoFilter, State
 from webapp.services.visibility import is_there
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from webapp.faces import selfie_gate
 from webapp.faces.local import ENGINE, VERSION, gate
 from webapp.faces.local.alignment import align
 from webapp.faces.local.detector import Detections, Detector, shrink, suppress
@@ -97,13 +98,13 @@ class LocalFaceAnalyzer:
         if not len(found):
             return SelfieCheck(None, "no_face")
         areas = found.boxes[:, 2:].prod(axis=1)
-        large = found.chosen(np.nonzero(areas >= gate.BYSTANDER * areas.max())[0])
+        large = found.chosen(np.nonzero(areas >= selfie_gate.BYSTANDER * areas.max())[0])
         faces = self._describe(frame, large, factor)
         # A pattern on a shirt is no second person, and must not hide the first one.
         faces = [face for face in faces if face.quality >= PHANTOM_BELOW] or faces[:1]
         if gate.is_contested(faces):
             return SelfieCheck(None, "several_faces")
-        face = max(faces, key=gate.area)
+        face = max(faces, key=selfie_gate.area)
         reason = gate.judge(face, angle)
         return SelfieCheck(None if reason else face, reason)
 

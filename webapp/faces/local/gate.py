@@ -10,18 +10,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from webapp.faces import selfie_gate
 from webapp.faces.protocols import Angle, Box, DetectedFace, Frame
+from webapp.faces.selfie_gate import Limits, area
 
 SMALLEST = 80
 """Pixels of the longer side of the box in the 640 px frame."""
 
-BYSTANDER = 0.15
-"""A second face of at least this share of the dominant one's area makes it unclear whose selfie it is."""
-
 LEAST_QUALITY = 10.5
-MOST_TURN: dict[Angle, float] = {"front": 0.4, "left": 0.8, "right": 0.8}
-LEAST_SHARPNESS = 10.0
-LEAST_LIGHT, MOST_LIGHT = 50.0, 220.0
+LIMITS = Limits(size=SMALLEST, light=(50.0, 220.0), sharpness=10.0)
 
 GLARE = 165.0
 """A face that is this bright and unclear has lost its features to the light."""
@@ -32,49 +29,19 @@ WORTH_TURNING = frozenset({"no_face", "turned_away", "unclear"})
 TURNED_SCORE = 0.8
 """A face in a turned picture must be surer: three more looks are three more chances to see one where there is none."""
 
-BLACK, WHITE = 25.0, 235.0
-"""Mean luma of a whole picture beyond which nobody could see who is in it."""
-
-
-def area(face: DetectedFace) -> float:
-    """The share of the picture that the face's box covers."""
-    return face.box.width * face.box.height
-
 
 def is_contested(faces: Sequence[DetectedFace]) -> bool:
-    """Whether a second face is large enough to be the one that is meant.
-
-    Whoever is cut by the picture's edge or looks far away did not take this selfie, however near they stand.
-    """
+    """Whether a second face is large enough to be the one that is meant."""
     largest = max(faces, key=area)
-    others = [
-        face for face in faces if face is not largest and _is_within(face) and face.turn < max(MOST_TURN.values())
-    ]
-    return any(area(face) >= BYSTANDER * area(largest) for face in others)
+    return selfie_gate.is_contested(largest, (face for face in faces if face is not largest))
 
 
 def judge(face: DetectedFace, angle: Angle) -> str | None:
     """What is wrong with the dominant face, the plainest cause first; None if it serves."""
-    if face.size < SMALLEST:
-        return "too_small"
-    if not _is_within(face):
-        # Eyes or mouth beyond the picture's edge are guesses of the detector.
-        return "unclear"
-    if face.light < LEAST_LIGHT:
-        return "too_dark"
-    if face.light > MOST_LIGHT:
-        return "too_bright"
-    if face.turn >= MOST_TURN[angle]:
-        return "turned_away"
-    if face.blur < LEAST_SHARPNESS:
-        return "blurred"
-    if face.quality < LEAST_QUALITY:
+    reason = selfie_gate.judge(face, angle, LIMITS)
+    if reason is None and face.quality < LEAST_QUALITY:
         return "too_bright" if face.light > GLARE else "unclear"
-    return None
-
-
-def _is_within(face: DetectedFace) -> bool:
-    return all(0 <= x <= 1 and 0 <= y <= 1 for x, y in face.landmarks)
+    return reason
 
 
 def explain_absence(frame: Frame, seen_when_lit: bool) -> str:
@@ -85,9 +52,7 @@ def explain_absence(frame: Frame, seen_when_lit: bool) -> str:
         return "too_dark" if mean < 128 else "too_bright"
     if int(brightness.max()) == int(brightness.min()):
         return "no_face"
-    if mean < BLACK:
-        return "too_dark"
-    return "too_bright" if mean > WHITE else "no_face"
+    return selfie_gate.explain_absence(mean)
 
 
 def stretch(frame: Frame) -> Frame | None:

@@ -4,10 +4,11 @@ from typing import Any
 
 import structlog
 
+from webapp.faces.boxes import overlap
 from webapp.faces.protocols import Angle, DetectedFace, Frame, Keep, SelfieCheck
 from webapp.faces.rekognition import ENGINE, galleries, gate, pictures
 from webapp.faces.rekognition.client import Client
-from webapp.faces.rekognition.details import describe, overlap
+from webapp.faces.rekognition.details import describe
 from webapp.faces.rekognition.pictures import Picture
 
 log = structlog.get_logger()

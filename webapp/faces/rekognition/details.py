@@ -48,21 +48,6 @@ def turn(yaw: float) -> float:
     return NOSE * math.tan(math.radians(min(abs(yaw), MOST_YAW)))
 
 
-def area(face: DetectedFace) -> float:
-    """The share of the picture that the face's box covers."""
-    return face.box.width * face.box.height
-
-
-def overlap(one: Box, other: Box) -> float:
-    """The boxes' common area over the area that they cover together, 0 to 1."""
-    width = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
-    height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
-    if width <= 0 or height <= 0:
-        return 0.0
-    common = width * height
-    return common / (one.width * one.height + other.width * other.height - common)
-
-
 def _landmarks(found: Any) -> tuple[tuple[float, float], ...]:
     """Eye, eye, nose, mouth corner, mouth corner; eyes and corners from the picture's left to its right."""
     places = {point["Type"]: (float(point["X"]), float(point["Y"])) for point in found}

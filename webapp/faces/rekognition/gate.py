@@ -9,23 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from webapp.faces import selfie_gate
 from webapp.faces.protocols import Angle, DetectedFace, Frame
-from webapp.faces.rekognition.details import area
+from webapp.faces.selfie_gate import Limits, area
 
 LEAST_SHARE = 0.125
 """The longer side of the face's box over the picture's: 80 pixels of 640."""
 
-BYSTANDER = 0.15
-"""A second face of at least this share of the dominant one's area makes it unclear whose selfie it is."""
-
-MOST_TURN: dict[Angle, float] = {"front": 0.4, "left": 0.8, "right": 0.8}
-"""33 and 53 degrees."""
-
-LEAST_LIGHT, MOST_LIGHT = 40.0, 247.0
+LIGHT = (40.0, 247.0)
 LEAST_SHARPNESS = 8.0
-
-BLACK, WHITE = 25.0, 235.0
-"""Mean luma of a whole picture beyond which nobody could see who is in it."""
 
 REASONS_OF_SERVICE = {
     "SMALL_BOUNDING_BOX": "too_small",
@@ -60,7 +52,7 @@ def judge(seen: Sequence[Seen], picture_side: int, angle: Angle) -> str | None:
         return "several_faces"
     if not dominant.kept:
         return _of_service(dominant)
-    return _of_figures(dominant.face, picture_side, angle)
+    return selfie_gate.judge(dominant.face, angle, Limits(LEAST_SHARE * picture_side, LIGHT, LEAST_SHARPNESS))
 
 
 def explain_absence(frame: Frame) -> str:
@@ -69,43 +61,14 @@ def explain_absence(frame: Frame) -> str:
     if float(luma.max()) == float(luma.min()):
         return "no_face"
     mean = float(luma.mean())
-    if mean < BLACK:
-        return "too_dark"
-    return "too_bright" if mean > WHITE else "no_face"
+    return selfie_gate.explain_absence(mean)
 
 
 def _is_contested(seen: Sequence[Seen], dominant: Seen) -> bool:
-    """Whether another face is large enough to be the one that is meant.
-
-    Whoever is cut by the picture's edge, looks far away or is hardly a face at all did not take this selfie.
-    """
-    return any(
-        area(one.face) >= BYSTANDER * area(dominant.face)
-        for one in seen
-        if one is not dominant
-        and not set(one.reasons) & set(REASONS_OF_SERVICE)
-        and _is_within(one.face)
-        and one.face.turn < max(MOST_TURN.values())
-    )
+    """Whether another face is large enough to be the one that is meant. One that is hardly a face at all is not."""
+    others = (one.face for one in seen if one is not dominant and not set(one.reasons) & set(REASONS_OF_SERVICE))
+    return selfie_gate.is_contested(dominant.face, others)
 
 
 def _of_service(dominant: Seen) -> str:
     return next((ours for theirs, ours in REASONS_OF_SERVICE.items() if theirs in dominant.reasons), "unclear")
-
-
-def _of_figures(face: DetectedFace, picture_side: int, angle: Angle) -> str | None:
-    if face.size < LEAST_SHARE * picture_side:
-        return "too_small"
-    if not _is_within(face):
-        return "unclear"
-    if face.light < LEAST_LIGHT:
-        return "too_dark"
-    if face.light > MOST_LIGHT:
-        return "too_bright"
-    if face.turn >= MOST_TURN[angle]:
-        return "turned_away"
-    return "blurred" if face.blur < LEAST_SHARPNESS else None
-
-
-def _is_within(face: DetectedFace) -> bool:
-    return all(0 <= x <= 1 and 0 <= y <= 1 for x, y in face.landmarks)
