@@ -26,7 +26,7 @@ from webapp.models import (
     User,
     Verdict,
 )
-from webapp.services import enrolment
+from webapp.services import consents, enrolment
 
 
 @dataclass
@@ -77,7 +77,7 @@ def add_guest(event: Event, email: str) -> Person:
 def add_person(event: Event, user: User) -> Person:
     """The user's place in the event, with consent and an accepted selfie."""
     person = enrolment.own_person(enrolment.join(event, user))
-    enrolment.grant_consent(person, enrolment.CONSENT_VERSION, language="en")
+    consents.grant_consent(person, consents.CONSENT_VERSION, language="en")
     picture = {"blob_key": f"events/x/selfies/{person.id}/original.jpg", "content_type": "image/jpeg"}
     db.session.add(Selfie(person_id=person.id, status=SelfieStatus.ACCEPTED, **picture))
     db.session.flush()

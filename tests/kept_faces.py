@@ -21,7 +21,7 @@ from webapp.models import (
     Removal,
     Selfie,
 )
-from webapp.services import costs, recovery
+from webapp.services import recovery, usage_meter
 from webapp.settings import Settings
 
 KEY, SECRET = "AKIATESTSTESTSTESTS1", "tests-only-secret"
@@ -46,7 +46,7 @@ def service(cloud: RekognitionServer) -> Iterator[RekognitionServer]:
 def app(app: Flask) -> Flask:
     """An app whose calls are tried once: how boto repeats them has tests of its own, and takes its time."""
     with app.app_context():
-        analyzer, index = load(app.extensions["settings"], costs.CostMeter(), queueing.connection(), attempts=1)
+        analyzer, index = load(app.extensions["settings"], usage_meter.CostMeter(), queueing.connection(), attempts=1)
     app.extensions["face_engines"]["rekognition"] = Engine(analyzer, index, index)
     return app
 

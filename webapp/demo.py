@@ -11,7 +11,7 @@ from webapp import demo_facts, demo_pictures
 from webapp.extensions import db
 from webapp.models import Event, Membership, Photo, User, UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, demo_accounts, enrolment, events, selfies, uploads
+from webapp.services import accounts, consents, demo_accounts, enrolment, events, selfies, uploads
 from webapp.settings import Settings
 
 CODE = "DEMO2026"
@@ -94,5 +94,5 @@ def _guest(event: Event, email: str, picture: bytes) -> None:
         return
     with selfies.staged(event, io.BytesIO(picture)) as staged, unit_of_work():
         person = enrolment.own_person(enrolment.join(event, _user(email)))
-        enrolment.grant_consent(person, enrolment.CONSENT_VERSION, language="en")
+        consents.grant_consent(person, consents.CONSENT_VERSION, language="en")
         selfies.receive_selfie(person, staged)

@@ -24,7 +24,7 @@ from webapp.errors import FindMeError, Invalid
 from webapp.models import Event
 from webapp.reasons import SENTENCES, explain, sentence
 from webapp.services import accounts, events
-from webapp.services.enrolment import CONSENT_VERSION
+from webapp.services.consents import CONSENT_VERSION
 from webapp.services.events import Details
 
 OWN_ACCENT = "own"

@@ -37,7 +37,7 @@ from webapp.models import (
     SelfieVector,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, admission, blobs, enrolment, joining, recovery, team
+from webapp.services import accounts, admission, blobs, consents, joining, recovery, team
 
 OWNER = "photographer@example.com"
 
@@ -76,7 +76,7 @@ def rows(app: Flask, model: type[Any]) -> list[Any]:
 
 
 def join_by_page(app: Flask, world: World) -> None:
-    form = {"name": "ada", "email": "ada@example.com", "consent": "y", "consent_version": enrolment.CONSENT_VERSION}
+    form = {"name": "ada", "email": "ada@example.com", "consent": "y", "consent_version": consents.CONSENT_VERSION}
     form |= {"file": (io.BytesIO(selfie("grace")), "me.jpg")}
     assert Browser(app).submit(f"/e/{world.code}", form).status_code == 303
 
@@ -307,7 +307,7 @@ def test_no_way_leads_in_after_the_last_day(app: Flask, world: World) -> None:
     landing = browser.get(f"/e/{world.code}")
     assert "Joining has ended" in text(landing) and 'type="file"' not in landing.text
     known = Browser(app).sign_in(world.person("known@example.com"), PASSWORD)
-    agreed = {"consent": "y", "consent_version": enrolment.CONSENT_VERSION}
+    agreed = {"consent": "y", "consent_version": consents.CONSENT_VERSION}
     for somebody in (browser, known):
         picture = (io.BytesIO(selfie("grace")), "me.jpg")
         form = {"name": "late", "email": "late@example.com", "file": picture, **agreed}

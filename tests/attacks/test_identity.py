@@ -24,7 +24,7 @@ from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Match, Membership, Selfie, SelfieStatus, SignInLink, User
 from webapp.services import address_claims
-from webapp.services.enrolment import CONSENT_VERSION
+from webapp.services.consents import CONSENT_VERSION
 
 ADA = "ada@example.com"
 OTHER_EVENT = "SECOND234"

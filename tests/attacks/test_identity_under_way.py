@@ -22,7 +22,7 @@ from webapp.extensions import db
 from webapp.models import Admission, Event, Mail, Membership, User
 from webapp.queueing import unit_of_work
 from webapp.services import accounts, address_claims, admission, disabling, sign_in_links
-from webapp.services.enrolment import CONSENT_VERSION
+from webapp.services.consents import CONSENT_VERSION
 from webapp.services.mail_budgets import MAILBOX, Purpose
 
 EVE = "eve@example.com"

@@ -35,7 +35,7 @@ from webapp.models import Event
 from webapp.queueing import unit_of_work
 from webapp.reasons import SENTENCES
 from webapp.services import events
-from webapp.services.enrolment import CONSENT_VERSION
+from webapp.services.consents import CONSENT_VERSION
 from webapp.settings import Settings
 
 WRONG = {"event_code": "NOPE9999"}

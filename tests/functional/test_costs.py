@@ -36,7 +36,7 @@ from webapp.models import (
 )
 from webapp.queueing import MAINTENANCE, PHOTOS, SELFIES, enqueued_ids, unit_of_work
 from webapp.reasons import SENTENCES
-from webapp.services import costs
+from webapp.services import costs, usage_meter
 from webapp.settings import Settings
 
 pytestmark = pytest.mark.both_databases
@@ -87,7 +87,7 @@ def spend(app: Flask, event_id: str, calls: int, operation: str = "IndexFaces", 
 def allowed(app: Flask, event_id: str) -> bool:
     with app.app_context():
         try:
-            costs.CostMeter().allow(event_id, "SearchFaces")
+            usage_meter.CostMeter().allow(event_id, "SearchFaces")
         except LimitReached:
             return False
         return True
@@ -110,7 +110,7 @@ def save(browser: Browser, event_id: str, limit: str, room: str = "studio") -> T
 
 def test_eight_threads_count_exactly(app: Flask, event_id: str) -> None:
     with app.app_context():
-        meter = costs.CostMeter()
+        meter = usage_meter.CostMeter()
 
     def count() -> None:
         for _ in range(25):
@@ -126,7 +126,7 @@ def test_eight_threads_count_exactly(app: Flask, event_id: str) -> None:
 
 def test_a_call_is_on_the_bill_whatever_becomes_of_its_work(app: Flask, event_id: str) -> None:
     with app.app_context():
-        meter = costs.CostMeter()
+        meter = usage_meter.CostMeter()
         with reading():
             event = db.session.scalars(select(Event)).one()
             meter.count(event_id, "IndexFaces")
@@ -136,7 +136,7 @@ def test_a_call_is_on_the_bill_whatever_becomes_of_its_work(app: Flask, event_id
 
 def test_books_that_cannot_be_written_do_not_stop_the_work(app: Flask, event_id: str) -> None:
     with app.app_context(), capture_logs() as log:
-        meter = costs.CostMeter()
+        meter = usage_meter.CostMeter()
         with unit_of_work():
             db.session.scalars(select(Event)).one().place = "Town hall"
             db.session.flush()

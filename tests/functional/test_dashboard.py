@@ -14,7 +14,7 @@ from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Match, Photo, PhotoStatus, Selfie, SelfieStatus, Upload, UploadStatus, UploadWay, UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import matching, rematches, statistics, studio_guests, studio_trouble, upload_ledger
+from webapp.services import matching, rematches, statistics, studio_guests, studio_trouble, timezones, upload_ledger
 from webapp.services.statistics import HOUR, MINUTE
 
 pytestmark = pytest.mark.both_databases
@@ -344,7 +344,7 @@ def test_charts_follow_the_clock_of_the_event_and_leave_no_gap(app: Flask, event
         assert made.seconds == 15 * MINUTE and len(made.rows) <= statistics.MOST_BARS
         days = statistics.chart(event, [[start, 1], [start + 2000, 1]])
         assert days is not None and days.seconds == HOUR
-        assert {moment.astimezone(statistics.zone_of(event)).minute for moment, _ in days.rows} == {0}
+        assert {moment.astimezone(timezones.zone_of(event)).minute for moment, _ in days.rows} == {0}
         assert statistics.chart(event, [], []) is None
 
 

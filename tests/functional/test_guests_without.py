@@ -26,7 +26,7 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import enrolment, guests_without, selfie_erasing, studio, studio_guests
+from webapp.services import consents, guests_without, selfie_erasing, studio, studio_guests
 from webapp.services.guests_without import Why
 from webapp.services.studio_guests import Show
 
@@ -216,7 +216,7 @@ def test_consent_that_was_given_again_is_no_withdrawal(app: Flask, event_id: str
     with app.app_context(), unit_of_work():
         person = add_guest(event_of(event_id), "back@example.com")
         selfie_erasing.withdraw(person)
-        enrolment.grant_consent(person, enrolment.CONSENT_VERSION, language="en")
+        consents.grant_consent(person, consents.CONSENT_VERSION, language="en")
     with app.app_context():
         assert guests_without.count_by_reason(event_of(event_id)) == {Why.NO_SELFIE: 1}
 

@@ -34,7 +34,7 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import connection, unit_of_work
-from webapp.services import claims, costs, enrolment, erasing, live, marking, matching, selfie_erasing, selfies
+from webapp.services import claims, consents, erasing, live, marking, matching, selfie_erasing, selfies, usage_meter
 
 pytestmark = pytest.mark.both_databases
 
@@ -307,7 +307,7 @@ def test_the_studio_sees_what_a_photo_in_work_costs(scene: Scene) -> None:
     scene.change(lambda s: set_(s.event, engine="rekognition"))
     region = scene.studio()
     with scene.app.app_context():
-        costs.CostMeter().count(scene.event_id, "SearchFaces")
+        usage_meter.CostMeter().count(scene.event_id, "SearchFaces")
     assert region.poll()[0] == 200
 
 
@@ -321,7 +321,7 @@ def test_two_tabs_with_different_filters_don_t_disturb_each_other(scene: Scene) 
 
 def test_consent_alone_is_asked_about(scene: Scene) -> None:
     region = scene.guest()
-    scene.change(lambda s: enrolment.withdraw_consent(s.person()))
+    scene.change(lambda s: consents.withdraw_consent(s.person()))
     assert region.poll()[1] > 0
 
 

@@ -27,7 +27,7 @@ from webapp.models import (
     User,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import marking, matching
+from webapp.services import locks, marking, matching
 
 DIMENSIONS = 128
 
@@ -106,7 +106,7 @@ def known(app: Flask, world: World) -> int:
 def add_face(person_id: int, vector: np.ndarray) -> int:
     """A photo with one face, as index_photo would have written it, who it concerns included."""
     with unit_of_work():
-        event = marking.lock_event(db.session.get_one(Person, person_id).event_id)
+        event = locks.lock_event(db.session.get_one(Person, person_id).event_id)
         photo = Photo(event_id=event.id, filename="face.jpg", status=PhotoStatus.INDEXED)
         db.session.add(photo)
         db.session.flush()

@@ -17,7 +17,7 @@ from webapp import imaging
 from webapp.extensions import db
 from webapp.models import Event, EventStatus, Photo, Selfie, User
 from webapp.reasons import SENTENCES
-from webapp.services.enrolment import CONSENT_VERSION
+from webapp.services.consents import CONSENT_VERSION
 
 JOIN = "/e/PARTY234"
 PHOTOS = "/e/PARTY234/photos"

@@ -27,7 +27,7 @@ from webapp.models import (
     User,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import claims, closing, enrolment, gallery, matching, searching, selfies, uploads
+from webapp.services import claims, closing, consents, enrolment, gallery, matching, searching, selfies, uploads
 
 pytestmark = pytest.mark.both_databases
 
@@ -223,7 +223,7 @@ def test_consent_withdrawn_while_the_selfie_is_checked_is_obeyed(app: Flask, api
         db.session.rollback()
         verdict = selfies.judge(task)
         with unit_of_work():
-            enrolment.withdraw_consent(db.session.scalars(select(Person).join(Selfie)).one())
+            consents.withdraw_consent(db.session.scalars(select(Person).join(Selfie)).one())
         assert verdict.face is not None and token is not None
         assert selfies._accept(public_id, token, task.guests, verdict.face, set()) is None
     world.work()

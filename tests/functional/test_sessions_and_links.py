@@ -25,7 +25,7 @@ from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Consent, Mail, MailStatus, Match, Selfie, SignInLink, User, UserRole, UserSession
 from webapp.services import accounts, claims
-from webapp.services.enrolment import CONSENT_VERSION
+from webapp.services.consents import CONSENT_VERSION
 from webapp.services.mail_budgets import MAILBOX, Purpose
 from webapp.settings import Settings
 

@@ -15,7 +15,7 @@ from webapp.errors import Transient
 from webapp.extensions import db
 from webapp.models import Camera, Match, Photo, PhotoStatus, Rematch, Removal, User
 from webapp.queueing import unit_of_work
-from webapp.services import deleting, erasing, events, gallery, mass_erasing, rematches, studio
+from webapp.services import deleting, erasing, events, gallery, marking, mass_erasing, studio
 
 pytestmark = pytest.mark.both_databases
 
@@ -282,7 +282,7 @@ def test_an_event_is_erased_while_its_photos_are(desk: Desk, world: World) -> No
     up_to = re.findall(r'name="up_to" value="(\d+)"', question)[0]
     desk.act("delete", all=1, confirmed=130, up_to=up_to)
     with desk.app.app_context(), unit_of_work():
-        rematches.request(event_of(desk.event_id), user_of(OWNER))
+        marking.request(event_of(desk.event_id), user_of(OWNER))
 
     def erase_event() -> None:
         with unit_of_work():

@@ -13,7 +13,7 @@ from tests.browsing import Browser
 from webapp import queueing
 from webapp.extensions import db
 from webapp.queueing import INDEX_PHOTO, enqueue_after_commit, unit_of_work
-from webapp.services.enrolment import CONSENT_VERSION
+from webapp.services.consents import CONSENT_VERSION
 from webapp.storage.blobs import BlobInfo
 from webapp.storage.local import LocalBlobStore
 

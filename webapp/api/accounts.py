@@ -11,7 +11,7 @@ from webapp.errors import Invalid, NotFound
 from webapp.models import Event, Membership
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, enrolment, events, rejoining, selfie_erasing, selfies, sign_in_links
+from webapp.services import accounts, consents, enrolment, events, rejoining, selfie_erasing, selfies, sign_in_links
 from webapp.sessions import bearer_token, sign_out, signed_in
 
 blueprint = Blueprint("api_accounts", __name__, url_prefix="/api", description="Joining and signing in")
@@ -85,7 +85,7 @@ def register_with_code(body: dict[str, Any]) -> dict[str, Any]:
     with unit_of_work():
         membership = _enrol(event, data)
         if body["consent"]:
-            enrolment.grant_consent(enrolment.own_person(membership), enrolment.CONSENT_VERSION, language=language())
+            consents.grant_consent(enrolment.own_person(membership), consents.CONSENT_VERSION, language=language())
         token = accounts.open_session(membership.user, "api", "")
     return _registered(membership, token, consent_required=not body["consent"])
 
@@ -101,7 +101,7 @@ def register_with_selfie(form: dict[str, Any]) -> dict[str, Any]:
     with selfies.staged(event, form["file"].stream) as picture, unit_of_work():
         membership = _enrol(event, form)
         person = enrolment.own_person(membership)
-        enrolment.grant_consent(person, enrolment.CONSENT_VERSION, language=language())
+        consents.grant_consent(person, consents.CONSENT_VERSION, language=language())
         origin = network.origin(form["source"], devices.known())
         selfie = selfies.receive_selfie(person, picture, origin=origin)
         token = accounts.open_session(membership.user, "api", "")
@@ -165,7 +165,7 @@ def my_events() -> list[dict[str, Any]]:
 def join_event(body: dict[str, Any]) -> dict[str, Any]:
     """Join a further event; with consent my selfie of the last one is searched there too."""
     event = event_codes.find(body["event_code"], keep=False)
-    version = enrolment.CONSENT_VERSION if body["consent"] else None
+    version = consents.CONSENT_VERSION if body["consent"] else None
     origin = network.origin(None, devices.known())
     joined = rejoining.join_further(event, caller(), consent=version, language=language(), origin=origin)
     return {
@@ -185,16 +185,16 @@ def consent(body: dict[str, Any]) -> dict[str, Any]:
     with unit_of_work():
         person = enrolment.own_person(membership)
         if body["granted"]:
-            version = body.get("version") or enrolment.CONSENT_VERSION
-            enrolment.grant_consent(person, version, language=language())
+            version = body.get("version") or consents.CONSENT_VERSION
+            consents.grant_consent(person, version, language=language())
         else:
             selfie_erasing.withdraw(person)
-        current = enrolment.active_consent(person)
+        current = consents.active_consent(person)
         return {
             "granted": current is not None,
             "version": current.text_version if current else None,
             "granted_at": current.granted_at if current else None,
-            "current_version": enrolment.CONSENT_VERSION,
+            "current_version": consents.CONSENT_VERSION,
         }
 
 

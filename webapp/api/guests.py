@@ -24,7 +24,7 @@ from webapp.models import Event, Match, Person
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import sentence
-from webapp.services import enrolment, gallery, matching, precheck, selfie_erasing, selfies
+from webapp.services import consents, enrolment, gallery, matching, precheck, selfie_erasing, selfies
 from webapp.services.gallery import PhotoCard
 from webapp.services.precheck import Verdict
 
@@ -116,12 +116,12 @@ def _verdict(verdict: Verdict) -> tuple[dict[str, Any], int]:
 def upload_selfie(form: dict[str, Any]) -> dict[str, Any]:
     """Take a selfie in at once; the one before and its matches live on until this one is accepted."""
     membership = member(caller(), form["event_id"])
-    if not (form["consent"] or enrolment.has_agreed(enrolment.own_person(membership))):
+    if not (form["consent"] or consents.has_agreed(enrolment.own_person(membership))):
         raise Conflict(code="consent_required", fields={"consent": "consent_required"})
     with selfies.staged(membership.event, form["file"].stream) as picture, unit_of_work():
         person = enrolment.own_person(membership)
         if form["consent"]:
-            enrolment.grant_consent(person, enrolment.CONSENT_VERSION, language=language())
+            consents.grant_consent(person, consents.CONSENT_VERSION, language=language())
         origin = network.origin(form["source"], devices.known())
         selfie = selfies.receive_selfie(person, picture, form["angle"], adds=form["add"], origin=origin)
         return {"status": selfie.status}

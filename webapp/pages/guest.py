@@ -16,6 +16,7 @@ from webapp.pages.common import BUSY, IDLE, QUICK, go, me, refuse, trigger
 from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.services import (
+    consents,
     enrolment,
     gallery,
     joining,
@@ -123,9 +124,9 @@ def selfie(event: Event, membership: Membership) -> ResponseReturnValue:
         return go(url_for("guest.photos", code=event.code))  # where it says so
     person = enrolment.own_person(membership)
     form = SelfieForm()
-    if enrolment.has_agreed(person):
+    if consents.has_agreed(person):
         del form.consent
-    agreed = enrolment.active_consent(person) is not None
+    agreed = consents.active_consent(person) is not None
     values = {"event": event, "progress": gallery.progress_of(membership, person), "agreed": agreed}
     if not form.is_submitted():
         return render_template("guest/selfie.html", form=form, **values)
@@ -182,7 +183,7 @@ def _join(event: Event, user: User | None, form: JoinForm | JoinAgainForm) -> No
         else:
             membership = enrolment.join(event, me())
         person = enrolment.own_person(membership)
-        enrolment.grant_consent(person, form.consent_version.data or "", language=language)
+        consents.grant_consent(person, form.consent_version.data or "", language=language)
         selfies.receive_selfie(person, picture, origin=origin)
         if user is None:
             # Last, since a refusal above must leave the browser as it was, with the token of the form that it shows.
@@ -193,7 +194,7 @@ def _take_selfie(event: Event, membership: Membership, form: SelfieForm) -> None
     with selfies.staged(event, form.file.data.stream) as picture, unit_of_work():
         person = enrolment.own_person(membership)
         if form.consent:
-            enrolment.grant_consent(person, form.consent_version.data or "", language=choose_language())
+            consents.grant_consent(person, form.consent_version.data or "", language=choose_language())
         selfies.receive_selfie(person, picture, origin=network.origin(form.source.data, devices.ensure()))
 
 

@@ -6,7 +6,8 @@ from flask_babel import format_date, format_datetime, format_decimal, format_tim
 
 from webapp.models import Event
 from webapp.services.guests_without import Why
-from webapp.services.statistics import DAY, HOUR, MINUTE, Chart, zone_of
+from webapp.services.statistics import DAY, HOUR, MINUTE, Chart
+from webapp.services.timezones import zone_of
 
 _KILO, _MEGA, _GIGA, _TERA = 10**3, 10**6, 10**9, 10**12
 

@@ -11,17 +11,14 @@ from sqlalchemy import func, select
 
 from webapp.errors import Conflict, Invalid, NotFound
 from webapp.extensions import db
-from webapp.models import Admission, Event, Membership, Person, PersonKind, Selfie, SelfieStatus, User
-from webapp.queueing import MATCH_SELFIE, enqueue_after_commit
-from webapp.services import audit, marking, present_selfies, selfie_erasing
-from webapp.services.guests_without import attends
+from webapp.models import Admission, Event, Membership, Person, PersonKind, User
+from webapp.services import audit, locks, present_selfies, selfie_erasing
 from webapp.services.joining import MOST_DAYS
 from webapp.services.present_selfies import one_is_from_file
+from webapp.services.search_gate import attends, let_in
 
 LISTED = 12
 """Waiting guests whom the overview shows."""
-
-_UNCHECKED = (SelfieStatus.RECEIVED, SelfieStatus.CHECKING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ def refuse(event: Event, person_public_id: str, actor: User) -> Membership:
         NotFound: nobody of this event has this id.
         Conflict: they were admitted before.
     """
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     membership = _locked(event, person_public_id)
     if membership.admission is Admission.ADMITTED:
         raise Conflict(code="admitted_already")
@@ -112,27 +109,6 @@ def refuse(event: Event, person_public_id: str, actor: User) -> Membership:
             selfie_erasing.withdraw(person)
             audit.record(actor, "guest.refused", "person", person.public_id)
     return membership
-
-
-def let_in(membership: Membership, actor: User | None) -> None:
-    """Search for the people of a membership from now on. The membership is locked."""
-    if membership.admission is Admission.ADMITTED:
-        return
-    membership.admission = Admission.ADMITTED
-    for person in membership.persons:
-        audit.record(actor, "guest.admitted", "person", person.public_id)
-    check_selfies(membership)
-
-
-def check_selfies(membership: Membership) -> None:
-    """Enqueue the selfies that have waited while the people of a membership could not be searched for."""
-    unchecked = (
-        select(Selfie.public_id)
-        .join(Person, Person.id == Selfie.person_id)
-        .where(Person.membership_id == membership.id, Selfie.status.in_(_UNCHECKED), Selfie.retired_at.is_(None))
-    )
-    for public_id in db.session.scalars(unchecked.order_by(Selfie.id)):
-        enqueue_after_commit(MATCH_SELFIE, public_id)
 
 
 def _days(join_days: str) -> int | None:

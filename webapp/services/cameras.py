@@ -19,7 +19,7 @@ from webapp.exif import CameraBody
 from webapp.extensions import db
 from webapp.imaging import PictureInfo
 from webapp.models import Camera, Event, Photo, PhotoStatus, User
-from webapp.services import audit, likeness, marking
+from webapp.services import audit, likeness, locks
 from webapp.services.visibility import is_there
 
 MOST_SECONDS = 10 * 366 * 24 * 3600
@@ -141,7 +141,7 @@ def set_offset(event: Event, camera_public_id: str, seconds: int, actor: User) -
     """
     if abs(seconds) > MOST_SECONDS:
         raise Invalid(code="clock_offset_invalid")
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     camera = db.session.scalar(
         select(Camera)
         .where(Camera.event_id == event.id, Camera.public_id == camera_public_id)
@@ -157,7 +157,7 @@ def set_offset(event: Event, camera_public_id: str, seconds: int, actor: User) -
 
 def timezone_changed(event: Event) -> int:
     """Reckon all capture times anew after the event got another timezone; returns how many photos moved."""
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     offsets = dict(
         db.session.execute(select(Camera.id, Camera.offset_seconds).where(Camera.event_id == event.id)).all()
     )

@@ -6,7 +6,7 @@ from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Event, EventStatus, Face, FaceVector, Photo, PhotoStatus, User
 from webapp.queueing import INDEX_PHOTO, enqueue_after_commit
-from webapp.services import audit, marking
+from webapp.services import audit, locks
 
 AT_ONCE = 200
 """Photos that are enqueued with the reopening itself; the sweeper takes the rest, so that the page answers soon."""
@@ -29,7 +29,7 @@ def reopen(event: Event, actor: User) -> int:
 
     Returns how many photos that are.
     """
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     if event.status is EventStatus.OPEN:
         return 0
     event.status, event.closed_at = EventStatus.OPEN, None

@@ -1,22 +1,16 @@
-"""What face search costs: billable calls counted by event, estimated in dollars, and limited.
+"""What face search costs: the billable calls of each event, estimated in dollars, and their limits.
 
-The books are kept beside the work, in transactions of their own: a call that was made is on the bill, whatever becomes
-of the photo or selfie that it was made for.
+`usage_meter` counts the calls.
 """
 
 import re
 from dataclasses import dataclass
 from datetime import date
 
-import structlog
-from flask import Flask, current_app
-from sqlalchemy import Engine, func, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from flask import current_app
+from sqlalchemy import func, select
 
-from webapp.clock import utcnow
-from webapp.database import beside
-from webapp.errors import Forbidden, Invalid, LimitReached
+from webapp.errors import Forbidden, Invalid
 from webapp.extensions import db
 from webapp.models import (
     EngineUsage,
@@ -29,59 +23,12 @@ from webapp.models import (
     User,
 )
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit
-from webapp.services import audit, claims, enrolment, live, marking, uploads
-from webapp.settings import Settings
-
-log = structlog.get_logger()
+from webapp.services import audit, claims, enrolment, locks, marking, uploads
+from webapp.services.usage_meter import LIMIT_REACHED, effective_limit
 
 BILLED_ENGINES = frozenset({"rekognition"})
-LIMIT_REACHED = "call_limit"
-"""Why photos, selfies and people wait that a limit stopped."""
-
 MAX_LIMIT = 1_000_000_000
 _NUMBER = re.compile(r"[0-9]{1,10}")
-
-
-class CostMeter:
-    """Keeps the books of billable calls; safe in any thread. Made inside the app's context, used anywhere."""
-
-    def __init__(self) -> None:
-        self._engine: Engine = db.engine
-        self._settings: Settings = current_app.extensions["settings"]
-        self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - the proxy's way
-
-    def allow(self, event_key: str, operation: str) -> None:  # noqa: ARG002 - all operations share one limit
-        """Called before a billable call. Calls that run at the same moment may overrun the limit by their number.
-
-        Raises:
-            LimitReached: the event has used up its calls.
-        """
-        used = select(func.coalesce(func.sum(EngineUsage.calls), 0)).where(EngineUsage.event_public_id == event_key)
-        with self._engine.connect() as connection:
-            own = connection.scalar(select(Event.call_limit).where(Event.public_id == event_key))
-            limit = _effective(own, self._settings)
-            if limit is not None and (connection.scalar(used) or 0) >= limit:
-                raise LimitReached(code=LIMIT_REACHED)
-
-    def count(self, event_key: str, operation: str, calls: int = 1) -> None:
-        """Called after each billable call that was, or may have been, carried out. Never fails: the work counts more
-        than its bill, so what can't be written is in the log.
-        """
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        row = insert(EngineUsage).values(
-            event_public_id=event_key, day=utcnow().date(), operation=operation, calls=calls
-        )
-        place = ["event_public_id", "day", "operation"]
-        try:
-            with beside(self._engine) as connection:
-                connection.execute(
-                    row.on_conflict_do_update(index_elements=place, set_={"calls": EngineUsage.calls + calls})
-                )
-        except (SQLAlchemyError, RuntimeError) as error:
-            log.error("costs.not_counted", event_id=event_key, operation=operation, calls=calls, error=repr(error))
-            return
-        with self._app.app_context():
-            live.moved([live.mark_of(live.BILL, event_key)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +145,7 @@ def set_limit(event: Event, limit: int | None, actor: User) -> int:
     require_may_limit(event, actor)
     if limit is not None and not 0 <= limit <= MAX_LIMIT:
         raise _no_limit()
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     if event.call_limit != limit:
         event.call_limit = limit
         audit.record(actor, "event.call_limit", "event", event.public_id)
@@ -238,14 +185,9 @@ def _no_limit() -> Invalid:
     return Invalid(code="call_limit_invalid", fields={"limit": "call_limit_invalid"})
 
 
-def _effective(own: int | None, settings: Settings) -> int | None:
-    """An event's own limit counts before the installation's, and 0 is none."""
-    return (settings.event_call_limit if own is None else own) or None
-
-
 def _costs(calls: dict[str, int], event: Event | None) -> Costs:
     total = sum(calls.values())
-    limit = _effective(event.call_limit, current_app.extensions["settings"]) if event is not None else None
+    limit = effective_limit(event.call_limit, current_app.extensions["settings"]) if event is not None else None
     return Costs(dict(sorted(calls.items(), key=lambda one: (-one[1], one[0]))), total, _dollars(total), limit)
 
 

@@ -14,7 +14,7 @@ from webapp.errors import FindMeError, NotFound, TooLarge
 from webapp.extensions import db
 from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, User
 from webapp.queueing import unit_of_work
-from webapp.services import audit, blobs, marking, removals
+from webapp.services import audit, blobs, locks, removals
 from webapp.services.visibility import is_out
 
 MOST_MEGABYTES = 30
@@ -141,7 +141,7 @@ def _photo_of(key: str) -> str:
 
 def _exchange(event_id: int, key: str | None, actor: User) -> None:
     with unit_of_work():
-        event = marking.lock_event(event_id)
+        event = locks.lock_event(event_id)
         _require_photo(_photo_of(key or ""))
         before, event.cover_key = event.cover_key, key
         if before is not None:

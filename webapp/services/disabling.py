@@ -24,7 +24,7 @@ from webapp.models import (
     UserSession,
 )
 from webapp.queueing import MATCH_PERSON, enqueue_after_commit
-from webapp.services import accounts, admission, audit, claims, marking, rematches
+from webapp.services import accounts, audit, claims, locks, marking, search_gate
 
 _UNCHECKED = (SelfieStatus.RECEIVED, SelfieStatus.CHECKING)
 
@@ -91,8 +91,8 @@ def enable(public_id: str, actor: User | None) -> User:
     # What was opened by a request that had begun before the account was disabled must not come to life now.
     _end_access(user)
     for membership in db.session.scalars(select(Membership).where(Membership.user_id == user.id)):
-        admission.check_selfies(membership)
-    searched = _people_of(user).where(rematches.is_searched())
+        search_gate.check_selfies(membership)
+    searched = _people_of(user).where(marking.is_searched())
     ids = db.session.scalars(searched).all()
     marking.mark(ids, enqueue=False)
     for person in db.session.scalars(select(Person).where(Person.id.in_(ids))):
@@ -129,7 +129,7 @@ def _stop_searches(user: User) -> None:
     for event_id in db.session.scalars(
         select(Membership.event_id).where(Membership.user_id == user.id).order_by(Membership.event_id)
     ).all():
-        marking.lock_event(event_id)
+        locks.lock_event(event_id)
     people = (
         select(Person)
         .where(Person.id.in_(_people_of(user)))
@@ -139,7 +139,7 @@ def _stop_searches(user: User) -> None:
     )
     for person in db.session.scalars(people):
         claims.settle(person)
-        rematches.leave(person)
+        marking.leave(person)
     selfies = (
         select(Selfie)
         .where(Selfie.person_id.in_(_people_of(user)), Selfie.status.in_(_UNCHECKED))

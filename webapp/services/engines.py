@@ -20,7 +20,7 @@ from webapp.faces.protocols import Gallery
 from webapp.models import Event
 from webapp.queueing import RECONCILE_EVENT, connection, enqueue_after_commit, unit_of_work
 from webapp.services import alarms
-from webapp.services.costs import CostMeter
+from webapp.services.usage_meter import CostMeter
 
 
 def of(name: str) -> Engine:

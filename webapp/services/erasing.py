@@ -18,7 +18,7 @@ from webapp.models import (
     Rendition,
     User,
 )
-from webapp.services import audit, blobs, covers, marking, removals
+from webapp.services import audit, blobs, covers, locks, marking, removals
 
 
 def erase_photo(photo: Photo, actor: User | None) -> str:
@@ -31,7 +31,7 @@ def erase_photos(event_id: int, photos: Sequence[Photo], actor: User | None) -> 
 
     Returns a receipt's id for each.
     """
-    event = marking.lock_event(event_id)
+    event = locks.lock_event(event_id)
     ids = [photo.id for photo in photos]
     former = select(Photo).where(Photo.replaced_by_id.in_(ids), Photo.id.not_in(ids)).order_by(Photo.id)
     photos = [*photos, *db.session.scalars(former)]
@@ -75,7 +75,7 @@ def _is_indexed(photo: Photo) -> bool:
 
 def erase_event(event: Event, actor: User | None) -> str:
     """Erase an event with everything and everybody in it; accounts stay. Returns the receipt's id."""
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     removals.remove_collections(event)
     removals.remove_blobs_below(event.public_id, f"events/{event.public_id}/")
     public_id = event.public_id

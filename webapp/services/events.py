@@ -27,7 +27,7 @@ from webapp.models import (
     User,
 )
 from webapp.models.event import new_join_token
-from webapp.services import audit, cameras, marking, rematches
+from webapp.services import audit, cameras, locks, marking
 from webapp.services.visibility import is_there
 
 CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
@@ -133,7 +133,7 @@ def edit(event: Event, details: Details, actor: User) -> int:
         Invalid, Conflict: as `create`.
     """
     details = _checked(details, event.code_key)
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     # Shown as the photographer wrote it before, if it is only written otherwise now.
     code = event.code if details.code in (None, event.code_key) else details.code
     if code != event.code:
@@ -154,12 +154,12 @@ def set_many_children(event: Event, many: bool, actor: User) -> int:
     From the commit on guests see by the new rule what is theirs; a job then computes the matches by its thresholds.
     The event's lock orders this before or after whoever adds photos and selfies: none is compared by the old ones only.
     """
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     if event.many_children is many:
         return 0
     event.many_children = many
     audit.record(actor, "event.children", "event", event.public_id)
-    return rematches.request(event, actor, RematchTrigger.CHILDREN)
+    return marking.request(event, actor, RematchTrigger.CHILDREN)
 
 
 def require_owner(event: Event, user: User) -> None:

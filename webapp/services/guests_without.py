@@ -16,14 +16,14 @@ from webapp.models import (
     Event,
     Match,
     Membership,
-    MembershipRole,
     Person,
     Photo,
     PhotoStatus,
     Selfie,
     SelfieStatus,
 )
-from webapp.services import costs, search_gate
+from webapp.services import search_gate, usage_meter
+from webapp.services.search_gate import attends
 from webapp.services.visibility import is_out, is_question, is_theirs
 
 
@@ -73,8 +73,8 @@ def reason(event: Event) -> ColumnElement[str | None]:
         Why.NOT_ADMITTED: Membership.admission == Admission.REFUSED,
         Why.ADMISSION: Membership.admission == Admission.WAITING,
         Why.LIMIT: or_(
-            Selfie.reason == costs.LIMIT_REACHED,
-            and_(Person.match_failed.is_(True), Person.match_failure == costs.LIMIT_REACHED),
+            Selfie.reason == usage_meter.LIMIT_REACHED,
+            and_(Person.match_failed.is_(True), Person.match_failure == usage_meter.LIMIT_REACHED),
         ),
         Why.FAILED: gave_up(),
         Why.REFUSED: and_(Selfie.status == SelfieStatus.REJECTED, ~_has_accepted()),
@@ -103,11 +103,6 @@ def join_newest_selfie(wanted: Any) -> Any:
         .scalar_subquery()
     )
     return wanted.outerjoin(Selfie, Selfie.id == newest)
-
-
-def attends() -> ColumnElement[bool]:
-    """That a membership is a guest's."""
-    return Membership.role == MembershipRole.ATTENDEE
 
 
 def is_checking() -> ColumnElement[bool]:

@@ -20,6 +20,7 @@ from webapp.services import (
     claims,
     engines,
     kept_faces,
+    locks,
     marking,
     matching,
     photo_faces,
@@ -192,7 +193,7 @@ def _record(task: _Task, token: str, work: _Work) -> None:
         if db.session.get(Event, task.event_id) is None:
             return
     with unit_of_work():
-        event = marking.lock_event(task.event_id)
+        event = locks.lock_event(task.event_id)
         photo: Photo | None = claims.held(Photo, task.photo_public_id, token)
         if photo is None:
             # It was deleted or taken over meanwhile: what a service keeps of this try belongs to nobody.
@@ -223,7 +224,7 @@ def _record_unsearched(task: _Task, token: str, work: _Work) -> None:
         if db.session.get(Event, task.event_id) is None:
             return
     with unit_of_work():
-        event = marking.lock_event(task.event_id)
+        event = locks.lock_event(task.event_id)
         photo: Photo | None = claims.held(Photo, task.photo_public_id, token)
         if photo is not None:
             _describe(event, photo, work)

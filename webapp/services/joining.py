@@ -9,7 +9,7 @@ import datetime as dt
 from webapp.clock import utcnow
 from webapp.errors import Conflict
 from webapp.models import Event
-from webapp.services.statistics import zone_of
+from webapp.services.timezones import zone_of
 
 MOST_DAYS = 3650
 

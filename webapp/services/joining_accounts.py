@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from webapp.errors import NotFound
 from webapp.extensions import db
 from webapp.models import Admission, Event, Mail, MailStatus, Match, Membership, Person, Selfie, User
-from webapp.services import accounts, address_claims, audit, marking, selfie_erasing
+from webapp.services import accounts, address_claims, audit, locks, selfie_erasing
 
 
 def others_of(user: User) -> list[User]:
@@ -109,7 +109,7 @@ def in_both(source: User, target: User) -> list[Event]:
 
 
 def _bring(membership: Membership, target: User) -> None:
-    marking.lock_event(membership.event_id)
+    locks.lock_event(membership.event_id)
     mine = select(Membership).where(Membership.event_id == membership.event_id, Membership.user_id == target.id)
     present = db.session.scalar(mine)
     if present is None:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, case, null, select, update
 from webapp.extensions import db
 from webapp.models import Event, Photo, PhotoStatus, User
 from webapp.queueing import ERASE_PHOTOS, enqueue_after_commit, unit_of_work
-from webapp.services import audit, erasing, marking
+from webapp.services import audit, erasing, locks
 
 AT_ONCE = 24
 """As many as are erased while somebody waits for the answer."""
@@ -19,7 +19,7 @@ PIECE = 100
 
 def erase(event: Event, condition: ColumnElement[bool], actor: User | None) -> list[str]:
     """Erase the event's photos that fulfil a condition; returns their public ids. Many of them are left to jobs."""
-    marking.lock_event(event.id)
+    locks.lock_event(event.id)
     wanted = select(Photo).where(Photo.event_id == event.id, condition, Photo.status != PhotoStatus.ERASING)
     few = db.session.scalars(wanted.order_by(Photo.id).limit(AT_ONCE + 1)).all()
     if len(few) > AT_ONCE:

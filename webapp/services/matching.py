@@ -17,7 +17,7 @@ from webapp.extensions import db
 from webapp.faces.vectors import from_blobs
 from webapp.models import Band, Event, Face, Match, Membership, Person, User, Verdict
 from webapp.queueing import unit_of_work
-from webapp.services import claims, marking, rematches, search_gate
+from webapp.services import claims, locks, marking, rematches, search_gate
 from webapp.services.claims import ClaimLostError
 from webapp.services.rules import Found, Outcome, thresholds_of
 from webapp.services.searching import search
@@ -39,7 +39,7 @@ class Diff:
 def match_person(public_id: str) -> Diff | None:
     """Compute a person's matches until nothing asks for it any more; None when nothing did. Runs in a worker."""
     total: Diff | None = None
-    while token := claims.claim(Person, public_id, rematches.is_waiting() & search_gate.lets_person_pass()):
+    while token := claims.claim(Person, public_id, marking.is_waiting() & search_gate.lets_person_pass()):
         try:
             with reading():
                 person = db.session.scalars(select(Person).where(Person.public_id == public_id)).one()
@@ -95,7 +95,7 @@ def request_rematch(event: Event, actor: User) -> int:
     """Ask for new matches of everybody in the event; returns how many people that are. See `webapp.services.rematches`
     for what becomes of a request while another rematch waits or runs.
     """
-    return rematches.request(event, actor)
+    return marking.request(event, actor)
 
 
 def rematch_event(public_id: str) -> int:
@@ -104,7 +104,7 @@ def rematch_event(public_id: str) -> int:
         event_id = db.session.scalar(select(Event.id).where(Event.public_id == public_id))
         if event_id is None:
             return 0
-        return rematches.start(marking.lock_event(event_id))
+        return rematches.start(locks.lock_event(event_id))
 
 
 def give_verdict(user: User, match_public_id: str, verdict: str) -> Match:
@@ -124,7 +124,7 @@ def give_verdict(user: User, match_public_id: str, verdict: str) -> Match:
     )
     if match is None or _is_stopped(match.person):
         raise NotFound(code="match_unknown")
-    event, person = marking.lock_event(match.person.event_id), marking.lock_person(match.person_id)
+    event, person = locks.lock_event(match.person.event_id), locks.lock_person(match.person_id)
     # A computation that ended just now may have taken the match away.
     match = db.session.scalar(select(Match).where(Match.id == match.id).execution_options(populate_existing=True))
     if match is None:
@@ -146,7 +146,7 @@ def _store(public_id: str, token: str, answered: int, outcome: Outcome) -> Diff 
     found = outcome.found
     with unit_of_work():
         # Locks are taken in one order: the event first, if its templates change.
-        event = marking.lock_event(event_id) if event_id is not None else None
+        event = locks.lock_event(event_id) if event_id is not None else None
         person = claims.held(Person, public_id, token)
         if person is None:
             return None
@@ -243,7 +243,7 @@ def _put_off(public_id: str, token: str) -> None:
             return
         if _is_stopped(person):
             person.match_done = person.match_wanted
-            rematches.leave(person)
+            marking.leave(person)
         claims.settle(person)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, select, true, update
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Event, Photo, PhotoStatus, User
-from webapp.services import audit, covers, marking, mass_erasing, uploads
+from webapp.services import audit, covers, locks, mass_erasing, uploads
 from webapp.services.photo_filter import PhotoFilter, micros_of
 
 MOST_NAMED = 500
@@ -118,7 +118,7 @@ def carry_out(event: Event, action: Action, selection: Selection, actor: User) -
         return Done(action, _try_again(event, selection), now)
     if action in _TAKES_BACK:
         # A cover that is being made of one of the photos waits for this, and then finds it gone.
-        event = marking.lock_event(event.id)
+        event = locks.lock_event(event.id)
     not_yet, values = _change(action, now)
     ids = db.session.scalars(
         update(Photo)

@@ -2,7 +2,7 @@
 
 from webapp.errors import Invalid
 from webapp.models import Event, User
-from webapp.services import audit, marking, publishing
+from webapp.services import audit, locks, publishing
 
 MOST_WATERMARK = 60
 
@@ -15,7 +15,7 @@ def set_rules(event: Event, *, approval: bool, waiting: str | None, watermark: s
     Raises:
         Invalid: the watermark can't be used, or photos wait and it was not said what becomes of them.
     """
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     watermark = " ".join(watermark.split())
     if len(watermark) > MOST_WATERMARK or (watermark and not watermark.isprintable()):
         raise Invalid(code="watermark_invalid", fields={"watermark": "watermark_invalid"})

@@ -35,7 +35,7 @@ from webapp.models import (
     SelfieVector,
 )
 from webapp.queueing import RECONCILE_EVENT, enqueue_after_commit, unit_of_work
-from webapp.services import alarms, blobs, comparing, engines, kept_faces, marking, removals
+from webapp.services import alarms, blobs, comparing, engines, kept_faces, locks, marking, removals
 from webapp.services.comparing import Differences, Report, gallery_of
 
 log = structlog.get_logger()
@@ -162,7 +162,7 @@ def _photo_again(event: Event, photo_id: int) -> None:
         frame = imaging.decode(stream, max_megapixels=settings.max_megapixels, min_long_side=side).frame
         faces = analyzer.photo_faces(frame, Keep(gallery_of(event, "photos"), name, again=True))
     with unit_of_work():
-        current = marking.lock_event(event.id)
+        current = locks.lock_event(event.id)
         rows = db.session.execute(
             select(Face, FaceVector)
             .join(FaceVector, FaceVector.face_id == Face.id)
@@ -212,7 +212,7 @@ def _selfie_again(event: Event, selfie_id: int) -> None:
         frame = imaging.decode(stream, max_megapixels=settings.max_megapixels).frame
         verdict = analyzer.check_selfie(frame, cast("Angle", angle), Keep(guests, name, again=True))
     with unit_of_work():
-        current = marking.lock_event(event.id)
+        current = locks.lock_event(event.id)
         vector = db.session.scalar(select(SelfieVector).where(SelfieVector.selfie_id == selfie_id))
         if vector is not None:
             # Where the service refuses now what it took before, the photos are still searched with the picture.
@@ -244,7 +244,7 @@ def _finish(event_id: int) -> None:
     once more.
     """
     with unit_of_work():
-        event = marking.lock_event(event_id)
+        event = locks.lock_event(event_id)
         event.reconcile_requested_at = None
         people = kept_faces.searched_people(event)
         for person in db.session.scalars(

@@ -30,7 +30,7 @@ from webapp.queueing import (
     enqueued_ids,
     unit_of_work,
 )
-from webapp.services import claims, duties, indexing, marking, mass_erasing, rematches, search_gate, selfies, traces
+from webapp.services import claims, duties, indexing, marking, mass_erasing, search_gate, selfies, traces
 from webapp.services.claims import Death
 
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ class _Kind:
 
 CLAIMED = (
     _Kind(MATCH_SELFIE, Selfie, selfies.waits()),
-    _Kind(MATCH_PERSON, Person, rematches.is_waiting() & search_gate.lets_person_pass()),
+    _Kind(MATCH_PERSON, Person, marking.is_waiting() & search_gate.lets_person_pass()),
     _Kind(REMOVE, Removal, true()),
     _Kind(SEND_MAIL, Mail, Mail.status.in_((MailStatus.WAITING, MailStatus.SENDING))),
     _Kind(INDEX_PHOTO, Photo, Photo.status.in_(indexing.WAITING)),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from webapp.models import Event, Membership, SelfieStatus, User
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, enrolment, selfies
+from webapp.services import blobs, consents, enrolment, selfies
 from webapp.services.origin import Origin
 
 
@@ -40,11 +40,11 @@ def join_further(
         membership = enrolment.join(event, user)
         person = enrolment.own_person(membership)
         if consent:
-            enrolment.grant_consent(person, consent, language=language)
+            consents.grant_consent(person, consent, language=language)
         selfie = None
         if picture is not None and known is not None:
             taken = replace(origin, source=known.source)
             selfie = selfies.receive_selfie(person, picture, origin=taken)
         status = selfie.status if selfie is not None else None
-        agreed = enrolment.active_consent(person) is not None
+        agreed = consents.active_consent(person) is not None
     return Joined(membership, agreed, status)

@@ -15,7 +15,7 @@ from webapp.errors import Conflict
 from webapp.extensions import db
 from webapp.models import Event, Face, KeptVerdict, Match, Person, Photo, PhotoStatus, RenditionKind, User, Verdict
 from webapp.queueing import unit_of_work
-from webapp.services import audit, marking, mass_erasing, photo_faces, uploads
+from webapp.services import audit, locks, marking, mass_erasing, photo_faces, uploads
 
 KEPT = timedelta(days=7)
 """For how long a replaced photo can be brought back."""
@@ -71,7 +71,7 @@ def bring_back(event: Event, public_id: str, actor: User) -> Photo:
     Raises:
         Conflict: `not_replaced`: it is back already, or erased; `replaced_there`: its file came in again meanwhile.
     """
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     photo = db.session.scalar(
         select(Photo)
         .where(Photo.event_id == event.id, Photo.public_id == public_id, Photo.status == PhotoStatus.REPLACED)

@@ -31,7 +31,7 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import audit, covers, erasing, likeness, marking, photo_faces, renditions, replaced, uploads
+from webapp.services import audit, covers, erasing, likeness, locks, marking, photo_faces, renditions, replaced, uploads
 from webapp.services.photo_filter import PhotoFilter, State
 from webapp.services.visibility import is_there
 
@@ -78,7 +78,7 @@ def decide(photo: Photo, decision: Decision, actor: User) -> Photo:
         Conflict: `not_same_shot`: there is nothing to decide; `shot_busy`: a worker has one of the two; `shot_failed`:
             the later one's file can't be used, so that the earlier one must not go for it.
     """
-    event = marking.lock_event(photo.event_id)
+    event = locks.lock_event(photo.event_id)
     earlier, later = _pair(photo.id)
     if decision is Decision.BOTH:
         later.same_shot_as_id = None
@@ -150,7 +150,7 @@ def _replace_one(row_id: int, actor_id: int) -> int | None:
 
 def _keep_all(event: Event, condition: ColumnElement[bool], actor: User) -> Decided:
     with unit_of_work():
-        locked = marking.lock_event(event.id)
+        locked = locks.lock_event(event.id)
         ids = db.session.scalars(
             update(Photo)
             .where(condition)

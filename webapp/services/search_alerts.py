@@ -27,9 +27,10 @@ from webapp.models import (
     User,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import audit, marking, present_selfies, selfie_erasing, statistics
+from webapp.services import audit, locks, marking, present_selfies, selfie_erasing, timezones
+from webapp.services.locks import lock_membership
 from webapp.services.search_stops import Stop, stop_of
-from webapp.services.selfie_allowance import lock_membership, membership_of
+from webapp.services.selfie_allowance import membership_of
 
 log = structlog.get_logger()
 
@@ -106,7 +107,7 @@ def notice_late_join(event: Event, selfie: Selfie) -> None:
 
     What counts is when a selfie was handed in: an account may have been made on the day, without one.
     """
-    begins = datetime.combine(event.date + timedelta(days=1), DAY_ENDS, statistics.zone_of(event))
+    begins = datetime.combine(event.date + timedelta(days=1), DAY_ENDS, timezones.zone_of(event))
     if selfie.network is None or selfie.source is not SelfieSource.FILE or selfie.created_at < begins:
         return
     decided = db.session.scalar(
@@ -190,7 +191,7 @@ def decide(event: Event, public_id: str, decision: str, actor: User) -> SearchAl
         Conflict: it is decided already.
         Invalid: no such decision about this kind of alert.
     """
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     alert = db.session.scalar(
         select(SearchAlert)
         .where(SearchAlert.public_id == public_id, SearchAlert.event_id == event.id)
@@ -230,7 +231,7 @@ def allow_again(event: Event, person_id: str, actor: User) -> None:
         NotFound: nobody of this event has this id.
         Conflict: its search is not stopped, or an alert about it waits for a decision.
     """
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     membership = lock_membership(membership_of(event, person_id).id)
     if stop_of(membership) is not Stop.REFUSED:
         raise Conflict(code="conflict")
@@ -254,7 +255,7 @@ def _go_on(event: Event, membership: Membership) -> None:
     for selfie in newest:
         selfie_erasing.retire_replaced(event, selfie)
     for person_id in people:
-        marking.templates_changed(event, marking.lock_person(person_id))
+        marking.templates_changed(event, locks.lock_person(person_id))
     marking.mark(people)
 
 
@@ -298,8 +299,8 @@ def forget() -> None:
         ).all()
     for event_id, selfie_id in held:
         with unit_of_work():
-            event = marking.lock_event(event_id)
+            event = locks.lock_event(event_id)
             selfie = db.session.get(Selfie, selfie_id, populate_existing=True)
             if selfie is not None and selfie.retired_at is None:
                 selfie_erasing.retire_replaced(event, selfie)
-                marking.templates_changed(event, marking.lock_person(selfie.person_id))
+                marking.templates_changed(event, locks.lock_person(selfie.person_id))

@@ -11,6 +11,7 @@ from webapp.errors import Conflict, NotFound, TooMany
 from webapp.extensions import db
 from webapp.models import Event, Membership, Person, User
 from webapp.services import audit
+from webapp.services.locks import lock_membership
 from webapp.services.search_stops import code_of, stop_of
 
 PER_DAY = 5
@@ -89,23 +90,6 @@ def membership_of(event: Event, public_id: str) -> Membership:
     if found is None:
         raise NotFound(code="not_found")
     return found
-
-
-def lock_membership(membership_id: int) -> Membership:
-    """The membership, locked to the end of the transaction, as it is now. Locked after the event, before the person.
-
-    Raises:
-        Conflict: it is gone, as when two accounts are put together.
-    """
-    membership = db.session.scalars(
-        select(Membership)
-        .where(Membership.id == membership_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
-    if membership is None:
-        raise Conflict
-    return membership
 
 
 def _seconds_left(membership: Membership) -> int:

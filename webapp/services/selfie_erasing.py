@@ -21,7 +21,7 @@ from webapp.models import (
     UserScore,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import audit, blobs, claims, enrolment, marking, rematches, removals
+from webapp.services import audit, blobs, claims, consents, locks, marking, removals
 
 log = structlog.get_logger()
 
@@ -135,8 +135,8 @@ def erase_selfies(person: Person) -> None:
 
     A worker may just be computing this person's matches: without its claim it writes none of them.
     """
-    event = marking.lock_event(person.event_id)
-    person = marking.lock_person(person.id)
+    event = locks.lock_event(person.event_id)
+    person = locks.lock_person(person.id)
     claims.settle(person)
     selfies = db.session.scalars(select(Selfie).where(Selfie.person_id == person.id)).all()
     removals.remove_blobs(event.public_id, blobs.selfie_pictures([row.blob_key for row in selfies]))
@@ -153,7 +153,7 @@ def erase_selfies(person: Person) -> None:
     person.match_done = person.match_wanted
     person.match_failed, person.match_failure, person.match_capped = False, None, False
     person.expansion = None
-    rematches.leave(person)
+    marking.leave(person)
     db.session.flush()
 
 
@@ -185,6 +185,6 @@ def erase_with_receipt(person: Person, actor: User) -> str:
 
 def withdraw(person: Person) -> None:
     """Take consent back: everything that rested on it is erased."""
-    marking.lock_event(person.event_id)  # first, as everywhere, or two would wait for each other
-    enrolment.withdraw_consent(person)
+    locks.lock_event(person.event_id)  # first, as everywhere, or two would wait for each other
+    consents.withdraw_consent(person)
     erase_selfies(person)

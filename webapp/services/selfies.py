@@ -33,8 +33,9 @@ from webapp.queueing import MATCH_SELFIE, enqueue_after_commit, unit_of_work
 from webapp.services import (
     blobs,
     claims,
+    consents,
     engines,
-    enrolment,
+    locks,
     marking,
     removals,
     search_gate,
@@ -107,7 +108,7 @@ def receive_selfie(
         TooMany: the guest has handed in all selfies of the day.
     """
     _require_not_refused(person)
-    if not enrolment.has_agreed(person):
+    if not consents.has_agreed(person):
         raise Conflict(code="consent_required", fields={"consent": "consent_required"})
     if angle not in get_args(Angle):
         raise Invalid(code="angle_invalid", fields={"angle": "angle_invalid"})
@@ -131,7 +132,7 @@ def receive_selfie(
 
 def _require_not_refused(person: Person) -> None:
     # In the way of a refusal: it erases this selfie as well, or this one is not taken.
-    if selfie_allowance.lock_membership(person.membership_id).admission is Admission.REFUSED:
+    if locks.lock_membership(person.membership_id).admission is Admission.REFUSED:
         raise Conflict(code="not_admitted")
 
 
@@ -183,7 +184,7 @@ def check_selfie(public_id: str) -> int | None:
         if selfie is None:
             return None
         given_up, task = claims.cause_of_failure(selfie), _task(selfie)
-        agreed = enrolment.active_consent(selfie.person) is not None
+        agreed = consents.active_consent(selfie.person) is not None
     if given_up:
         _decide(public_id, token, SelfieStatus.FAILED, given_up)
     elif not agreed:
@@ -296,10 +297,10 @@ def _decode(task: Task) -> imaging.Frame:
 
 def _accept(public_id: str, token: str, guests: Gallery, face: DetectedFace, alike: set[str]) -> int | None:
     with unit_of_work():
-        event = marking.lock_event(guests.event_id)
+        event = locks.lock_event(guests.event_id)
         selfie = claims.held(Selfie, public_id, token)
         shut = selfie is not None and not search_gate.may_search(selfie.person_id)
-        if selfie is None or shut or enrolment.active_consent(selfie.person) is None:
+        if selfie is None or shut or consents.active_consent(selfie.person) is None:
             # Erased or taken over meanwhile, or consent is gone: what a service keeps of it belongs to nobody.
             removals.remove_faces(event, RemovalKind.GUEST_FACES, [face.external_id])
         if selfie is None:
@@ -308,7 +309,7 @@ def _accept(public_id: str, token: str, guests: Gallery, face: DetectedFace, ali
             selfie.status = SelfieStatus.RECEIVED
             claims.settle(selfie)
             return None
-        if enrolment.active_consent(selfie.person) is None:
+        if consents.active_consent(selfie.person) is None:
             selfie.status, selfie.reason, selfie.decided_at = SelfieStatus.REJECTED, "consent_required", utcnow()
             claims.settle(selfie)
             return None
@@ -329,7 +330,7 @@ def _accept(public_id: str, token: str, guests: Gallery, face: DetectedFace, ali
         is_stopped = strangers.count_face(event, selfie, face, alike)
         if not is_stopped:
             selfie_erasing.retire_replaced(event, selfie)
-        marking.templates_changed(event, marking.lock_person(selfie.person_id))
+        marking.templates_changed(event, locks.lock_person(selfie.person_id))
         if is_stopped:
             # All that the account has handed in stays until the photographer has seen it, and nobody is searched for.
             return None

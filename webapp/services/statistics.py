@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import BigInteger, ColumnElement, String, cast, extract, func, select
 from sqlalchemy.orm import InstrumentedAttribute
@@ -14,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from webapp.clock import utcnow
 from webapp.extensions import db
 from webapp.models import Event, Membership, MembershipRole, Photo, PhotoStatus
+from webapp.services.timezones import zone_of
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 SPANS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 28 * DAY)
@@ -137,14 +137,6 @@ def _minute_of(text: str) -> int:
 def _minutes_before(day: str) -> int:
     """Minutes from 1970 to the beginning of `2026-06-20`. An event has thousands of minutes, but few days."""
     return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) // MINUTE
-
-
-def zone_of(event: Event) -> ZoneInfo:
-    """The event's timezone; UTC where its name is unknown here."""
-    try:
-        return ZoneInfo(event.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
 
 
 def _offset(event: Event, moment: int) -> int:

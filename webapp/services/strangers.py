@@ -26,7 +26,7 @@ from webapp.models import (
     SelfieVector,
 )
 from webapp.services import engines, search_alerts
-from webapp.services.selfie_allowance import lock_membership
+from webapp.services.locks import lock_membership
 
 FACES_OF_ACCOUNT = 3
 """The face of this number stops the search for an account."""

@@ -18,8 +18,9 @@ from webapp.models import (
     SelfieStatus,
     User,
 )
-from webapp.services import guests_without, rematches, search_gate, statistics
-from webapp.services.guests_without import Why, attends
+from webapp.services import guests_without, marking, rematches, search_gate, statistics
+from webapp.services.guests_without import Why
+from webapp.services.search_gate import attends
 from webapp.services.visibility import is_there
 
 LATEST = 12
@@ -91,7 +92,7 @@ def progress_of_event(event: Event) -> EventProgress:
     by_status, unpublished = _photo_counts(event)
     rematching, capped = db.session.execute(
         select(
-            func.count(case((rematches.is_waiting() & search_gate.lets_person_pass(), 1))),
+            func.count(case((marking.is_waiting() & search_gate.lets_person_pass(), 1))),
             func.count(case((Person.match_capped.is_(True), 1))),
         ).where(Person.event_id == event.id)
     ).one()

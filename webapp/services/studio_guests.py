@@ -22,7 +22,7 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit
-from webapp.services import claims, marking, search_gate
+from webapp.services import claims, locks, marking, search_gate
 from webapp.services.guests_without import Why, gave_up, is_checking, join_newest_selfie, of_guests, reason, sees_photos
 from webapp.services.present_selfies import one_is_from_file
 from webapp.services.visibility import is_theirs
@@ -173,7 +173,7 @@ def retry(event: Event, public_id: str | None = None) -> int:
     wanted = of_guests(event, select(Person.id))
     if public_id is not None:
         wanted = wanted.where(Person.public_id == public_id)
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     people = list(db.session.scalars(wanted.order_by(Person.id)))
     selfies = db.session.scalars(
         select(Selfie)

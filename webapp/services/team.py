@@ -10,7 +10,7 @@ from sqlalchemy import case, exists, select
 from webapp.errors import Conflict, NotFound
 from webapp.extensions import db
 from webapp.models import Consent, Event, Match, Membership, MembershipRole, Person, Selfie, User
-from webapp.services import admission, audit, events, marking
+from webapp.services import audit, events, locks, marking, search_gate
 
 RUNNING = (MembershipRole.OWNER, MembershipRole.TEAM)
 
@@ -44,7 +44,7 @@ def add(event: Event, user: User, actor: User | None) -> bool:
 
     Returns whether they are new to the team.
     """
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     known = _membership(event, user)
     if known is not None and known.runs_event:
         return False
@@ -58,7 +58,7 @@ def add(event: Event, user: User, actor: User | None) -> bool:
         known.search_stopped_at = None
         marking.mark([person.id for person in known.persons])
     db.session.flush()
-    admission.let_in(known, actor)
+    search_gate.let_in(known, actor)
     db.session.flush()
     audit.record(actor, "team.added", "user", user.public_id)
     return True
@@ -74,7 +74,7 @@ def remove(event: Event, user_public_id: str, actor: User) -> None:
     """
     if user_public_id != actor.public_id:
         events.require_owner(event, actor)
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     membership = _member(event, user_public_id)
     if membership.role is MembershipRole.OWNER:
         raise Conflict(code="owner_stays")
@@ -95,7 +95,7 @@ def hand_over(event: Event, user_public_id: str, actor: User) -> None:
         Conflict: only photographers whose account is not disabled own events.
     """
     # Locked first: of two that hand it over at once, the second is no longer its owner.
-    event = marking.lock_event(event.id)
+    event = locks.lock_event(event.id)
     events.require_owner(event, actor)
     successor, present = _member(event, user_public_id), _membership(event, actor)
     if present is None or successor.id == present.id:

@@ -19,7 +19,7 @@ from webapp.services import (
     costs,
     direct_uploads,
     duties,
-    marking,
+    locks,
     orphans,
     precheck,
     replaced,
@@ -28,6 +28,7 @@ from webapp.services import (
     selfie_erasing,
     traces,
     upload_ledger,
+    usage_meter,
 )
 
 log = structlog.get_logger()
@@ -140,15 +141,15 @@ def _resume_below_limits() -> None:
     """Who raised EVENT_CALL_LIMIT changed no row; what that limit stopped goes on all the same."""
     with reading():
         photos = select(Photo.event_id).where(
-            Photo.status == PhotoStatus.FAILED, Photo.failure_reason == costs.LIMIT_REACHED
+            Photo.status == PhotoStatus.FAILED, Photo.failure_reason == usage_meter.LIMIT_REACHED
         )
         selfies = (
             select(Person.event_id)
             .join(Selfie)
-            .where(Selfie.status == SelfieStatus.FAILED, Selfie.reason == costs.LIMIT_REACHED)
+            .where(Selfie.status == SelfieStatus.FAILED, Selfie.reason == usage_meter.LIMIT_REACHED)
         )
         people = select(Person.event_id).where(
-            Person.match_failed.is_(True), Person.match_failure == costs.LIMIT_REACHED
+            Person.match_failed.is_(True), Person.match_failure == usage_meter.LIMIT_REACHED
         )
         stopped = db.session.scalars(
             select(Event).where(or_(Event.id.in_(photos), Event.id.in_(selfies), Event.id.in_(people)))
@@ -156,4 +157,4 @@ def _resume_below_limits() -> None:
         free = [event.id for event in stopped if not costs.of_event(event).reached]
     for event_id in free:
         with unit_of_work():
-            costs.resume(marking.lock_event(event_id))
+            costs.resume(locks.lock_event(event_id))
