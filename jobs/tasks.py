@@ -14,7 +14,7 @@ from rq.utils import now
 from structlog.contextvars import bound_contextvars
 
 from jobs.runtime import get_app
-from webapp import mail, queueing
+from webapp import mails, queueing
 from webapp.services import (
     claims,
     engines,
@@ -159,7 +159,7 @@ def drop_erased() -> None:
 @job
 def send_mail(public_id: str) -> None:
     """One message."""
-    mail.send(public_id)
+    mails.send(public_id)
 
 
 @job

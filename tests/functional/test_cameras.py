@@ -14,7 +14,7 @@ from tests.reindexing import index_again
 from webapp.extensions import db
 from webapp.models import Camera, Event, Photo
 from webapp.queueing import unit_of_work
-from webapp.services import cameras
+from webapp.services import cameras, capture_times
 
 pytestmark = pytest.mark.both_databases
 
@@ -99,7 +99,7 @@ def test_another_timezone_reckons_all_times_anew(world: World, app: Flask) -> No
         event = db.session.scalars(select(Event)).one()
         event.timezone = "America/New_York"
         db.session.flush()
-        assert cameras.timezone_changed(event) == 2
+        assert capture_times.timezone_changed(event) == 2
     assert times(app) == {"a.jpg": "22:30:05.000", "b.jpg": "23:30:05.000"}
 
 

@@ -520,12 +520,12 @@ def test_the_first_admin_comes_from_the_command_line(app: Flask, api: Api) -> No
 
 
 def _send_again(app: Flask, world: World) -> None:
-    from webapp import mail
+    from webapp import mails
 
     with app.app_context():
         public_id = db.session.scalars(select(Mail.public_id)).one()
         db.session.rollback()
-        mail.send(public_id)
+        mails.send(public_id)
 
 
 def test_nobody_can_flood_a_mailbox_with_links(world: World, api: Api, app: Flask) -> None:

@@ -16,7 +16,7 @@ from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 
 from jobs import rq_settings
-from webapp import edge, errors, imaging, mail, queueing, reasons
+from webapp import edge, errors, imaging, mails, queueing, reasons
 from webapp.errors import FindMeError
 from webapp.faces.protocols import REASONS
 from webapp.localisation import LANGUAGES
@@ -185,6 +185,6 @@ def test_the_example_names_no_setting_that_is_none() -> None:
 
 
 def test_every_kind_of_mail_has_a_text_and_a_page() -> None:
-    for kind in mail.RENDERERS:
+    for kind in mails.RENDERERS:
         for ending in ("txt", "html"):
             assert (ROOT / "templates" / "mail" / f"{kind}.{ending}").is_file()

@@ -12,7 +12,7 @@ from webapp.models import User
 from webapp.pages.common import safe_next
 from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, events, joining_accounts, sign_in_links, team
+from webapp.services import accounts, events, joining_accounts, link_use, sign_in_links, team
 from webapp.sessions import sign_in as open_browser
 from webapp.sessions import sign_out as close_browser
 from webapp.sessions import signed_in
@@ -78,10 +78,10 @@ def link(token: str) -> ResponseReturnValue:
     if request.method != "POST":
         account = sign_in_links.account_of(token)
         familiar = account is not None and sign_in_links.is_familiar(account.user, user, device)
-        both = sign_in_links.in_both(account) if account is not None and familiar else []
+        both = link_use.in_both(account) if account is not None and familiar else []
         return render_template("auth/link.html", account=account, familiar=familiar, both=both)
     with limits.guess(limits.links()), unit_of_work():
-        opened = sign_in_links.use(token, user, device)
+        opened = link_use.use(token, user, device)
         open_browser(opened.user)
         others = joining_accounts.has_others(opened.user)
     home = _home_of(opened.user) if opened.event is None else url_for("guest.photos", code=opened.event.code)

@@ -6,12 +6,9 @@ timezone, where the camera wrote none, and by how far the camera's clock is off.
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
-from sqlalchemy import Interval, String, and_, cast, func, literal, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import and_, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from webapp.errors import Invalid, NotFound
@@ -20,12 +17,11 @@ from webapp.extensions import db
 from webapp.imaging import PictureInfo
 from webapp.models import Camera, Event, Photo, PhotoStatus, User
 from webapp.services import audit, likeness, locks
+from webapp.services.capture_times import moment, move
 from webapp.services.visibility import is_there
 
 MOST_SECONDS = 10 * 366 * 24 * 3600
 """How far a clock may be off: ten years, for one that was never set."""
-
-BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +46,6 @@ def describe(event: Event, photo: Photo, camera: CameraBody | None, taken: datet
     photo.taken_at = moment(taken, event.timezone, row.offset_seconds if row is not None else 0)
     photo.sorted_at = photo.taken_at or photo.created_at
     return shot_key(row.key, taken, photo.filename) if row is not None and taken is not None else None
-
-
-def moment(taken: datetime | None, timezone: str, offset_seconds: int) -> datetime | None:
-    """A camera's time as a moment: a clock without a zone shows the event's."""
-    if taken is None:
-        return None
-    aware = taken if taken.tzinfo is not None else taken.replace(tzinfo=ZoneInfo(timezone))
-    return aware + timedelta(seconds=offset_seconds)
 
 
 def shot_key(camera_key: str, taken: datetime, filename: str) -> str:
@@ -152,30 +140,7 @@ def set_offset(event: Event, camera_public_id: str, seconds: int, actor: User) -
     moved = seconds - camera.offset_seconds
     camera.offset_seconds = seconds
     audit.record(actor, "camera.clock_set", "camera", camera.public_id)
-    return _move(moved, Photo.camera_id == camera.id)
-
-
-def timezone_changed(event: Event) -> int:
-    """Reckon all capture times anew after the event got another timezone; returns how many photos moved."""
-    event = locks.lock_event(event.id)
-    offsets = dict(
-        db.session.execute(select(Camera.id, Camera.offset_seconds).where(Camera.event_id == event.id)).all()
-    )
-    rows = db.session.execute(
-        select(Photo.id, Photo.camera_id, Photo.camera_time, Photo.taken_at).where(
-            Photo.event_id == event.id, Photo.camera_time.is_not(None), Photo.taken_at.is_not(None)
-        )
-    ).all()
-    ids: dict[int, list[int]] = {}
-    for row in rows:
-        now = moment(datetime.fromisoformat(row.camera_time), event.timezone, offsets.get(row.camera_id, 0))
-        moved = round((now - row.taken_at).total_seconds()) if now is not None else 0
-        if moved:
-            ids.setdefault(moved, []).append(row.id)
-    for moved, wanted in ids.items():
-        for start in range(0, len(wanted), BATCH):
-            _move(moved, Photo.id.in_(wanted[start : start + BATCH]))
-    return sum(map(len, ids.values()))
+    return move(moved, Photo.camera_id == camera.id)
 
 
 def _camera_key(event_key: str, camera: CameraBody) -> str:
@@ -192,26 +157,3 @@ def _row_of(event: Event, camera: CameraBody) -> Camera:
         db.session.add(row)
         db.session.flush()
     return row
-
-
-def _move(seconds: int, which: ColumnElement[bool]) -> int:
-    """Move photos in time, all at once in the database; returns how many of them count. Replaced ones move as well."""
-    wanted = (which, Photo.taken_at.is_not(None))
-    count = db.session.scalar(select(func.count()).select_from(Photo).where(*wanted, is_there())) or 0
-    if seconds:
-        later = _shifted(Photo.taken_at, seconds)
-        db.session.execute(
-            update(Photo)
-            .where(*wanted)
-            .values(taken_at=later, sorted_at=later)
-            .execution_options(synchronize_session=False)
-        )
-        db.session.expire_all()
-    return count
-
-
-def _shifted(column: InstrumentedAttribute[Any], seconds: int) -> ColumnElement[Any]:
-    if db.engine.dialect.name == "sqlite":
-        # Moments lie there as text with six digits behind the point, of which SQLite writes three; ours end there.
-        return func.strftime("%Y-%m-%d %H:%M:%f", column, f"{seconds} seconds", type_=String) + literal("000")
-    return column + cast(f"{seconds} seconds", Interval)

@@ -27,7 +27,7 @@ from webapp.models import (
     User,
 )
 from webapp.models.event import new_join_token
-from webapp.services import audit, cameras, locks, marking
+from webapp.services import audit, capture_times, locks, marking
 from webapp.services.visibility import is_there
 
 CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
@@ -143,7 +143,7 @@ def edit(event: Event, details: Details, actor: User) -> int:
     _write(event)
     if moves:
         # Cameras' clocks show the event's time, so its photos were taken at other moments than was thought.
-        cameras.timezone_changed(event)
+        capture_times.timezone_changed(event)
     audit.record(actor, "event.edited", "event", event.public_id)
     return set_many_children(event, many, actor) if (many := details.many_children) is not None else 0
 
