@@ -22,10 +22,10 @@ help: ## this list
 	@echo "PORT and DATA_DIR are honoured, as is every other setting of .env.example."
 
 run: install ## install what is missing and start everything: web, workers, Redis, a demo event
-	@exec $(VENV)/python -m webapp.supervisor --die-with-parent
+	@exec $(VENV)/python -m webapp.run.supervisor --die-with-parent
 
 dev: install-dev ## the same, reloading when a file changes
-	@exec $(VENV)/python -m webapp.supervisor --die-with-parent --dev
+	@exec $(VENV)/python -m webapp.run.supervisor --die-with-parent --dev
 
 install: ## packages, assets and translations for running
 	@found=; $(FIND_PYTHON); exec "$$found" -I webapp/install.py run

@@ -5,7 +5,7 @@ from functools import cache
 from flask import Flask
 
 from webapp import create_app
-from webapp.services import installation_check
+from webapp.services.upkeep import installation_check
 from webapp.settings import Settings
 
 

@@ -14,23 +14,15 @@ from rq.utils import now
 from structlog.contextvars import bound_contextvars
 
 from jobs.runtime import get_app
-from webapp import mails, queueing
-from webapp.services import (
-    claims,
-    engines,
-    indexing,
-    mass_erasing,
-    matching,
-    precheck,
-    reconciling,
-    recovery,
-    removals,
-    selfies,
-    templates,
-    tidying,
-    traces,
-)
-from webapp.services.matching import Diff
+from webapp import queueing
+from webapp.services.core import claims, deletion_outbox, engines
+from webapp.services.erasure import bulk, traces
+from webapp.services.joining import precheck, selfies
+from webapp.services.matching import face_templates, matching, reconciling
+from webapp.services.matching.matching import Diff
+from webapp.services.photos import indexing
+from webapp.services.upkeep import cleanup, sweeper
+from webapp.web import mails
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -129,13 +121,13 @@ def reconcile_event(public_id: str) -> None:
 @job
 def remove(public_id: str) -> None:
     """Remove what lies outside the database."""
-    removals.carry_out(public_id)
+    deletion_outbox.carry_out(public_id)
 
 
 @job
 def erase_photos(key: str) -> None:
     """Erase some of the photos that were deleted together. `key` is the event's public id and a number of the piece."""
-    mass_erasing.erase_piece(key.partition("-")[0])
+    bulk.erase_piece(key.partition("-")[0])
 
 
 @job
@@ -153,7 +145,7 @@ def compact(_key: str) -> None:
 @job
 def drop_erased() -> None:
     """Drop faces and templates of events from which some were erased; called when the version of erasures has moved."""
-    templates.drop_erased()
+    face_templates.drop_erased()
 
 
 @job
@@ -165,21 +157,21 @@ def send_mail(public_id: str) -> None:
 @job
 def sweep() -> None:
     """Enqueue what waits without a job; called from each worker's maintenance loop."""
-    templates.drop_erased()
-    recovery.sweep()
-    tidying.tidy()
+    face_templates.drop_erased()
+    sweeper.sweep()
+    cleanup.tidy()
 
 
 @job
 def release_claims(worker_name: str) -> None:
     """Free the rows of a dead worker."""
-    recovery.release_claims([worker_name])
+    sweeper.release_claims([worker_name])
 
 
 @job
 def record_death(worker_name: str, death: str) -> None:
     """Count the death of a worker's job process against the rows that it had in hand; `death` says of what it died."""
-    recovery.record_deaths([worker_name], claims.Death(death))
+    sweeper.record_deaths([worker_name], claims.Death(death))
 
 
 @job

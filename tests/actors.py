@@ -12,10 +12,12 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from tests import faces
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, Photo, User, UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, events, uploads
+from webapp.services.accounts import accounts
+from webapp.services.events import events
+from webapp.services.uploads import intake
 
 PASSWORD = "correct horse battery"
 
@@ -108,7 +110,7 @@ class World:
         with self.app.app_context():
             event = db.session.scalars(select(Event).where(Event.public_id == event_id)).one()
             owner = event.memberships[0].user
-            return [uploads.receive_photo(event, owner, name, io.BytesIO(data)).photo_id for name, data in photos]
+            return [intake.receive_photo(event, owner, name, io.BytesIO(data)).photo_id for name, data in photos]
 
     def party(self, photos: int = 6) -> str:
         """An event with some of the demo's photos, all worked on; returns its public id."""

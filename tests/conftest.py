@@ -92,7 +92,7 @@ def all_databases(tmp_path_factory: pytest.TempPathFactory, redis_server: Valkey
     def migrate(url: str) -> None:
         app = create_app(make_settings(folder, redis_server.url, database_url=url))
         with app.app_context():
-            from webapp.extensions import db
+            from webapp.db.extensions import db
 
             upgrade()
             db.engine.dispose()

@@ -10,7 +10,7 @@ from sqlalchemy import event as listening
 from sqlalchemy import select
 
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import (
     Band,
     Event,
@@ -26,7 +26,8 @@ from webapp.models import (
     User,
     Verdict,
 )
-from webapp.services import consents, enrolment
+from webapp.services.core import consents
+from webapp.services.joining import enrolment
 
 
 @dataclass

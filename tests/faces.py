@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from webapp.demo_pictures import DemoSet, compose, portrait_path
+from webapp.demo.compositions import DemoSet, compose, portrait_path
+from webapp.faces.core.protocols import Frame
 from webapp.faces.local.analyzer import LocalFaceAnalyzer
-from webapp.faces.protocols import Frame
 
 ROOT = Path(__file__).resolve().parent.parent
 

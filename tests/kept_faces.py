@@ -12,7 +12,7 @@ from tests.actors import Api, World, selfie
 from tests.cloud.rekognition import RekognitionServer, rekognition
 from webapp import queueing
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.faces import Engine
 from webapp.faces.rekognition.engine import load
 from webapp.models import (
@@ -21,7 +21,8 @@ from webapp.models import (
     Removal,
     Selfie,
 )
-from webapp.services import recovery, usage_meter
+from webapp.services.core import usage_meter
+from webapp.services.upkeep import sweeper
 from webapp.settings import Settings
 
 KEY, SECRET = "AKIATESTSTESTSTESTS1", "tests-only-secret"
@@ -92,7 +93,7 @@ def let_time_pass(app: Flask) -> None:
 
         db.session.execute(update(Lease).values(expires_at=utcnow()))
         db.session.commit()
-        recovery.sweep()
+        sweeper.sweep()
 
 
 def a_guest(world: World, api: Api, person: str = "grace", name: str = "ada") -> Api:

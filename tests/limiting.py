@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 
 from flask import Flask
 
-from webapp import create_app, limits
-from webapp.extensions import db
+from webapp import create_app
+from webapp.db.extensions import db
 from webapp.settings import Settings
+from webapp.web.access import limits
 
 CODES, LOGINS, PASSWORDS = 150, 10, 100
 """Failures that are told: codes from one address, passwords for one login, and for all logins from one address."""

@@ -16,10 +16,10 @@ import pytest
 from argon2 import PasswordHasher
 
 from tests import faces
-from webapp import imaging
+from webapp.faces.core.protocols import Angle, DetectedFace, Frame, Keep, SelfieCheck
 from webapp.faces.local.analyzer import LocalFaceAnalyzer
-from webapp.faces.protocols import Angle, DetectedFace, Frame, Keep, SelfieCheck
-from webapp.services import accounts
+from webapp.pictures import imaging
+from webapp.services.accounts import accounts
 
 T = TypeVar("T")
 

@@ -12,11 +12,14 @@ from tests.actors import PASSWORD, Api, World, demo_photos, photos_with, photos_
 from tests.browsing import Browser
 from tests.crowd import event_of, user_of
 from tests.reindexing import reexported
-from webapp import imaging
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Camera, Invitation, Person, Photo, RenditionKind, User, UserRole
+from webapp.pictures import imaging
 from webapp.queueing import unit_of_work
-from webapp.services import alarms, blobs, invitations, sign_in_links, upload_tokens
+from webapp.services.accounts import sign_in_links
+from webapp.services.core import alarms, blobs
+from webapp.services.events import invitations
+from webapp.services.uploads import upload_tokens
 
 OWNER, SECOND, ADMIN = "photographer@example.com", "second@example.com", "admin@example.com"
 LONG_NAME = "Anne-Sophie-Friederike von und zu Hohenlohe-Waldenburg-Schillingsfürst & Söhne"

@@ -14,7 +14,7 @@ from jinja2 import FileSystemBytecodeCache
 
 from tests import faces, memory
 from webapp import create_app, observability, storage
-from webapp.extensions import babel, csrf, db, htmx, login_manager, migrate, talisman
+from webapp.db.extensions import babel, csrf, db, htmx, login_manager, migrate, talisman
 from webapp.faces import Engine
 from webapp.faces.local.index import LocalFaceIndex
 from webapp.settings import Settings

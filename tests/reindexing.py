@@ -8,10 +8,10 @@ from PIL import Image
 from sqlalchemy import select
 
 from tests.actors import World
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Photo, PhotoStatus, RenditionKind
 from webapp.queueing import INDEX_PHOTO, enqueue_after_commit, unit_of_work
-from webapp.services import blobs
+from webapp.services.core import blobs
 
 
 def jpeg(image: Image.Image, **options: Any) -> bytes:

@@ -17,7 +17,7 @@ from tests.scenes import selfie
 from tests.servers import Valkey
 from tests.settings import make_settings
 from webapp.errors import LimitReached
-from webapp.faces.protocols import Box, Frame, Gallery, Keep, Probe
+from webapp.faces.core.protocols import Box, Frame, Gallery, Keep, Probe
 from webapp.faces.rekognition.analyzer import RekognitionAnalyzer
 from webapp.faces.rekognition.engine import load
 from webapp.faces.rekognition.index import RekognitionIndex

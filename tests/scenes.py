@@ -7,14 +7,15 @@ import cv2
 import numpy as np
 
 from tests import faces
-from webapp import demo_pictures, imaging
-from webapp.faces.protocols import Frame
+from webapp.demo import compositions
+from webapp.faces.core.protocols import Frame
+from webapp.pictures import imaging
 
 
 @cache
 def selfie(person: str) -> Frame:
     """The demo selfie of `grace` or `eileen`."""
-    return imaging.decode(io.BytesIO(demo_pictures.selfie(person)), max_megapixels=80).frame
+    return imaging.decode(io.BytesIO(compositions.selfie(person)), max_megapixels=80).frame
 
 
 @cache

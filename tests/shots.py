@@ -13,10 +13,12 @@ from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import Browser
 from tests.reindexing import jpeg, reexported
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, Face, Lease, Match, Photo, Rendition
-from webapp.services import blobs, replaced, tidying
-from webapp.services.visibility import is_there
+from webapp.services.core import blobs
+from webapp.services.core.visibility import is_there
+from webapp.services.photos import replaced
+from webapp.services.upkeep import cleanup
 
 OWNER = "photographer@example.com"
 
@@ -131,7 +133,7 @@ class Shots:
                 photo.replaced_at = (photo.replaced_at or utcnow()) - timedelta(days=days)
             db.session.execute(update(Lease).values(expires_at=utcnow() - timedelta(seconds=1)))
             db.session.commit()
-            assert tidying.tidy()
+            assert cleanup.tidy()
         self.world.work()
 
     def original(self, photo_id: str) -> bytes:

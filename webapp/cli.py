@@ -12,24 +12,16 @@ from flask import Flask, current_app
 from flask.cli import AppGroup
 from sqlalchemy import or_, select
 
+from webapp.db.extensions import db
 from webapp.errors import FindMeError, NotFound
-from webapp.extensions import db
 from webapp.models import Event, User, UserRole
 from webapp.queueing import unit_of_work
 from webapp.reasons import explain
-from webapp.services import (
-    accounts,
-    affected,
-    disabling,
-    ending_access,
-    erasing,
-    events,
-    installation_check,
-    load_data,
-    reconciling,
-    recovery,
-    tidying,
-)
+from webapp.services.accounts import accounts, disabling, ending_access
+from webapp.services.erasure import erasure
+from webapp.services.events import events
+from webapp.services.matching import reconciling
+from webapp.services.upkeep import affected, cleanup, installation_check, load_data, sweeper
 from webapp.watching.command import watch
 
 findme = AppGroup("findme", help="Look after a FindMe installation.")
@@ -69,7 +61,7 @@ def disable_account(email_or_username: str) -> None:
         with unit_of_work():
             user = disabling.disable(disabling.find(email_or_username).public_id, None)
             row_id, name = user.id, user.name
-        tidying.give_up_uploads(of=row_id)
+        cleanup.give_up_uploads(of=row_id)
     click.echo(f"The account of {name} is disabled.")
 
 
@@ -85,12 +77,12 @@ def enable_account(email_or_username: str) -> None:
 @findme.command("demo")
 def make_demo() -> None:
     """Make the demo event, if it is not there, and write DATA_DIR/demo.json; `make run` calls this."""
-    from webapp import demo
+    from webapp.demo import demo_event
 
     settings = current_app.extensions["settings"]
     if not settings.is_demo:
         raise click.ClickException("Only `make run` makes a demo, without DEMO=0 and ENVIRONMENT=production.")
-    demo.ensure(settings)
+    demo_event.ensure(settings)
     # No password here: what this prints ends in a log. `make run` shows them on the terminal.
     click.echo(f"The demo event is there; its accounts are in {settings.data_dir / 'demo.json'}.")
 
@@ -98,7 +90,7 @@ def make_demo() -> None:
 @findme.command("sweep")
 def sweep() -> None:
     """Enqueue every row that waits without a job."""
-    count = recovery.sweep()
+    count = sweeper.sweep()
     click.echo("It is another process' turn, or Redis is away." if count is None else f"{count} jobs enqueued.")
 
 
@@ -114,7 +106,7 @@ def adopt_store() -> None:
 @click.argument("workers", nargs=-1, required=True)
 def release_claims(workers: tuple[str, ...]) -> None:
     """Free the rows that these dead workers held."""
-    click.echo(f"{recovery.release_claims(workers)} rows freed.")
+    click.echo(f"{sweeper.release_claims(workers)} rows freed.")
 
 
 @findme.command("reconcile")
@@ -138,7 +130,7 @@ def reconcile(event: str, check: bool) -> None:
 def erase_event(event: str) -> None:
     """Erase EVENT (its code or id) with everything in it, here and at a face service."""
     with _said(), unit_of_work():
-        receipt = erasing.erase_event(_event(event), None)
+        receipt = erasure.erase_event(_event(event), None)
     click.echo(f"Erased; the files follow within a minute. Receipt: {receipt}")
 
 

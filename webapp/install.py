@@ -121,7 +121,7 @@ def install_assets() -> None:
     cache = [] if os.access(Path.home(), os.W_OK) else ["--cache", str(VENV / "npm-cache")]
     command = [*npm_command(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", *cache]
     run(command, "npm could not install the page's assets:")
-    run([PYTHON, "-I", ROOT / "webapp" / "assets.py"], "The page's assets could not be copied:")
+    run([PYTHON, "-I", ROOT / "webapp" / "run" / "assets.py"], "The page's assets could not be copied:")
 
 
 def compile_translations(catalogues: list[Path]) -> None:
@@ -157,7 +157,7 @@ def install(target: str) -> None:
     """Everything that `run` or `dev` needs, in order."""
     make_venv()
     install_packages(target)
-    sources = digest(ROOT / "package.json", ROOT / "package-lock.json", ROOT / "webapp" / "assets.py")
+    sources = digest(ROOT / "package.json", ROOT / "package-lock.json", ROOT / "webapp" / "run" / "assets.py")
     if not (ROOT / "static" / "vendor").is_dir():
         (STAMPS / "assets").unlink(missing_ok=True)
     once("assets", sources, install_assets)

@@ -21,8 +21,8 @@ from rq.serializers import JSONSerializer
 from rq.worker_registration import REDIS_WORKER_KEYS
 
 from webapp import observability
-from webapp.database import writing
-from webapp.extensions import db
+from webapp.db.database import writing
+from webapp.db.extensions import db
 from webapp.processes import ALONE
 from webapp.settings import Settings
 

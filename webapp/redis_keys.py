@@ -1,4 +1,4 @@
 """Names in Redis that processes share which don't load the same code."""
 
 ERASURES = "findme:erasures"
-"""Changes after every erasure of face data; see `webapp.services.traces`."""
+"""Changes after every erasure of face data; see `webapp.services.erasure.traces`."""

@@ -6,29 +6,14 @@ import structlog
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp import (
-    api,
-    cli,
-    database,
-    devices,
-    edge,
-    forwarding,
-    incoming,
-    limits,
-    observability,
-    pages,
-    permissions,
-    polls,
-    private_folder,
-    queue_pages,
-    queueing,
-    security,
-    sessions,
-    storage,
-)
-from webapp.extensions import babel, csrf, db, htmx, migrate
-from webapp.localisation import choose_language, choose_timezone
+from webapp import api, cli, observability, pages, private_folder, queueing, storage
+from webapp.db import database
+from webapp.db.extensions import babel, csrf, db, htmx, migrate
 from webapp.settings import ROOT, Settings
+from webapp.web import polls, queue_dashboard
+from webapp.web.access import devices, forwarding, limits, permissions, security, sessions
+from webapp.web.localisation import choose_language, choose_timezone
+from webapp.web.requests import error_handlers, incoming
 
 log = structlog.get_logger()
 
@@ -59,7 +44,19 @@ def wire(settings: Settings) -> Flask:
     babel.init_app(app, locale_selector=choose_language, timezone_selector=choose_timezone)
     htmx.init_app(app)
     incoming.init_app(app)
-    for room in (security, observability, sessions, devices, polls, permissions, edge, pages, api, queue_pages, cli):
+    for room in (
+        security,
+        observability,
+        sessions,
+        devices,
+        polls,
+        permissions,
+        error_handlers,
+        pages,
+        api,
+        queue_dashboard,
+        cli,
+    ):
         room.init_app(app)
     return app
 
@@ -76,7 +73,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SECURE=https,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        # The hook in webapp.permissions checks tokens itself, after it knows who asks.
+        # The hook in webapp.web.access.permissions checks tokens itself, after it knows who asks.
         WTF_CSRF_CHECK_DEFAULT=False,
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_SSL_STRICT=False,

@@ -7,7 +7,7 @@ from functools import cache
 
 from PIL import Image
 
-from webapp import imaging, isobmff
+from webapp.pictures import imaging, isobmff
 
 FORMATS = imaging.FORMATS
 SIDE = 60_000

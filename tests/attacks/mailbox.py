@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flask import Flask
 from sqlalchemy import select
 
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Mail
 
 _LINK = re.compile(r"http://localhost(/sign-in/[\w-]+)")

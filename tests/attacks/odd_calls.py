@@ -19,8 +19,8 @@ from werkzeug.routing import Rule
 from werkzeug.test import run_wsgi_app
 
 from tests.settings import SECRET
-from webapp import forms
-from webapp.security import QUEUE_PAGES
+from webapp.web.access.security import QUEUE_PAGES
+from webapp.web.requests import forms
 
 WEBAPP = Path(forms.__file__).parent
 MAY_BE_AWAY = {"api_health.ready"}

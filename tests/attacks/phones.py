@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from tests.actors import PASSWORD
-from webapp.devices import COOKIE
+from webapp.web.access.devices import COOKIE
 
 VENUE = "198.51.100.7"
 

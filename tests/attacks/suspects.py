@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from tests import faces
 from tests.actors import Api, World, selfie
 from tests.browsing import Browser
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import (
     AlertKind,
     Match,

@@ -23,7 +23,7 @@ from sqlalchemy import select, update
 from tests.actors import PASSWORD, Api, World, demo_photos, photos_with, selfie
 from tests.browsing import HTMX, Browser, error_at, text
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import (
     Admission,
     AuditEntry,
@@ -37,7 +37,11 @@ from webapp.models import (
     SelfieVector,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, admission, blobs, consents, joining, recovery, team
+from webapp.services.accounts import accounts
+from webapp.services.core import blobs, consents
+from webapp.services.events import join_period, team
+from webapp.services.joining import admission
+from webapp.services.upkeep import sweeper
 
 OWNER = "photographer@example.com"
 
@@ -112,7 +116,7 @@ def test_nobody_is_searched_for_before_they_are_admitted(
     join(app, world)
     world.work()
     with app.app_context():
-        recovery.sweep()
+        sweeper.sweep()
     world.work()
     with app.app_context():
         here = select(Selfie).join(Person).join(Event).where(Event.public_id == admitting)
@@ -353,14 +357,14 @@ def test_what_is_no_number_of_days_is_refused(app: Flask, world: World, days: st
 def test_the_whole_last_day_counts_in_the_timezone_of_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
     event = Event(date=date(2026, 6, 20), timezone="Pacific/Auckland", join_days=14)
     event.created_at = datetime(2026, 6, 1, tzinfo=UTC)
-    assert joining.last_day(event) == date(2026, 7, 4)
+    assert join_period.last_day(event) == date(2026, 7, 4)
     # Midnight in Auckland is noon of the day before in UTC.
     for moment, over in (
         (datetime(2026, 7, 4, 11, 59, tzinfo=UTC), False),
         (datetime(2026, 7, 4, 12, tzinfo=UTC), True),
     ):
-        monkeypatch.setattr(joining, "utcnow", lambda moment=moment: moment)
-        assert joining.is_over(event) is over
+        monkeypatch.setattr(join_period, "utcnow", lambda moment=moment: moment)
+        assert join_period.is_over(event) is over
 
 
 def test_an_event_that_is_made_after_its_date_can_be_joined(app: Flask, world: World) -> None:
@@ -370,11 +374,11 @@ def test_an_event_that_is_made_after_its_date_can_be_joined(app: Flask, world: W
     Api(app).register(world.code)
     with app.app_context():
         event = db.session.scalars(select(Event).where(Event.public_id == event_id)).one()
-        assert joining.last_day(event) == event.created_at.date() + timedelta(days=14)
+        assert join_period.last_day(event) == event.created_at.date() + timedelta(days=14)
         event.join_days = None
-        assert joining.last_day(event) is None and not joining.is_over(event)
+        assert join_period.last_day(event) is None and not join_period.is_over(event)
         event.date, event.join_days = date.max, 14
-        assert joining.last_day(event) is None, "a date beyond the calendar is no error"
+        assert join_period.last_day(event) is None, "a date beyond the calendar is no error"
         db.session.rollback()
 
 

@@ -17,9 +17,9 @@ from tests.actors import Api, World, selfie
 from tests.attacks import bombs
 from tests.browsing import Browser, text
 from tests.functional.test_resumable import TUS, Tus
-from webapp import bodies
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Photo, Upload, User
+from webapp.web.requests import bodies
 
 MULTIPART = "multipart/form-data; boundary=bb"
 URLENCODED = "application/x-www-form-urlencoded"

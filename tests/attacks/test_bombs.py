@@ -18,9 +18,9 @@ from tests.actors import Api, World, selfie
 from tests.attacks import bombs
 from tests.browsing import Browser, error_at
 from tests.functional.test_resumable import Tus
-from webapp import imaging
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Photo, PhotoStatus, Upload
+from webapp.pictures import imaging
 from webapp.reasons import SENTENCES
 
 TOO_LARGE = str(SENTENCES["too_many_pixels"])

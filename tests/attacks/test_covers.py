@@ -15,12 +15,12 @@ from sqlalchemy import select
 from tests.actors import World, photos_with
 from tests.attacks.suspects import OWNER
 from tests.browsing import Browser
-from webapp import cover_process
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, User
+from webapp.pictures import cover_process
 from webapp.queueing import unit_of_work
-from webapp.services import photo_actions
-from webapp.services.photo_actions import Action, Selection
+from webapp.services.photos import photo_actions
+from webapp.services.photos.photo_actions import Action, Selection
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from tests.actors import PASSWORD, Api, World
 from tests.attacks.test_other_peoples_ids import JSON, NEUTRAL, address, ids_of
 from tests.attacks.two_events import ADMIN, TwoEvents, build, changed
 from tests.browsing import Browser
-from webapp.permissions import PERMISSIONS, WITHOUT_TOKEN, Who
 from webapp.reasons import sentence
+from webapp.web.access.permissions import PERMISSIONS, WITHOUT_TOKEN, Who
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 EVIL = {"Origin": "https://evil.example", "Referer": "https://evil.example/page", "Sec-Fetch-Site": "cross-site"}

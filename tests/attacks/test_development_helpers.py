@@ -18,11 +18,13 @@ from sqlalchemy import select
 
 from tests.actors import PASSWORD, Api, World, password_hash
 from tests.browsing import Browser, text
-from webapp import create_app, demo, demo_facts
-from webapp.extensions import db
+from webapp import create_app
+from webapp.db.extensions import db
+from webapp.demo import demo_event, facts
 from webapp.models import Event, Mail, User, UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, demo_accounts, upload_tokens
+from webapp.services.accounts import accounts, demo_accounts
+from webapp.services.uploads import upload_tokens
 from webapp.settings import ROOT, Settings
 
 DEMO = {"environment": "development", "started_as_demo": True}
@@ -211,7 +213,7 @@ def test_an_account_of_ones_own_is_left_alone(app: Flask, world: World) -> None:
 def test_the_demo_marks_accounts_that_an_earlier_version_made(app: Flask, world: World) -> None:
     world.person(ADMIN, UserRole.ADMIN)
     with app.app_context():
-        demo._person("admin", {"admin": {"email": ADMIN, "password": PASSWORD}})
+        demo_event._person("admin", {"admin": {"email": ADMIN, "password": PASSWORD}})
         assert demo_accounts.is_marked(accounts.verified_user(ADMIN).password_hash)  # type: ignore[union-attr]
     assert status_of_login(app) == 401
 
@@ -235,7 +237,7 @@ def test_the_command_makes_no_demo_by_hand(app: Flask, settings: Settings) -> No
 
 def test_the_file_with_the_passwords_is_the_owners(tmp_path: Path) -> None:
     (tmp_path / "demo.new").symlink_to(tmp_path / "elsewhere")
-    demo_facts.write(tmp_path, {"admin": {"password": PASSWORD}})
+    facts.write(tmp_path, {"admin": {"password": PASSWORD}})
     assert not (tmp_path / "elsewhere").exists()
     assert (tmp_path / "demo.json").stat().st_mode & 0o777 == 0o600
-    assert json.loads((tmp_path / "demo.json").read_text()) == demo_facts.read(tmp_path)
+    assert json.loads((tmp_path / "demo.json").read_text()) == facts.read(tmp_path)

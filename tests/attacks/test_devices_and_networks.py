@@ -17,7 +17,7 @@ from tests.attacks.suspects import alerts, decide, grey, morph, portraits, stopp
 from tests.browsing import Browser, text
 from tests.crowd import event_of
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import (
     AlertKind,
     DeviceFaces,
@@ -26,7 +26,7 @@ from webapp.models import (
     Selfie,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import search_alerts, strangers
+from webapp.services.strangers import search_alerts, strangers
 
 # --- many accounts on one device, and one network ---
 

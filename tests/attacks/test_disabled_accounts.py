@@ -27,8 +27,8 @@ from tests.functional.test_resumable import Tus
 from tests.process_app import ProcessApps
 from webapp import tokens
 from webapp.clock import utcnow
+from webapp.db.extensions import db
 from webapp.errors import Conflict, NotFound, Unauthenticated
-from webapp.extensions import db
 from webapp.models import (
     AuditEntry,
     Event,
@@ -45,18 +45,13 @@ from webapp.models import (
     UserSession,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import (
-    accounts,
-    blobs,
-    disabling,
-    matching,
-    recovery,
-    resumable,
-    selfies,
-    sign_in_links,
-    tidying,
-    upload_tokens,
-)
+from webapp.services.accounts import accounts, disabling, sign_in_links
+from webapp.services.core import blobs
+from webapp.services.joining import selfies
+from webapp.services.matching import matching
+from webapp.services.upkeep import cleanup, sweeper
+from webapp.services.uploads import tus as tus_uploads
+from webapp.services.uploads import upload_tokens
 from webapp.settings import Settings
 
 ADMIN, OWNER, GUEST = "admin@example.com", "photographer@example.com", "ada@example.com"
@@ -212,10 +207,10 @@ def test_a_file_whose_last_byte_came_with_the_disabling_makes_no_photo(app: Flas
         event = db.session.scalars(select(Event)).one()
         owner = accounts.verified_user(OWNER)
         assert owner is not None
-        blobs.partials().append(resumable.key_of(event.public_id, upload_id), 0, picture)
+        blobs.partials().append(tus_uploads.key_of(event.public_id, upload_id), 0, picture)
         with unit_of_work():
             disabling.disable(owner.public_id, None)
-        tidying.give_up_uploads(of=owner.id)
+        cleanup.give_up_uploads(of=owner.id)
         assert list(blobs.partials().keys(utcnow().timestamp() + 60)) == []
     assert tus.ledger() == [(name, "rejected", "account_disabled")]
     assert count(app, Photo) == 0
@@ -273,7 +268,7 @@ def test_a_selfie_in_the_queue_waits_visibly_and_is_searched_for_after_enabling(
     press(admin, "disable", GUEST)
     world.work()
     with app.app_context():
-        recovery.sweep()
+        sweeper.sweep()
     assert world.work() == 0, "nobody tries it in vain again and again"
     owner = Browser(app).sign_in(OWNER, PASSWORD)
     assert "Account disabled" in text(owner.get(f"/studio/events/{event_id}/guests?show=disabled"))

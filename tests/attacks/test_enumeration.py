@@ -23,11 +23,11 @@ from werkzeug.test import TestResponse
 from tests.actors import PASSWORD, Api, World, selfie
 from tests.browsing import HTMX, Browser, error_at, text, value_of
 from tests.limiting import CODES, limiting
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event
-from webapp.permissions import PERMISSIONS, Who
 from webapp.queueing import unit_of_work
 from webapp.settings import Settings
+from webapp.web.access.permissions import PERMISSIONS, Who
 
 FOREIGN, UNKNOWN = "OTHER234", "NOPE9999"
 BAD_USER = {"username": "", "email": "no address", "password": "short"}

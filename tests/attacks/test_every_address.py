@@ -22,10 +22,12 @@ from tests.attacks.odd_calls import Call, Identity, Target, calls
 from tests.browsing import Browser
 from tests.crowd import event_of, user_of
 from webapp import queueing
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Invitation, Match, Person, Photo, Selfie, UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import invitations, sign_in_links, upload_tokens
+from webapp.services.accounts import sign_in_links
+from webapp.services.events import invitations
+from webapp.services.uploads import upload_tokens
 
 SEED = int(os.environ.get("FUZZ_SEED", "20260620"))
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "1"))

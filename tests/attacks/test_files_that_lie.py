@@ -20,10 +20,10 @@ from tests.attacks import bombs
 from tests.attacks.suspects import OWNER
 from tests.browsing import Browser, text
 from tests.functional.test_resumable import Tus
-from webapp.extensions import db
-from webapp.media import PICTURE_POLICY
+from webapp.db.extensions import db
 from webapp.models import Event, Photo, Selfie
-from webapp.services import blobs
+from webapp.services.core import blobs
+from webapp.web.media import PICTURE_POLICY
 
 MARKUP = b"<html><script>alert(document.domain)</script><svg onload=alert(1)></html>"
 OURS = {"image/jpeg", "image/png", "image/webp", "image/avif", "image/heif"}

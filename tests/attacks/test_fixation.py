@@ -20,10 +20,10 @@ from sqlalchemy import update
 from tests.actors import PASSWORD, Api, World
 from tests.attacks.mailbox import letters
 from tests.browsing import Browser
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import User, UserRole
 from webapp.queueing import unit_of_work
-from webapp.sessions import INVITED
+from webapp.web.access.sessions import INVITED
 
 VICTIM, ATTACKER = "victim@example.com", "attacker@example.com"
 COOKIE = "findme"

@@ -15,7 +15,7 @@ from flask import Flask
 from tests.actors import PASSWORD, Api, World, selfie
 from tests.attacks.two_events import ADMIN, Side, TwoEvents, build
 from tests.browsing import Browser
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, Invitation, Membership, User
 
 NOW = "2026-01-01 00:00:00"

@@ -15,11 +15,12 @@ from tests.browsing import Browser, text
 from tests.concurrency import at_once
 from webapp import create_app
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Alarm, UserRole
 from webapp.queueing import unit_of_work
 from webapp.reasons import ALARMS
-from webapp.services import alarms, tidying
+from webapp.services.core import alarms
+from webapp.services.upkeep import cleanup
 from webapp.settings import Settings
 
 HEADERS = ({"X-Forwarded-For": "192.0.2.7"}, {"Forwarded": "for=192.0.2.7"}, {"X-Real-IP": "192.0.2.7"})
@@ -76,11 +77,11 @@ def test_trusted_proxies_take_it_back_and_raise_none(settings: Settings, behind:
 def test_it_ends_a_day_after_the_last_header(app: Flask, behind: Flask) -> None:
     behind.test_client().get("/", headers=HEADERS[0])
     with app.app_context():
-        assert tidying.tidy()
+        assert cleanup.tidy()
         assert len(alarms.open_alarms()) == 1
         with unit_of_work():
             db.session.execute(update(Alarm).values(last_seen_at=utcnow() - timedelta(days=1, minutes=1)))
         app.extensions.pop("alarms", None)  # another worker, half a minute later
-        alarms.clear(alarms.FORWARDED, before=utcnow() - tidying.FORWARDED_DAYS)
+        alarms.clear(alarms.FORWARDED, before=utcnow() - cleanup.FORWARDED_DAYS)
         db.session.rollback()
         assert alarms.open_alarms() == []

@@ -21,10 +21,10 @@ from tests.attacks.mailbox import letters
 from tests.browsing import Browser, text
 from tests.concurrency import at_once
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Match, Membership, Selfie, SelfieStatus, SignInLink, User
-from webapp.services import address_claims
-from webapp.services.consents import CONSENT_VERSION
+from webapp.services.accounts import address_claims
+from webapp.services.core.consents import CONSENT_VERSION
 
 ADA = "ada@example.com"
 OTHER_EVENT = "SECOND234"

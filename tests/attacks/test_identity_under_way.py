@@ -18,12 +18,13 @@ from tests.attacks.mailbox import letters
 from tests.attacks.test_identity import ADA, OTHER_EVENT, change, join, me, offered, one, register, shown
 from tests.browsing import Browser, text
 from tests.concurrency import at_once, inside, meanwhile
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Admission, Event, Mail, Membership, User
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, address_claims, admission, disabling, sign_in_links
-from webapp.services.consents import CONSENT_VERSION
-from webapp.services.mail_budgets import MAILBOX, Purpose
+from webapp.services.accounts import accounts, address_claims, disabling, sign_in_links
+from webapp.services.accounts.mail_budgets import MAILBOX, Purpose
+from webapp.services.core.consents import CONSENT_VERSION
+from webapp.services.joining import admission
 
 EVE = "eve@example.com"
 OWNER = "photographer@example.com"

@@ -14,9 +14,9 @@ from tests.attacks import bombs
 from tests.attacks.suspects import OWNER
 from tests.browsing import HTMX, Browser
 from tests.functional.test_resumable import TUS, Tus
-from webapp.extensions import db
-from webapp.media import download_name
+from webapp.db.extensions import db
 from webapp.models import Photo, Upload, UserRole
+from webapp.web.media import download_name
 
 BREAK = "x\r\nSet-Cookie: stolen=1\r\n\r\n<script>alert(1)</script>"
 

@@ -15,7 +15,7 @@ from tests.attacks.suspects import OWNER
 from tests.browsing import Browser
 from tests.functional.test_sessions_and_links import Postoffice, open_postoffice, with_smtp
 from webapp import observability
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, Mail, User, UserRole
 from webapp.queueing import unit_of_work
 

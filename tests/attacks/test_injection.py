@@ -20,10 +20,11 @@ from tests.attacks.suspects import OWNER
 from tests.browsing import Browser
 from tests.functional.test_tour import tours
 from webapp import queueing
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Camera, Event, Person, Photo, Upload, UploadToken, User, UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, uploads
+from webapp.services.accounts import accounts
+from webapp.services.uploads import intake
 
 ADMIN = "admin@example.com"
 
@@ -296,4 +297,4 @@ def test_names_of_files_are_cut_before_they_are_searched(app: Flask, world: Worl
     with app.app_context():
         kept = db.session.scalars(select(Photo.filename)).all()
     assert len(kept) == len(names)
-    assert max(map(len, kept)) <= uploads.MAX_FILENAME
+    assert max(map(len, kept)) <= intake.MAX_FILENAME

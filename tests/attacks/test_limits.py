@@ -28,15 +28,16 @@ from werkzeug.test import TestResponse
 from tests.actors import PASSWORD, Api, World, selfie
 from tests.browsing import Browser, text
 from tests.limiting import CODES, LOGINS, PASSWORDS, exhaust, limiting
-from webapp import limits, links
-from webapp.extensions import db
-from webapp.limits import BUDGETS
+from webapp.db.extensions import db
 from webapp.models import Event
 from webapp.queueing import unit_of_work
 from webapp.reasons import SENTENCES
-from webapp.services import events
-from webapp.services.consents import CONSENT_VERSION
+from webapp.services.core.consents import CONSENT_VERSION
+from webapp.services.events import events
 from webapp.settings import Settings
+from webapp.web import links
+from webapp.web.access import limits
+from webapp.web.access.limits import BUDGETS
 
 WRONG = {"event_code": "NOPE9999"}
 ADA = "ada@example.com"

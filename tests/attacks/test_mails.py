@@ -19,11 +19,11 @@ from tests.attacks.test_identity import ADA, ask_for_link, join, me, one, regist
 from tests.browsing import Browser
 from tests.concurrency import at_once
 from tests.limiting import limiting
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Mail, UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import mail_budgets, sign_in_links
-from webapp.services.mail_budgets import ACCOUNT, MAILBOX, Letter, Purpose, mailbox_of
+from webapp.services.accounts import mail_budgets, sign_in_links
+from webapp.services.accounts.mail_budgets import ACCOUNT, MAILBOX, Letter, Purpose, mailbox_of
 from webapp.settings import Settings
 
 

@@ -12,9 +12,9 @@ from tests.actors import PASSWORD, Api, World
 from tests.attacks.odd_calls import Call, Identity, Target
 from tests.browsing import Browser, text
 from webapp import queueing
-from webapp.edge import TELLS
 from webapp.models import UserRole
 from webapp.reasons import SENTENCES
+from webapp.web.requests.error_handlers import TELLS
 
 ADMIN = "admin@example.com"
 QUEUES = "/admin/queues"

@@ -21,7 +21,7 @@ from tests.actors import PASSWORD, Api, World
 from tests.attacks.test_other_peoples_ids import NEUTRAL, address, ids_of
 from tests.attacks.two_events import TwoEvents, build
 from tests.browsing import HTMX, Browser
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Mail
 from webapp.pages.common import safe_next
 

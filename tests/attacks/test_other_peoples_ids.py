@@ -22,7 +22,7 @@ from tests.actors import Api, World, selfie
 from tests.attacks.two_events import ADMIN, MISSING, Side, TwoEvents, build, changed
 from tests.browsing import HTMX, Browser
 from webapp.pages.uploading import OFFSET_TYPE
-from webapp.permissions import PERMISSIONS, Who
+from webapp.web.access.permissions import PERMISSIONS, Who
 
 NEUTRAL = {
     "filename": "css/base.css",

@@ -15,7 +15,7 @@ from tests.browsing import Browser, text
 from tests.concurrency import at_once, inside, meanwhile
 from tests.functional.test_resumable import Tus, partial_files
 from webapp import queueing
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import (
     Consent,
     Event,
@@ -30,7 +30,12 @@ from webapp.models import (
     UserRole,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, erasing, events, removals, resumable, team, tidying, uploads
+from webapp.services.core import blobs, deletion_outbox
+from webapp.services.erasure import erasure
+from webapp.services.events import events, team
+from webapp.services.upkeep import cleanup
+from webapp.services.uploads import intake
+from webapp.services.uploads import tus as tus_uploads
 
 SECOND = "second@example.com"
 
@@ -176,7 +181,7 @@ def test_who_leaves_the_team_while_their_file_comes_adds_no_photo(app: Flask, me
     name, content = photos_with("grace", 1)[0]
     with app.app_context():
         slow = Slow(content, inside(app, lambda: dismiss(member)))
-        result = uploads.receive_photo(event_of(member), user_of(SECOND), name, slow)
+        result = intake.receive_photo(event_of(member), user_of(SECOND), name, slow)
         assert (result.status, result.reason) == (UploadStatus.REJECTED, "forbidden")
         assert list(app.extensions["blobs"].keys("events/")) == []
     assert count(app, Photo) == 0
@@ -187,12 +192,12 @@ def test_what_somebody_sent_before_they_left_the_team_is_not_taken_in_later(app:
     """All bytes are here, and the process died before it made a photo of them."""
     content = photos_with("grace", 1)[0][1]
     with app.app_context():
-        begun = resumable.begin(event_of(member), user_of(SECOND), "a.jpg", len(content))
-        blobs.partials().append(resumable.key_of(member, begun.upload_id), 0, content)
+        begun = tus_uploads.begin(event_of(member), user_of(SECOND), "a.jpg", len(content))
+        blobs.partials().append(tus_uploads.key_of(member, begun.upload_id), 0, content)
         dismiss(member)
         with unit_of_work():
             db.session.execute(update(Upload).values(expires_at=Upload.created_at))
-        tidying.give_up_uploads()
+        cleanup.give_up_uploads()
     assert count(app, Photo) == 0
     assert partial_files(app) == []
 
@@ -270,7 +275,7 @@ def test_an_event_is_deleted_while_everything_comes_in(app: Flask, world: World,
 
     def delete() -> int:
         with unit_of_work():
-            erasing.erase_event(event_of(tus.event_id), None)
+            erasure.erase_event(event_of(tus.event_id), None)
         return 0
 
     answers = at_once(
@@ -282,8 +287,8 @@ def test_an_event_is_deleted_while_everything_comes_in(app: Flask, world: World,
     )
     assert all(status < 500 or status == 503 for status in answers), answers
     with app.app_context():
-        for public_id in db.session.scalars(select(removals.Removal.public_id)).all():
-            removals.carry_out(public_id)
+        for public_id in db.session.scalars(select(deletion_outbox.Removal.public_id)).all():
+            deletion_outbox.carry_out(public_id)
     world.work()
     assert [count(app, model) for model in (Event, Photo, Person, Selfie, Upload)] == [0] * 5
     assert tus.head(address).status_code == 404

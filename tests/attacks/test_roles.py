@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from tests.actors import PASSWORD, Api, World
 from tests.browsing import Browser, text
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, Mail, Membership, MembershipRole, User, UserRole
 
 OWNER, HELPER, ADMIN = "photographer@example.com", "helper@example.com", "admin@example.com"

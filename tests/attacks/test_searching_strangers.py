@@ -24,7 +24,7 @@ from tests.attacks.suspects import OWNER, alerts, decide, hand_in, morph, photos
 from tests.browsing import Browser, text
 from tests.crowd import event_of
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import (
     AlertDecision,
     AlertKind,
@@ -39,7 +39,7 @@ from webapp.models import (
     UserRole,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import search_alerts, strangers
+from webapp.services.strangers import search_alerts, strangers
 
 # --- several people on one account ---
 

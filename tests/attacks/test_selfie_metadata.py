@@ -14,10 +14,11 @@ from sqlalchemy import select, update
 
 from tests.actors import Api, World, selfie
 from tests.browsing import Browser
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Admission, Membership, Selfie, User
 from webapp.queueing import unit_of_work
-from webapp.services import selfie_erasing, selfies
+from webapp.services.erasure import selfie_erasure
+from webapp.services.joining import selfies
 
 
 def taken_at_home(person: str) -> bytes:
@@ -92,7 +93,7 @@ def test_one_that_is_erased_while_its_rendition_is_made_leaves_none(
     def put_late(key: str, source: io.BytesIO) -> object:
         """The guest withdraws between the picture's being read and its rendition's being stored."""
         with app.app_context(), unit_of_work():
-            selfie_erasing.withdraw(db.session.scalars(select(Selfie)).one().person)
+            selfie_erasure.withdraw(db.session.scalars(select(Selfie)).one().person)
         return put(key, source)
 
     monkeypatch.setattr(store, "put", put_late)

@@ -17,7 +17,7 @@ from tests.attacks.suspects import grey, hand_in
 from tests.browsing import Browser, error_at, text
 from tests.concurrency import at_once
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import (
     Consent,
     Membership,

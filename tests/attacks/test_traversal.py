@@ -14,10 +14,10 @@ from tests.attacks import bombs
 from tests.attacks.suspects import OWNER
 from tests.browsing import Browser
 from tests.functional.test_resumable import BYTES, TUS, Tus
-from webapp import embedded_redis
+from webapp.db.extensions import db
 from webapp.errors import FindMeError, NotFound
-from webapp.extensions import db
 from webapp.models import Photo, Rendition, Upload
+from webapp.run import embedded_redis
 from webapp.settings import ROOT
 from webapp.storage.local import LocalBlobStore
 from webapp.storage.partials import PartialFiles

@@ -19,13 +19,15 @@ from tests.actors import PASSWORD, Api, World, demo_photos
 from tests.attacks.suspects import OWNER
 from tests.browsing import Browser
 from tests.concurrency import at_once
-from webapp.bodies import PHOTOS_IN_FORM
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, EventStatus, Photo, Upload, UploadStatus, User
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, resumable, tidying, upload_limits
+from webapp.services.core import blobs
+from webapp.services.upkeep import cleanup
+from webapp.services.uploads import tus, upload_limits
 from webapp.storage.folders import free_bytes
+from webapp.web.requests.bodies import PHOTOS_IN_FORM
 
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = TUS | {"Content-Type": "application/offset+octet-stream"}
@@ -180,7 +182,7 @@ def test_bytes_that_are_not_noted_yet_are_not_given_up(app: Flask, sender: Sende
     change(app, upload_open_files=1)
     address = sender.begin("coming.jpg")
     with app.app_context():
-        blobs.partials().append(resumable.key_of(sender.event_id, address.rpartition("/")[2]), 0, b"bytes")
+        blobs.partials().append(tus.key_of(sender.event_id, address.rpartition("/")[2]), 0, b"bytes")
     age(app)
     assert sender.announce("new.jpg").status_code == 429
     assert sender.patch(address, 5, b"more").status_code == 204
@@ -249,7 +251,7 @@ def test_requests_without_a_byte_keep_no_upload_alive(app: Flask, sender: Sender
         assert row.expires_at <= row.created_at + timedelta(hours=1)
         with unit_of_work():
             db.session.execute(update(Upload).values(expires_at=utcnow()))
-        tidying.give_up_uploads()
+        cleanup.give_up_uploads()
     assert ledger(app) == {"none.jpg": "interrupted"}
 
 

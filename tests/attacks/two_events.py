@@ -12,7 +12,7 @@ from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import Browser
 from tests.crowd import event_of, user_of
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import (
     AlertKind,
     Camera,
@@ -29,7 +29,9 @@ from webapp.models import (
     UserRole,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, invitations, resumable, team, upload_tokens
+from webapp.services.accounts import accounts
+from webapp.services.events import invitations, team
+from webapp.services.uploads import tus, upload_tokens
 
 ADMIN = "admin@example.com"
 MISSING = "AAAAAAAAAAAAAAAA"
@@ -117,8 +119,8 @@ def build(app: Flask, world: World, api: Api) -> TwoEvents:
         with app.app_context():
             with unit_of_work():
                 _add_rows(side, event_id)
-            progress = resumable.begin(event_of(event_id), user_of(side.owner), f"{side.code}-late.jpg", 1000)
-            resumable.append(event_of(event_id), user_of(side.owner), progress.upload_id, 0, io.BytesIO(b"x" * 10))
+            progress = tus.begin(event_of(event_id), user_of(side.owner), f"{side.code}-late.jpg", 1000)
+            tus.append(event_of(event_id), user_of(side.owner), progress.upload_id, 0, io.BytesIO(b"x" * 10))
     world.work()
     for side in sides:
         with app.app_context():

@@ -19,10 +19,12 @@ from tests.bench.report import Figure
 from tests.browsing import Browser
 from tests.servers import valkey
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, enrolment, events
+from webapp.services.accounts import accounts
+from webapp.services.events import events
+from webapp.services.joining import enrolment
 
 ROUNDS = 200
 MOST_DIFFERENCE = 5.0

@@ -24,10 +24,10 @@ from tests.bench.cache import cache_folder, event
 from tests.bench.outcome import Outcome, Shown
 from tests.bench.report import Figure, report
 from tests.bench.through_product import through_product
-from webapp import imaging
+from webapp.faces.core.protocols import Gallery, Probe
 from webapp.faces.local.analyzer import LocalFaceAnalyzer
 from webapp.faces.local.index import LocalFaceIndex
-from webapp.faces.protocols import Gallery, Probe
+from webapp.pictures import imaging
 from webapp.settings import Settings
 
 EVENT = Gallery(1, "bench")

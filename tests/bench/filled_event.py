@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import (
     Band,
     Event,

@@ -28,8 +28,9 @@ from tests.bench.cache import event, made_once
 from tests.bench.memory import peak
 from tests.bench.report import Figure
 from tests.product import Client, Product, photographer, running
-from webapp import demo_scenes, imaging
+from webapp.demo import scenes
 from webapp.faces.local.analyzer import LocalFaceAnalyzer
+from webapp.pictures import imaging
 from webapp.settings import Settings
 
 PHOTOS, OF_ONE_EVENT = 300, 200
@@ -191,7 +192,7 @@ def _crowd(cache: Path) -> Path:
 
 
 def _make_crowd(folder: Path) -> None:
-    photo, rng = demo_scenes.backdrop("garden", (6000, 4000), seed=1), random.Random(5)
+    photo, rng = scenes.backdrop("garden", (6000, 4000), seed=1), random.Random(5)
     for number, portrait in enumerate(rng.choices(photo_cost._portraits(), k=CROWD)):
         photo.paste(portrait.resize((460, 460), Image.Resampling.LANCZOS), (number % 12 * 500, number // 12 * 560))
     photo.save(folder / "crowd.jpg", quality=90)

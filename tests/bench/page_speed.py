@@ -23,10 +23,10 @@ from tests.browsing import HTMX, Browser
 from tests.crowd import asked
 from tests.servers import postgres, valkey
 from webapp import create_app
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import accounts
+from webapp.services.accounts import accounts
 from webapp.settings import Settings
 
 FEW, MANY, GUESTS = 100, 10_000, 300

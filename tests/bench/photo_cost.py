@@ -14,11 +14,12 @@ from PIL import Image
 from tests import faces
 from tests.bench.cache import made_once
 from tests.bench.report import Figure
-from webapp import demo_scenes, imaging
-from webapp.demo_pictures import PEOPLE, portrait_path
+from webapp.demo import scenes
+from webapp.demo.compositions import PEOPLE, portrait_path
 from webapp.faces.local.alignment import align
 from webapp.faces.local.analyzer import PHOTO_SIDE, LocalFaceAnalyzer
 from webapp.faces.local.refinement import refine
+from webapp.pictures import imaging
 
 MEGAPIXELS = (12, 24)
 FACES = (1, 5, 20)
@@ -65,7 +66,7 @@ def _make_photos(folder: Path) -> None:
     for megapixels in MEGAPIXELS:
         width = round((megapixels * 1.5e6) ** 0.5)
         for count in FACES:
-            photo = demo_scenes.backdrop("garden", (width, width * 2 // 3), seed=count)
+            photo = scenes.backdrop("garden", (width, width * 2 // 3), seed=count)
             columns = round((count * 1.5) ** 0.5)
             cell = min(width // columns, photo.height // -(-count // columns))
             for n, portrait in enumerate(rng.choices(pool, k=count)):

@@ -2,8 +2,8 @@
 
     FACES_DIR=/path/to/faces .venv/bin/python -m tests.bench.selfie_drift
 
-Drift is what `webapp.services.strangers` adds up: 1 − similarity to the selfie that is replaced, or to the most alike
-one where selfies are added. The pictures are those of the labelled set that pass as selfies.
+Drift is what `webapp.services.strangers.strangers` adds up: 1 − similarity to the selfie that is replaced, or to the
+most alike one where selfies are added. The pictures are those of the labelled set that pass as selfies.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests import faces
-from webapp.faces.protocols import Frame
-from webapp.services.strangers import DRIFT_OF_ACCOUNT, FACES_OF_ACCOUNT, SAME_FACE
+from webapp.faces.core.protocols import Frame
+from webapp.services.strangers.strangers import DRIFT_OF_ACCOUNT, FACES_OF_ACCOUNT, SAME_FACE
 
 FURTHER = 10
 FEW = 5

@@ -17,9 +17,7 @@ from tests.cloud.rekognition import RekognitionServer
 from tests.rekognition import GALLERY, GUESTS, Account, crop, rekognition_for_tests
 from tests.scenes import crowd, lit, selfie, shot
 from tests.servers import Valkey
-from webapp import imaging
-from webapp.faces.local.index import LocalFaceIndex
-from webapp.faces.protocols import (
+from webapp.faces.core.protocols import (
     REASONS,
     Angle,
     DetectedFace,
@@ -32,6 +30,8 @@ from webapp.faces.protocols import (
     Probe,
     SelfieCheck,
 )
+from webapp.faces.local.index import LocalFaceIndex
+from webapp.pictures import imaging
 
 OTHER = Gallery(2, "evt-two")
 

@@ -26,7 +26,7 @@ from tests.rekognition import (
 from tests.scenes import crowd, lit, selfie, shot
 from tests.servers import Valkey
 from webapp.errors import LimitReached, NotFound, Transient
-from webapp.faces.protocols import FaceAnalyzer, FaceIndex, Keep, Probe, UserVectors
+from webapp.faces.core.protocols import FaceAnalyzer, FaceIndex, Keep, Probe, UserVectors
 from webapp.faces.rekognition import index, pictures
 from webapp.faces.rekognition.client import OPERATIONS
 

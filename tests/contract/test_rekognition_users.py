@@ -5,7 +5,7 @@ import pytest
 from tests.rekognition import GUESTS, SELFIES, Account, index_guest, probe_of
 from tests.scenes import lit, selfie
 from webapp.errors import NotFound
-from webapp.faces.protocols import Gallery, Probe
+from webapp.faces.core.protocols import Gallery, Probe
 
 
 def guests(account: Account, person: str, count: int) -> list[str]:

@@ -17,10 +17,11 @@ from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import Browser
 from tests.crowd import user_of
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import FaceVector, Invitation, Mail, Membership, Person, SelfieVector, User
 from webapp.queueing import unit_of_work
-from webapp.services import sign_in_links, upload_tokens
+from webapp.services.accounts import sign_in_links
+from webapp.services.uploads import upload_tokens
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "breaches.md"
 QUERIES = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)

@@ -12,12 +12,12 @@ from tests.browsing import Browser, text
 from tests.concurrency import at_once, inside
 from webapp import create_app, queueing
 from webapp.clock import utcnow
+from webapp.db.extensions import db
 from webapp.errors import MissingRights, Transient
-from webapp.extensions import db
 from webapp.faces.rekognition.client import OPERATIONS
 from webapp.models import Alarm, UserRole
 from webapp.reasons import ALARM_TITLES, ALARMS, SENTENCES
-from webapp.services import alarms
+from webapp.services.core import alarms
 from webapp.settings import Settings
 
 pytestmark = pytest.mark.both_databases

@@ -8,9 +8,9 @@ from sqlalchemy import func, select
 
 from tests.actors import PASSWORD, Api, World, selfie
 from tests.concurrency import at_once
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Membership, Selfie, User
-from webapp.services import selfie_allowance
+from webapp.services.strangers import selfie_allowance
 
 pytestmark = pytest.mark.both_databases
 

@@ -13,9 +13,9 @@ from werkzeug.test import TestResponse
 
 from tests import faces
 from tests.actors import PASSWORD, Api, World, selfie
-from webapp import imaging
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Selfie, User, UserRole, UserSession
+from webapp.pictures import imaging
 from webapp.reasons import SENTENCES
 
 NUL, LONE = "a\0b", "\ud800"

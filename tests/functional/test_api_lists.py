@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from tests.actors import Api, World, demo_photos, photos_with, selfie
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Band, Match, Photo
 
 pytestmark = pytest.mark.both_databases

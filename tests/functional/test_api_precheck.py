@@ -18,9 +18,9 @@ from tests.actors import PASSWORD, Api, World, selfie
 from tests.browsing import Browser
 from tests.servers import valkey
 from webapp import create_app, queueing
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.reasons import SENTENCES
-from webapp.services import precheck
+from webapp.services.joining import precheck
 from webapp.settings import Settings
 
 

@@ -25,10 +25,10 @@ from schemathesis.specs.openapi.checks import (
 from sqlalchemy import select
 
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, Match, Photo, UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import upload_tokens
+from webapp.services.uploads import upload_tokens
 
 SEED = 20260620
 EXAMPLES = 4

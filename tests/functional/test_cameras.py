@@ -11,10 +11,11 @@ from sqlalchemy import select
 from tests.actors import PASSWORD, World
 from tests.browsing import Browser, text
 from tests.reindexing import index_again
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Camera, Event, Photo
 from webapp.queueing import unit_of_work
-from webapp.services import cameras, capture_times
+from webapp.services.events import capture_times
+from webapp.services.photos import cameras
 
 pytestmark = pytest.mark.both_databases
 

@@ -10,24 +10,16 @@ from tests.browsing import HTMX, Browser, text
 from tests.crowd import event_of, user_of
 from tests.functional.test_event_settings import DETAILS
 from tests.functional.test_order_of_arrival import DIMENSIONS, add_face, at, found, known
-from webapp.database import reading
-from webapp.extensions import db
+from webapp.db.database import reading
+from webapp.db.extensions import db
 from webapp.faces import rekognition
 from webapp.models import Band, Event, Match, Person, Photo, RematchTrigger, User, UserRole, Verdict
 from webapp.queueing import unit_of_work
-from webapp.services import (
-    claims,
-    desk_figures,
-    events,
-    guests_without,
-    kept_faces,
-    matching,
-    rematches,
-    rules,
-    searching,
-    studio_guests,
-)
-from webapp.services.guests_without import Why
+from webapp.services.core import claims, thresholds
+from webapp.services.events import events
+from webapp.services.matching import hosted_search, matching, rematches, searching
+from webapp.services.queries import event_figures, guest_list, guests_without
+from webapp.services.queries.guests_without import Why
 
 pytestmark = pytest.mark.both_databases
 
@@ -147,9 +139,9 @@ def test_what_is_only_asked_is_not_found_in_the_studio(app: Flask, world: World,
     for _ in ("before the rematch", "after it"):
         with app.app_context():
             event = event_of(event_id)
-            assert desk_figures.of_event(event).found == 0
+            assert event_figures.of_event(event).found == 0
             assert guests_without.count_by_reason(event) == {Why.ASKED: 1}
-            (row,) = studio_guests.guests_of(event)
+            (row,) = guest_list.guests_of(event)
             assert row.photos == 0
             public_id = row.public_id
         page = text(Browser(app).sign_in(OWNER, PASSWORD).get(f"/studio/events/{event_id}/guests/{public_id}"))
@@ -157,7 +149,7 @@ def test_what_is_only_asked_is_not_found_in_the_studio(app: Flask, world: World,
         world.work()
     guest.post(f"/matches/{asked(guest)[0]}", json={"verdict": "confirmed"})
     with app.app_context():
-        assert desk_figures.of_event(event_of(event_id)).found == 1
+        assert event_figures.of_event(event_of(event_id)).found == 1
 
 
 # --- thresholds ---
@@ -168,15 +160,15 @@ def test_thresholds_are_stricter_on_each_engine_s_scale(app: Flask, world: World
     world.event()
     with app.app_context():
         event = db.session.scalars(select(Event)).one()
-        usual = rules.thresholds_of(event, settings)
+        usual = thresholds.thresholds_of(event, settings)
         event.many_children = True
-        assert rules.thresholds_of(event, settings) == rules.Thresholds(0.65, 0.52, asks=True)
-        assert rules.thresholds_of(event, settings).band(0.99, weak=False) is Band.MAYBE
-        assert rules.thresholds_of(event, settings).band(0.51, weak=False) is Band.NONE
+        assert thresholds.thresholds_of(event, settings) == thresholds.Thresholds(0.65, 0.52, asks=True)
+        assert thresholds.thresholds_of(event, settings).band(0.99, weak=False) is Band.MAYBE
+        assert thresholds.thresholds_of(event, settings).band(0.51, weak=False) is Band.NONE
         strict = settings.model_copy(update={"sure_threshold": 0.7, "maybe_threshold": 0.6})
-        assert rules.thresholds_of(event, strict) == rules.Thresholds(0.7, 0.6, asks=True)
+        assert thresholds.thresholds_of(event, strict) == thresholds.Thresholds(0.7, 0.6, asks=True)
         event.engine = rekognition.ENGINE
-        assert rules.thresholds_of(event, settings) == rules.Thresholds(0.98, 0.90, asks=True)
+        assert thresholds.thresholds_of(event, settings) == thresholds.Thresholds(0.98, 0.90, asks=True)
         assert not usual.asks
         db.session.rollback()
 
@@ -281,9 +273,9 @@ def test_photos_that_were_just_held_against_the_guests_look_again(
         key, revision = event.id, event.templates_revision
     switch(app, event_id, many=True)
     with app.app_context():
-        assert kept_faces.changed_since(key, revision) == set()
+        assert hosted_search.changed_since(key, revision) == set()
         matching.rematch_event(event_id)
-        assert kept_faces.changed_since(key, revision) == set(db.session.scalars(select(Match.person_id)))
+        assert hosted_search.changed_since(key, revision) == set(db.session.scalars(select(Match.person_id)))
 
 
 def test_a_sure_match_that_lies_there_opens_nothing(app: Flask, world: World, event_id: str, guest: Api) -> None:

@@ -8,10 +8,11 @@ from sqlalchemy import update
 
 from tests.actors import World, demo_photos
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Photo, PhotoStatus
 from webapp.queueing import unit_of_work
-from webapp.services import claims, recovery
+from webapp.services.core import claims
+from webapp.services.upkeep import sweeper
 
 pytestmark = pytest.mark.both_databases
 
@@ -51,7 +52,7 @@ def test_it_is_free_when_its_worker_is_known_to_be_dead(
 ) -> None:
     with app.app_context():
         claim_as("first", photo_id, monkeypatch)
-        assert recovery.release_claims(["first"]) == 1
+        assert sweeper.release_claims(["first"]) == 1
         assert claim_as("second", photo_id, monkeypatch) is not None
 
 

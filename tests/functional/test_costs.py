@@ -17,9 +17,9 @@ from tests.browsing import HTMX, Browser, error_at, text, value_of
 from tests.concurrency import at_once
 from tests.settings import make_settings
 from webapp import create_app
-from webapp.database import reading
+from webapp.db.database import reading
+from webapp.db.extensions import db
 from webapp.errors import LimitReached
-from webapp.extensions import db
 from webapp.models import (
     AuditEntry,
     EngineUsage,
@@ -36,7 +36,8 @@ from webapp.models import (
 )
 from webapp.queueing import MAINTENANCE, PHOTOS, SELFIES, enqueued_ids, unit_of_work
 from webapp.reasons import SENTENCES
-from webapp.services import costs, usage_meter
+from webapp.services.core import usage_meter
+from webapp.services.upkeep import usage
 from webapp.settings import Settings
 
 pytestmark = pytest.mark.both_databases
@@ -120,7 +121,7 @@ def test_eight_threads_count_exactly(app: Flask, event_id: str) -> None:
     at_once(*[count] * 8)
     with app.app_context():
         event = db.session.scalars(select(Event)).one()
-        assert costs.of_event(event).calls == {"SearchFacesByImage": 600, "IndexFaces": 200}
+        assert usage.of_event(event).calls == {"SearchFacesByImage": 600, "IndexFaces": 200}
         assert db.session.scalar(select(func.count()).select_from(EngineUsage)) == 2, "one row a day and operation"
 
 
@@ -131,7 +132,7 @@ def test_a_call_is_on_the_bill_whatever_becomes_of_its_work(app: Flask, event_id
             event = db.session.scalars(select(Event)).one()
             meter.count(event_id, "IndexFaces")
             assert event.name == "Party", "what the session has read stays read"
-        assert costs.of_event(event).total == 1
+        assert usage.of_event(event).total == 1
 
 
 def test_books_that_cannot_be_written_do_not_stop_the_work(app: Flask, event_id: str) -> None:
@@ -154,7 +155,7 @@ def test_dollars_are_calls_by_list_price(app: Flask, event_id: str, settings: Se
     dear = create_app(settings.model_copy(update={"rekognition_price_per_1000": 2.5}))
     for one, dollars in ((app, 1.24), (dear, 3.1)):
         with one.app_context():
-            assert costs.of_event(db.session.scalars(select(Event)).one()).dollars == dollars
+            assert usage.of_event(db.session.scalars(select(Event)).one()).dollars == dollars
     with dear.app_context():
         db.session.remove()
         db.engine.dispose()
@@ -195,7 +196,7 @@ def test_an_event_without_a_limit_has_the_installation_s(
         assert allowed(limited, event_id) is may, own
     with limited.app_context():
         event = db.session.scalars(select(Event)).one()
-        found = costs.of_event(event)
+        found = usage.of_event(event)
         assert (found.limit, found.left, found.reached) == (10, 0, True)
         db.session.remove()
         db.engine.dispose()

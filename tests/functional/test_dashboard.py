@@ -11,11 +11,14 @@ from tests.actors import PASSWORD, World
 from tests.browsing import HTMX, Browser, text
 from tests.crowd import add_guest, add_person, add_photo, event_of, user_of
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Match, Photo, PhotoStatus, Selfie, SelfieStatus, Upload, UploadStatus, UploadWay, UserRole
 from webapp.queueing import unit_of_work
-from webapp.services import matching, rematches, statistics, studio_guests, studio_trouble, timezones, upload_ledger
-from webapp.services.statistics import HOUR, MINUTE
+from webapp.services.events import timezones
+from webapp.services.matching import matching, rematches
+from webapp.services.queries import guest_list, problems, timeline
+from webapp.services.queries.timeline import HOUR, MINUTE
+from webapp.services.uploads import upload_ledger
 
 pytestmark = pytest.mark.both_databases
 
@@ -147,12 +150,12 @@ def test_a_lost_file_is_told_of_whatever_else_was_mended(app: Flask, world: Worl
         with app.app_context():
             event = event_of(event_id)
             names = [row.filename for row in upload_ledger.trouble(event).rows]
-            assert [name for name, _, _ in studio_trouble.trouble_of(event).uploads] == names
+            assert [name for name, _, _ in problems.trouble_of(event).uploads] == names
             return names
 
     ledger("lost.jpg", UploadStatus.INTERRUPTED)
     for status in (UploadStatus.INTERRUPTED, UploadStatus.ACCEPTED):
-        for number in range(studio_trouble.MOST + 1):
+        for number in range(problems.MOST + 1):
             ledger(f"{number}.jpg", status)
     assert told() == ["lost.jpg"]
     # Cameras number alike: neither somebody else's file of this name is it, nor another card's.
@@ -183,7 +186,7 @@ def test_a_lost_file_is_listed_beneath_ten_newer_ones_that_came_in_later(
     app: Flask, owner: Browser, event_id: str
 ) -> None:
     lose(app, event_id, ["bad.jpg"], UploadStatus.REJECTED)
-    mended = [f"mended-{number}.jpg" for number in range(studio_trouble.MOST)]
+    mended = [f"mended-{number}.jpg" for number in range(problems.MOST)]
     lose(app, event_id, mended, UploadStatus.REJECTED)
     lose(app, event_id, mended, UploadStatus.ACCEPTED)
     trouble = part(page(owner, event_id), "trouble")
@@ -198,8 +201,8 @@ def test_lost_files_that_the_overview_has_no_room_for_are_counted_and_found(
     lose(app, event_id, ["mended.jpg"], UploadStatus.REJECTED)
     lose(app, event_id, ["mended.jpg"], UploadStatus.ACCEPTED)
     trouble = part(page(owner, event_id), "trouble")
-    assert trouble.count("lost-") == studio_trouble.MOST
-    assert f"And {len(lost) - studio_trouble.MOST} more files" in trouble
+    assert trouble.count("lost-") == problems.MOST
+    assert f"And {len(lost) - problems.MOST} more files" in trouble
     address = f"/studio/events/{event_id}/upload/lost"
     assert f'href="{address}"' in trouble
     assert "And 5 more files" in page(owner, event_id, "/upload")
@@ -219,17 +222,17 @@ def test_no_lost_file_is_said_as_such(owner: Browser, event_id: str) -> None:
 def test_a_guest_with_many_failed_selfies_hides_no_other(app: Flask, owner: Browser, event_id: str) -> None:
     with app.app_context(), unit_of_work():
         event = event_of(event_id)
-        for number in range(studio_trouble.MOST + 1):
+        for number in range(problems.MOST + 1):
             person = add_guest(event, f"single-{number}@example.com")
             db.session.scalars(select(Selfie).where(Selfie.person_id == person.id)).one().status = SelfieStatus.FAILED
         many = add_guest(event, "many@example.com")
-        for number in range(studio_trouble.MOST):
+        for number in range(problems.MOST):
             picture = {"blob_key": f"{number}.jpg", "content_type": "image/jpeg", "reason": "crashed"}
             db.session.add(Selfie(person_id=many.id, status=SelfieStatus.FAILED, **picture))
         mine = add_person(event, user_of(OWNER))
         mine.match_failed = True
     trouble = part(page(owner, event_id), "trouble")
-    assert trouble.count('id="fault-') == studio_trouble.MOST and trouble.count(">many<") == 1
+    assert trouble.count('id="fault-') == problems.MOST and trouble.count(">many<") == 1
     # The owner is no guest: the list of guests has no page of them to lead to.
     assert "And 2 more guests" in trouble and "show=failed" in trouble and ">photographer<" not in trouble
 
@@ -290,7 +293,7 @@ def test_later_searches_do_not_count_for_the_last_rematch(app: Flask, event_id: 
 def test_guests_are_searched_filtered_and_paged(app: Flask, owner: Browser, event_id: str) -> None:
     with app.app_context(), unit_of_work():
         event = event_of(event_id)
-        for number in range(studio_guests.PAGE + 2):
+        for number in range(guest_list.PAGE + 2):
             add_guest(event, f"guest-{number}@example.com")
         found = add_guest(event, "100%@example.com")
         add_photo(event, 1, [found])
@@ -298,7 +301,7 @@ def test_guests_are_searched_filtered_and_paged(app: Flask, owner: Browser, even
         selfie = db.session.scalars(select(Selfie).where(Selfie.person_id == refused.id)).one()
         selfie.status, selfie.reason = SelfieStatus.REJECTED, "blurred"
     first = owner.get(f"/studio/events/{event_id}/guests").text
-    assert first.count('<li id="guest-') == studio_guests.PAGE
+    assert first.count('<li id="guest-') == guest_list.PAGE
     address = first.partition('hx-get="')[2].rpartition('class="further" hx-get="')[2].partition('"')[0]
     second = owner.get(address.replace("&amp;", "&"), headers=HTMX).text
     assert second.count('<li id="guest-') == 4 and "<html" not in second
@@ -337,15 +340,15 @@ def test_charts_follow_the_clock_of_the_event_and_leave_no_gap(app: Flask, event
         event = event_of(event_id)
         event.timezone = "Asia/Kolkata"
         start = 1_750_000_000 // MINUTE
-        made = statistics.chart(event, [[start, 2], [start + 300, 1]])
+        made = timeline.chart(event, [[start, 2], [start + 300, 1]])
         assert made is not None and made.totals == (3,)
         moments = [moment for moment, _ in made.rows]
         assert {later - earlier for earlier, later in pairwise(moments)} == {timedelta(seconds=made.seconds)}
-        assert made.seconds == 15 * MINUTE and len(made.rows) <= statistics.MOST_BARS
-        days = statistics.chart(event, [[start, 1], [start + 2000, 1]])
+        assert made.seconds == 15 * MINUTE and len(made.rows) <= timeline.MOST_BARS
+        days = timeline.chart(event, [[start, 1], [start + 2000, 1]])
         assert days is not None and days.seconds == HOUR
         assert {moment.astimezone(timezones.zone_of(event)).minute for moment, _ in days.rows} == {0}
-        assert statistics.chart(event, [], []) is None
+        assert timeline.chart(event, [], []) is None
 
 
 def test_a_poll_brings_the_charts_tables_and_figures_that_are_new(app: Flask, owner: Browser, event_id: str) -> None:

@@ -14,11 +14,14 @@ from tests.actors import Api, World, demo_photos, selfie
 from tests.crowd import event_of
 from webapp import queueing
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Lease, Person, Photo, PhotoStatus, Removal, Selfie, SelfieStatus
 from webapp.queueing import INDEX_PHOTO, JobKind, unit_of_work
-from webapp.services import claims, indexing, recovery, removals, selfies
-from webapp.services.claims import DEATH_PAUSES, MAX_CRASHES, MAX_INTERRUPTIONS, Death
+from webapp.services.core import claims, deletion_outbox
+from webapp.services.core.claims import DEATH_PAUSES, MAX_CRASHES, MAX_INTERRUPTIONS, Death
+from webapp.services.joining import selfies
+from webapp.services.photos import indexing
+from webapp.services.upkeep import sweeper
 
 pytestmark = pytest.mark.both_databases
 
@@ -53,7 +56,7 @@ def take(model: type[Any] = Photo) -> str | None:
 def die(death: Death, model: type[Any] = Photo) -> None:
     """A process takes the row and dies; its pause is over at once."""
     assert take(model)
-    recovery.record_deaths([claims.worker_name()], death)
+    sweeper.record_deaths([claims.worker_name()], death)
     end_pause(model)
 
 
@@ -66,7 +69,7 @@ def sweep() -> int | None:
     """A sweep whose turn it is."""
     with unit_of_work():
         db.session.execute(update(Lease).values(expires_at=utcnow() - timedelta(seconds=1)))
-    return recovery.sweep()
+    return sweeper.sweep()
 
 
 def job_of(kind: JobKind, key: str) -> Job:
@@ -107,7 +110,7 @@ def test_so_many_interruptions_are_no_chance_any_more(app: Flask, api: Api, worl
 
 def test_a_try_that_was_never_begun_counts_for_nothing(app: Flask, event_id: str) -> None:
     with app.app_context():
-        recovery.record_deaths([claims.worker_name()], Death.CRASH)
+        sweeper.record_deaths([claims.worker_name()], Death.CRASH)
         assert (row().crashes, row().interruptions) == (0, 0)
         assert take()
         assert (row().crashes, row().interruptions) == (0, 0)
@@ -128,7 +131,7 @@ def test_the_pause_grows_with_each_death(app: Flask, event_id: str) -> None:
         for _ in range(len(DEATH_PAUSES) + 1):
             assert take()
             before = utcnow()
-            recovery.release_claims([claims.worker_name()])
+            sweeper.release_claims([claims.worker_name()])
             paused_until = row().retry_at
             pauses.append(round((paused_until - before).total_seconds()) if paused_until else 0)
             end_pause(Photo)
@@ -140,7 +143,7 @@ def test_nobody_takes_it_during_the_pause(app: Flask, event_id: str) -> None:
     with app.app_context():
         die(Death.INTERRUPTION)
         assert take()
-        recovery.release_claims([claims.worker_name()])
+        sweeper.release_claims([claims.worker_name()])
         assert take() is None
 
 
@@ -148,7 +151,7 @@ def test_after_the_first_interruption_it_is_enqueued_at_once(app: Flask, event_i
     with app.app_context():
         assert take()
         queueing.connection().flushall()
-        recovery.release_claims([claims.worker_name()])
+        sweeper.release_claims([claims.worker_name()])
         assert queueing.queue("photos").get_job_ids() == [INDEX_PHOTO.job_id(row().public_id)]
 
 
@@ -223,12 +226,12 @@ def test_a_suspect_person_has_one_job_however_often_they_are_marked(app: Flask, 
 def test_a_removal_that_kills_is_tried_for_ever_with_growing_pauses(app: Flask, event_id: str) -> None:
     with app.app_context():
         with unit_of_work():
-            removals.remove_blobs(event_of(event_id).public_id, ["events/x/nothing.jpg"])
+            deletion_outbox.remove_blobs(event_of(event_id).public_id, ["events/x/nothing.jpg"])
         pauses = []
         for _ in range(5):
             assert claims.claim(Removal, row(Removal).public_id, true())
             before = utcnow()
-            recovery.record_deaths([claims.worker_name()], Death.CRASH)
+            sweeper.record_deaths([claims.worker_name()], Death.CRASH)
             paused = row(Removal).retry_at
             pauses.append(round((paused - before).total_seconds()) if paused else 0)
             end_pause(Removal)

@@ -22,10 +22,12 @@ from tests.cloud import s3_servers
 from tests.cloud.s3_servers import S3Server, open_bucket, refusal
 from tests.process_app import ProcessApps
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, EventStatus, Photo, Upload, UploadWay
 from webapp.queueing import unit_of_work
-from webapp.services import direct_uploads, removals, tidying, upload_limits
+from webapp.services.core import deletion_outbox
+from webapp.services.upkeep import cleanup
+from webapp.services.uploads import multipart, upload_limits
 from webapp.settings import Settings
 from webapp.storage.blobs import Upload as StoreUpload
 
@@ -81,8 +83,8 @@ class Sender:
 
     def send(self, name: str, content: bytes) -> str:
         upload_id = self.begin(name, content)
-        for number, start in enumerate(range(0, len(content), direct_uploads.PART), 1):
-            self.put(upload_id, number, content[start : start + direct_uploads.PART])
+        for number, start in enumerate(range(0, len(content), multipart.PART), 1):
+            self.put(upload_id, number, content[start : start + multipart.PART])
         assert self.finish(upload_id).json == {"status": "checking", "detail": ""}
         return upload_id
 
@@ -99,8 +101,8 @@ class Sender:
     def stored(self) -> set[str]:
         """What lies in the bucket, after the jobs that remove things have run."""
         with self.app.app_context():
-            for public_id in db.session.scalars(select(removals.Removal.public_id)).all():
-                removals.carry_out(public_id)
+            for public_id in db.session.scalars(select(deletion_outbox.Removal.public_id)).all():
+                deletion_outbox.carry_out(public_id)
         return set(self.app.extensions["blobs"].keys("events/"))
 
     def under_way(self) -> int:
@@ -124,7 +126,7 @@ def large_picture() -> bytes:
     kept.seek(0)
     png = io.BytesIO()
     Image.open(kept).save(png, "PNG", compress_level=0)
-    assert direct_uploads.PART < len(png.getvalue()) < 2 * direct_uploads.PART
+    assert multipart.PART < len(png.getvalue()) < 2 * multipart.PART
     return png.getvalue()
 
 
@@ -150,12 +152,12 @@ def test_parts_go_to_the_store_and_a_worker_makes_a_photo_of_them(app: Flask, se
 def test_it_goes_on_with_the_parts_that_are_missing(sender: Sender) -> None:
     content = large_picture()
     upload_id = sender.begin("a.png", content)
-    sender.put(upload_id, 1, content[: direct_uploads.PART])
+    sender.put(upload_id, 1, content[: multipart.PART])
     listed = sender.browser.get(f"{sender.base}/{upload_id}").text
-    assert listed.count("<Part>") == 1 and f"<Size>{direct_uploads.PART}</Size>" in listed
+    assert listed.count("<Part>") == 1 and f"<Size>{multipart.PART}</Size>" in listed
     early = sender.finish(upload_id)
     assert (early.status_code, early.json["code"]) == (409, "upload_incomplete")  # type: ignore[index]
-    sender.put(upload_id, 2, content[direct_uploads.PART :])
+    sender.put(upload_id, 2, content[multipart.PART :])
     assert sender.finish(upload_id).json["status"] == "checking"  # type: ignore[index]
     # The answer was lost: all is asked again.
     assert sender.finish(upload_id).json["status"] == "checking"  # type: ignore[index]
@@ -313,7 +315,7 @@ def test_what_nobody_goes_on_with_ends(sender: Sender, world: World, picture: by
             with unit_of_work():
                 over = Upload.filename != "waiting.jpg"
                 db.session.execute(update(Upload).where(over).values(expires_at=utcnow() - timedelta(hours=1)))
-            tidying.give_up_uploads()
+            cleanup.give_up_uploads()
     assert sender.ledger() == [
         ("half.jpg", "interrupted", None),
         ("whole.jpg", "accepted", None),
@@ -367,7 +369,7 @@ def test_an_upload_without_a_part_ends_after_an_hour_and_one_with_parts_is_waite
                 assert row.expires_at is not None
                 assert row.expires_at - utcnow() <= timedelta(hours=1)
                 row.expires_at = utcnow()
-        tidying.give_up_uploads()
+        cleanup.give_up_uploads()
         half = db.session.scalars(select(Upload).where(Upload.filename == "half.jpg")).one()
         assert half.expires_at is not None
         assert (half.received, half.expires_at - utcnow() > timedelta(hours=47)) == (100, True)

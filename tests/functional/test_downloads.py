@@ -10,11 +10,12 @@ from sqlalchemy import select
 
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import Browser
-from webapp.extensions import db
-from webapp.media import download_name, takes_webp
+from webapp.db.extensions import db
 from webapp.models import Event, Photo, Rendition, RenditionKind
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, watermarks
+from webapp.services.core import blobs
+from webapp.services.photos import watermarks
+from webapp.web.media import download_name, takes_webp
 
 
 @pytest.fixture

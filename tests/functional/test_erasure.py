@@ -5,7 +5,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from tests.actors import Api, World, photos_with, selfie
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Consent, Match, Selfie, SelfieVector
 
 

@@ -11,9 +11,13 @@ from tests.actors import Api, World, demo_photos, photos_with, selfie
 from tests.servers import Valkey
 from webapp import queueing
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Face, Lease, Match, Person, Photo, PhotoStatus, Rendition, Selfie
-from webapp.services import claims, indexing, matching, recovery, selfies
+from webapp.services.core import claims
+from webapp.services.joining import selfies
+from webapp.services.matching import matching
+from webapp.services.photos import indexing
+from webapp.services.upkeep import sweeper
 
 pytestmark = pytest.mark.both_databases
 
@@ -23,7 +27,7 @@ def sweep(app: Flask) -> int | None:
     with app.app_context():
         db.session.execute(update(Lease).values(expires_at=utcnow() - timedelta(seconds=1)))
         db.session.commit()
-        return recovery.sweep()
+        return sweeper.sweep()
 
 
 @pytest.fixture
@@ -84,8 +88,8 @@ def test_a_sweep_enqueues_nothing_twice(app: Flask, world: World) -> None:
 
 def test_only_one_of_two_sweepers_sweeps(app: Flask) -> None:
     with app.app_context():
-        assert recovery.sweep() == 0
-        assert recovery.sweep() is None
+        assert sweeper.sweep() == 0
+        assert sweeper.sweep() is None
 
 
 def test_jobs_that_run_twice_change_nothing(app: Flask, api: Api, world: World) -> None:

@@ -11,7 +11,7 @@ from tests.actors import PASSWORD, World
 from tests.browsing import Browser, text
 from tests.crowd import add_guest, add_person, add_photo, asked, event_of, user_of
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import (
     Admission,
     Band,
@@ -26,9 +26,11 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import consents, guests_without, selfie_erasing, studio, studio_guests
-from webapp.services.guests_without import Why
-from webapp.services.studio_guests import Show
+from webapp.services.core import consents
+from webapp.services.erasure import selfie_erasure
+from webapp.services.queries import event_overview, guest_list, guests_without
+from webapp.services.queries.guest_list import Show
+from webapp.services.queries.guests_without import Why
 
 pytestmark = pytest.mark.both_databases
 
@@ -95,11 +97,11 @@ def unpublished_photo(event: Event, person: Person) -> None:
 
 
 def left_without_selfie(_: Event, person: Person) -> None:
-    selfie_erasing.erase_selfies(person)
+    selfie_erasure.erase_selfies(person)
 
 
 def withdrew(_: Event, person: Person) -> None:
-    selfie_erasing.withdraw(person)
+    selfie_erasure.withdraw(person)
 
 
 def is_searched_for(_: Event, person: Person) -> None:
@@ -165,7 +167,7 @@ def test_every_reason_has_a_case() -> None:
 def test_each_guest_without_a_photo_has_the_reason_that_is_true(app: Flask, event_id: str) -> None:
     fill(app, event_id)
     with app.app_context():
-        rows = {row.name: row.why for row in studio_guests.guests_of(event_of(event_id))}
+        rows = {row.name: row.why for row in guest_list.guests_of(event_of(event_id))}
     assert rows == {name: why for name, (why, _) in CASES.items()} | {"found": None, "renewing": None}
 
 
@@ -189,9 +191,9 @@ def test_the_filters_of_the_list_count_what_they_show(app: Flask, event_id: str)
     fill(app, event_id)
     with app.app_context():
         event = event_of(event_id)
-        counts = studio_guests.counts_of(event)
-        shown = {show: len(studio_guests.guests_of(event, show=show)) for show in Show}
-        progress = studio.progress_of_event(event)
+        counts = guest_list.counts_of(event)
+        shown = {show: len(guest_list.guests_of(event, show=show)) for show in Show}
+        progress = event_overview.progress_of_event(event)
     assert counts == shown
     assert counts[Show.FOUND] + counts[Show.NONE_YET] == counts[Show.ALL] == progress.guests
     assert counts[Show.NONE_YET] == progress.guests_without
@@ -215,7 +217,7 @@ def test_a_photo_on_its_way_may_still_show_a_guest_of_whom_none_was_found(app: F
 def test_consent_that_was_given_again_is_no_withdrawal(app: Flask, event_id: str) -> None:
     with app.app_context(), unit_of_work():
         person = add_guest(event_of(event_id), "back@example.com")
-        selfie_erasing.withdraw(person)
+        selfie_erasure.withdraw(person)
         consents.grant_consent(person, consents.CONSENT_VERSION, language="en")
     with app.app_context():
         assert guests_without.count_by_reason(event_of(event_id)) == {Why.NO_SELFIE: 1}
@@ -232,8 +234,8 @@ def test_the_numbers_take_as_many_queries_for_many_guests_as_for_few(app: Flask,
             event = event_of(event_id)
             with asked(app) as noted:
                 guests_without.count_by_reason(event)
-                studio_guests.counts_of(event)
-                studio_guests.guests_of(event, show=Show.NONE_YET, why=Why.REFUSED)
+                guest_list.counts_of(event)
+                guest_list.guests_of(event, show=Show.NONE_YET, why=Why.REFUSED)
             return len(noted.statements)
 
     before = statements()

@@ -15,10 +15,10 @@ from sqlalchemy.exc import OperationalError
 from tests.cloud.s3_servers import S3Server
 from tests.servers import free_port
 from webapp import create_app
+from webapp.db.extensions import db
 from webapp.errors import ConfigurationError
-from webapp.extensions import db
 from webapp.models import InstallationFact
-from webapp.services.installation_check import adopt_store, check_blob_store
+from webapp.services.upkeep.installation_check import adopt_store, check_blob_store
 from webapp.settings import ROOT, Settings
 from webapp.storage.local import LocalBlobStore
 

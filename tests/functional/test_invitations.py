@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from tests.actors import PASSWORD, Api, World
 from tests.browsing import Browser, error_at, text
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Invitation, Mail, MailStatus, Membership, MembershipRole, User, UserRole
 from webapp.queueing import unit_of_work
 

@@ -24,7 +24,7 @@ from tests.kept_faces import (
     service,
     settings,
 )
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import (
     Alarm,
     ConfirmedVector,
@@ -43,7 +43,9 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import claims, costs, reconciling
+from webapp.services.core import claims
+from webapp.services.matching import reconciling
+from webapp.services.upkeep import usage
 from webapp.settings import Settings
 
 __all__ = ["app", "cloud", "service", "settings"]
@@ -282,7 +284,7 @@ def test_a_limit_stops_an_events_searches_and_raising_it_lets_them_go_on(
         assert db.session.scalar(select(EngineUsage.calls)) == 1
         event = db.session.scalars(select(Event)).one()
         with unit_of_work():
-            costs.set_limit(event, 0, event.memberships[0].user)
+            usage.set_limit(event, 0, event.memberships[0].user)
     world.work()
     assert len(guest.photo_ids()) == 2
 
@@ -333,7 +335,7 @@ def test_reconciling_says_and_mends_what_differs(
         index.remove(gallery, [lost])
         guests = reconciling.gallery_of(reconciling._event(event_id), "guests")
         index.remove_user(guests, next(iter(index.users(guests))))
-        from webapp.faces.protocols import Keep
+        from webapp.faces.core.protocols import Keep
 
         analyzer = app.extensions["face_engines"]["rekognition"].analyzer
         ghosts = analyzer.photo_faces(faces.portrait("eileen"), Keep(gallery, "nobody"))

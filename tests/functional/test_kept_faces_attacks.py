@@ -25,11 +25,10 @@ from tests.kept_faces import (
     service,
     settings,
 )
-from webapp import crops
-from webapp.database import reading
-from webapp.extensions import db
-from webapp.faces import boxes
-from webapp.faces.protocols import Box, DetectedFace
+from webapp.db.database import reading
+from webapp.db.extensions import db
+from webapp.faces.core import boxes
+from webapp.faces.core.protocols import Box, DetectedFace
 from webapp.models import (
     Alarm,
     ConfirmedVector,
@@ -44,20 +43,14 @@ from webapp.models import (
     Selfie,
     SelfieVector,
 )
+from webapp.pictures import crops
 from webapp.queueing import unit_of_work
-from webapp.services import (
-    comparing,
-    costs,
-    erasing,
-    guest_gallery,
-    indexing,
-    kept_faces,
-    matching,
-    reconciling,
-    removals,
-    selfie_erasing,
-    selfies,
-)
+from webapp.services.core import deletion_outbox
+from webapp.services.erasure import erasure, selfie_erasure
+from webapp.services.joining import selfies
+from webapp.services.matching import comparing, hosted_person, hosted_search, matching, reconciling
+from webapp.services.photos import indexing
+from webapp.services.upkeep import usage
 
 __all__ = ["app", "cloud", "service", "settings"]
 
@@ -82,24 +75,24 @@ def engine_of(app: Flask) -> Any:
 
 def erase_photo(app: Flask, public_id: str | None) -> None:
     with app.app_context(), unit_of_work():
-        erasing.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == public_id)).one(), None)
+        erasure.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == public_id)).one(), None)
 
 
 def erase_event(app: Flask, event_id: str) -> None:
     """The event, and what its removals name, at once."""
     with app.app_context():
         with unit_of_work():
-            erasing.erase_event(db.session.scalars(select(Event).where(Event.public_id == event_id)).one(), None)
+            erasure.erase_event(db.session.scalars(select(Event).where(Event.public_id == event_id)).one(), None)
         with reading():
             waiting = list(db.session.scalars(select(Removal.public_id)))
         for public_id in waiting:
-            removals.carry_out(public_id)
+            deletion_outbox.carry_out(public_id)
 
 
 def erase_selfies(app: Flask) -> None:
     with app.app_context(), unit_of_work():
         for person in db.session.scalars(select(Person).join(Selfie).distinct()).all():
-            selfie_erasing.erase_selfies(person)
+            selfie_erasure.erase_selfies(person)
 
 
 def request_reconciliation(app: Flask, event_id: str) -> None:
@@ -116,7 +109,7 @@ def rematch(app: Flask) -> None:
 def limit(app: Flask, calls: int) -> None:
     with app.app_context(), unit_of_work():
         event = db.session.scalars(select(Event)).one()
-        costs.set_limit(event, calls, event.memberships[0].user)
+        usage.set_limit(event, calls, event.memberships[0].user)
 
 
 def until_quiet(world: World, app: Flask, rounds: int = 3) -> None:
@@ -332,7 +325,7 @@ def test_a_limit_met_after_a_photos_faces_were_paid_for_loses_neither(
     guest = a_guest(world, api)
     world.work()
     with app.app_context():
-        spent = costs.of_event(db.session.scalars(select(Event)).one()).total
+        spent = usage.of_event(db.session.scalars(select(Event)).one()).total
     limit(app, spent + 1)
     mine = world.add_photos(event_id, *photos_with("grace", 1))
     world.work()
@@ -386,8 +379,8 @@ def test_of_a_crop_with_several_faces_the_one_in_its_place_is_taken() -> None:
     place = boxes.within_part(confirmed)
     assert (place.x, place.y, place.width, place.height) == pytest.approx((0.25, 0.25, 0.5, 0.5))
     own, neighbour = a_face(Box(0.27, 0.26, 0.45, 0.5)), a_face(Box(0.0, 0.0, 0.24, 0.9))
-    assert guest_gallery._in_its_place([neighbour, own], place) is own
-    assert guest_gallery._in_its_place([neighbour], place) is None
+    assert hosted_person._in_its_place([neighbour, own], place) is own
+    assert hosted_person._in_its_place([neighbour], place) is None
     at_the_edge = boxes.within_part(Box(0.0, 0.9, 0.1, 0.1))
     assert (at_the_edge.x, at_the_edge.y) == pytest.approx((0.0, 1 / 3))
     assert (at_the_edge.width, at_the_edge.height) == pytest.approx((2 / 3, 2 / 3))
@@ -494,7 +487,7 @@ def test_where_the_guests_are_searched_too_slowly_everybody_is_looked_at(
     event_id = world.event()
     guest = a_guest(world, api)
     world.work()
-    monkeypatch.setattr(kept_faces, "SECONDS", -1.0)
+    monkeypatch.setattr(hosted_search, "SECONDS", -1.0)
     mine = world.add_photos(event_id, *photos_with("grace", 1), *photos_without("grace", 1))
     world.work()
     assert guest.photo_ids() == mine[:1]

@@ -7,7 +7,7 @@ from tests.actors import Api, World, selfie
 from tests.attacks.phones import Phone
 from tests.cloud.rekognition import RekognitionServer
 from tests.kept_faces import app, cloud, service, settings
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import AlertKind, EngineUsage, Membership, Person, SearchAlert
 
 __all__ = ["app", "cloud", "service", "settings"]

@@ -11,11 +11,12 @@ from tests.actors import Api, World
 from tests.browsing import Browser, text
 from tests.limiting import CODES, LOGINS, exhaust, limiting
 from tests.servers import Valkey, valkey
-from webapp import create_app, limits
-from webapp.extensions import db
+from webapp import create_app
+from webapp.db.extensions import db
 from webapp.reasons import SENTENCES
-from webapp.services import precheck
+from webapp.services.joining import precheck
 from webapp.settings import Settings
+from webapp.web.access import limits
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.servers import Valkey, valkey
 from tests.settings import make_settings
 from webapp import create_app
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import (
     Band,
     Event,
@@ -34,7 +34,11 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import connection, unit_of_work
-from webapp.services import claims, consents, erasing, live, marking, matching, selfie_erasing, selfies, usage_meter
+from webapp.services.core import claims, consents, rematch_requests, usage_meter
+from webapp.services.erasure import erasure, selfie_erasure
+from webapp.services.joining import selfies
+from webapp.services.live import versions
+from webapp.services.matching import matching
 
 pytestmark = pytest.mark.both_databases
 
@@ -238,17 +242,17 @@ SEEN_BY_GUEST: dict[str, Callable[[Scene], object]] = {
     "matches are gone": lambda s: [db.session.delete(row) for row in s.matches()],
     "all matches are deleted at once": lambda s: db.session.execute(delete(Match)),
     "a verdict": lambda s: matching.give_verdict(user_of(GUEST), s.question().public_id, "rejected"),
-    "a search is asked for": lambda s: marking.mark([s.person().id]),
+    "a search is asked for": lambda s: rematch_requests.mark([s.person().id]),
     "a search gives up": lambda s: set_(s.person(), match_failed=True, match_failure="crashed"),
     "a photo comes in": lambda s: add_photo(s.event, 7, []),
     "a photo waits again": lambda s: set_(s.photo, status=PhotoStatus.UPLOADED),
     "a photo is hidden": lambda s: set_(s.photo, hidden_at=utcnow()),
     "a photo is withdrawn": lambda s: set_(s.photo, published_at=None),
     "all photos are hidden by one statement": lambda s: db.session.execute(update(Photo).values(hidden_at=utcnow())),
-    "a photo is deleted": lambda s: erasing.erase_photo(s.photo, None),
+    "a photo is deleted": lambda s: erasure.erase_photo(s.photo, None),
     "the event's clock is set": lambda s: set_(s.event, timezone="Europe/Paris"),
-    "consent is withdrawn": lambda s: selfie_erasing.withdraw(s.person()),
-    "selfies are erased": lambda s: selfie_erasing.erase_with_receipt(s.person(), user_of(GUEST)),
+    "consent is withdrawn": lambda s: selfie_erasure.withdraw(s.person()),
+    "selfies are erased": lambda s: selfie_erasure.erase_with_receipt(s.person(), user_of(GUEST)),
 }
 
 
@@ -334,7 +338,7 @@ ENDED: dict[str, tuple[int, Callable[[Scene], object]]] = {
     "all accounts are disabled": (401, lambda s: db.session.execute(update(User).values(disabled_at=utcnow()))),
     "the account is deleted": (401, lambda s: [db.session.delete(it) for it in (s.membership(GUEST), user_of(GUEST))]),
     "the place in the event is taken": (404, lambda s: db.session.delete(s.membership(GUEST))),
-    "the event is erased": (404, lambda s: erasing.erase_event(s.event, None)),
+    "the event is erased": (404, lambda s: erasure.erase_event(s.event, None)),
     "the event has another code": (404, lambda s: set_(s.event, code="NEWCODE9", code_key="NEWCODE9")),
 }  # fmt: skip
 
@@ -411,30 +415,30 @@ def test_a_bearer_s_poll_is_not_answered_by_the_cookie_beside_it(scene: Scene) -
 def test_a_change_while_the_database_is_read_is_not_missed(scene: Scene) -> None:
     """The words are read first: what is kept of the old state was kept with the old words."""
     with scene.app.app_context():
-        mark, shown = live.mark_of(live.EVENT, 1), ["old state"]
-        stamp = live.stamp(shown, mark)
-        early = live.look("token", "page", stamp)
+        mark, shown = versions.mark_of(versions.EVENT, 1), ["old state"]
+        stamp = versions.stamp(shown, mark)
+        early = versions.look("token", "page", stamp)
         assert early is not None and not early.is_current
-        live.moved([mark])
-        live.keep(early, stamp)
-        late = live.look("token", "page", stamp)
+        versions.moved([mark])
+        versions.keep(early, stamp)
+        late = versions.look("token", "page", stamp)
         assert late is not None and not late.is_current
-        live.keep(late, stamp)
-        now = live.look("token", "page", stamp)
+        versions.keep(late, stamp)
+        now = versions.look("token", "page", stamp)
         assert now is not None and now.is_current
 
 
 def test_a_mark_that_lapsed_and_came_back_is_another_one(scene: Scene) -> None:
     with scene.app.app_context():
-        mark = live.mark_of(live.EVENT, 1)
-        live.moved([mark])
-        stamp = live.stamp([], mark)
-        seen = live.look("token", "page", stamp)
+        mark = versions.mark_of(versions.EVENT, 1)
+        versions.moved([mark])
+        stamp = versions.stamp([], mark)
+        seen = versions.look("token", "page", stamp)
         assert seen is not None
-        live.keep(seen, stamp)
+        versions.keep(seen, stamp)
         connection().delete(f"findme:live:mark:{mark}")
-        live.moved([mark])
-        again = live.look("token", "page", stamp)
+        versions.moved([mark])
+        again = versions.look("token", "page", stamp)
         assert again is not None and not again.is_current
 
 

@@ -19,9 +19,9 @@ from tests import faces
 from tests.actors import Api, World, photos_with, selfie
 from tests.settings import SECRET
 from webapp import observability
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.queueing import connection, workers_alive
-from webapp.services import recovery
+from webapp.services.upkeep import sweeper
 from webapp.settings import ROOT, Settings
 
 RQ = Path(sys.executable).with_name("rq")
@@ -187,7 +187,7 @@ def test_what_the_sweeper_finds_has_ids_of_its_own(
     with app.app_context():
         connection().flushall()
         lines()
-        assert recovery.sweep()
+        assert sweeper.sweep()
     enqueued = lines("matching.enqueued")
     assert [line["trigger"] for line in enqueued] == ["sweep", "sweep"]
     ids = {line["request_id"] for line in enqueued}

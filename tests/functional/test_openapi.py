@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 from openapi_spec_validator import validate
 
-from webapp.permissions import PERMISSIONS, Who
 from webapp.reasons import SENTENCES
+from webapp.web.access.permissions import PERMISSIONS, Who
 
 
 @pytest.fixture

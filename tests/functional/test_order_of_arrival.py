@@ -9,8 +9,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from tests.actors import Api, World, demo_photos, selfie
-from webapp.extensions import db
-from webapp.faces.vectors import to_blob
+from webapp.db.extensions import db
+from webapp.faces.core.vectors import to_blob
 from webapp.models import (
     Consent,
     Event,
@@ -27,7 +27,8 @@ from webapp.models import (
     User,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import locks, marking, matching
+from webapp.services.core import locks, rematch_requests
+from webapp.services.matching import matching
 
 DIMENSIONS = 128
 
@@ -123,7 +124,7 @@ def add_face(person_id: int, vector: np.ndarray) -> int:
             )
         )
         db.session.flush()
-        marking.mark(matching.concerned(event, [blob]))
+        rematch_requests.mark(matching.concerned(event, [blob]))
         return face.id
 
 

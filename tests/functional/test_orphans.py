@@ -15,10 +15,11 @@ from sqlalchemy import delete, select, update
 from tests.actors import Api, World, photos_with, selfie
 from tests.cloud.s3_servers import S3Server, open_bucket
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, Photo, Upload, UploadWay, User
 from webapp.queueing import unit_of_work
-from webapp.services import orphans, watermarks
+from webapp.services.erasure import orphans
+from webapp.services.photos import watermarks
 from webapp.storage.blobs import BlobStore
 
 LOST = "events/{event}/photos/nobody/original.jpg"

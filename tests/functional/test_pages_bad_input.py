@@ -13,11 +13,11 @@ from werkzeug.test import TestResponse
 from tests import faces
 from tests.actors import PASSWORD, Api, World, selfie
 from tests.browsing import HTMX, Browser, error_at, text, value_of
-from webapp import imaging
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, EventStatus, Photo, Selfie, User
+from webapp.pictures import imaging
 from webapp.reasons import SENTENCES
-from webapp.services.consents import CONSENT_VERSION
+from webapp.services.core.consents import CONSENT_VERSION
 
 JOIN = "/e/PARTY234"
 PHOTOS = "/e/PARTY234/photos"

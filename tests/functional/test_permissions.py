@@ -12,11 +12,12 @@ from werkzeug.test import TestResponse
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import HTMX, Browser
 from webapp import queueing
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, Match, Person, Photo, Selfie, UserRole
 from webapp.observability import TRIGGERS
-from webapp.permissions import PERMISSIONS, Who
-from webapp.services import accounts, upload_tokens
+from webapp.services.accounts import accounts
+from webapp.services.uploads import upload_tokens
+from webapp.web.access.permissions import PERMISSIONS, Who
 
 ROLES = ("anonymous", "stranger", "guest", "rival", "owner", "admin")
 """Nobody; a guest of another event; a guest of this one; a photographer of another event; this one's; an admin."""

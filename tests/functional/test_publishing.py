@@ -7,10 +7,10 @@ from sqlalchemy import func, select
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import Browser, text
 from tests.crowd import event_of, user_of
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, Photo
 from webapp.queueing import unit_of_work
-from webapp.services import publishing
+from webapp.services.events import publishing
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from tests.actors import PASSWORD, Api, World, selfie
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Consent, Mail, Match, Membership, Person, Selfie, SelfieVector, User, UserRole
-from webapp.services import accounts, blobs, load_data
+from webapp.services.accounts import accounts
+from webapp.services.core import blobs
+from webapp.services.upkeep import load_data
 
 
 def test_guests_of_a_load_test_go_with_everything_and_others_stay(

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from tests.actors import PASSWORD, World
 from tests.browsing import HTMX, Browser
 from tests.crowd import add_guest, add_person, add_photo, asked, event_of, user_of
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Membership, Person, User, UserRole
 from webapp.queueing import unit_of_work
 

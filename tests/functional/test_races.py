@@ -10,9 +10,9 @@ from sqlalchemy import func, select, update
 
 from tests.actors import PASSWORD, Api, World, demo_photos, photos_with, selfie
 from tests.concurrency import at_once, inside, meanwhile
-from webapp.database import reading
+from webapp.db.database import reading
+from webapp.db.extensions import db
 from webapp.errors import Conflict
-from webapp.extensions import db
 from webapp.models import (
     AuditEntry,
     Consent,
@@ -27,7 +27,12 @@ from webapp.models import (
     User,
 )
 from webapp.queueing import unit_of_work
-from webapp.services import claims, closing, consents, enrolment, gallery, matching, searching, selfies, uploads
+from webapp.services.core import claims, consents
+from webapp.services.events import closing
+from webapp.services.joining import enrolment, selfies
+from webapp.services.matching import matching, searching
+from webapp.services.queries import gallery
+from webapp.services.uploads import intake
 
 pytestmark = pytest.mark.both_databases
 
@@ -52,7 +57,7 @@ def test_the_same_photo_handed_in_by_many_at_once_is_one_photo(app: Flask, world
 
     def hand_in() -> str:
         event = db.session.scalars(select(Event).where(Event.public_id == event_id)).one()
-        return uploads.receive_photo(event, event.memberships[0].user, name, io.BytesIO(content)).status
+        return intake.receive_photo(event, event.memberships[0].user, name, io.BytesIO(content)).status
 
     answers = at_once(*[inside(app, hand_in)] * 6)
     assert sorted(answers) == ["accepted"] + ["duplicate"] * 5
@@ -142,7 +147,7 @@ def test_a_photo_that_comes_while_the_event_is_closed_is_refused_with_a_row(app:
 
     with app.app_context():
         event = db.session.scalars(select(Event).where(Event.public_id == event_id)).one()
-        result = uploads.receive_photo(event, event.memberships[0].user, name, Slow(content))
+        result = intake.receive_photo(event, event.memberships[0].user, name, Slow(content))
         assert (result.status, result.reason) == ("rejected", "event_closed")
         assert db.session.scalars(select(Upload)).one().reason == "event_closed"
     assert count(app, Photo) == 0

@@ -11,9 +11,9 @@ from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import Browser
 from tests.limiting import LOGINS, limiting
 from tests.servers import REFUSALS, Valkey
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Lease
-from webapp.services import recovery
+from webapp.services.upkeep import sweeper
 from webapp.settings import Settings
 
 
@@ -50,7 +50,7 @@ def test_people_are_served_and_nothing_is_lost(
     with app.app_context():
         db.session.execute(update(Lease).values(expires_at=Lease.last_run_at))
         db.session.commit()
-        assert (recovery.sweep() or 0) >= 3
+        assert (sweeper.sweep() or 0) >= 3
     world.work()
     assert len(guest.photo_ids()) == 2
 

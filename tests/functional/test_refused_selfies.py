@@ -12,10 +12,12 @@ from sqlalchemy import select, update
 from tests.actors import PASSWORD, Api, World, selfie
 from tests.browsing import Browser
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Lease, Selfie, SelfieStatus
 from webapp.queueing import unit_of_work
-from webapp.services import selfies, studio_guests, tidying
+from webapp.services.joining import selfies
+from webapp.services.queries import guest_list
+from webapp.services.upkeep import cleanup
 
 pytestmark = pytest.mark.both_databases
 
@@ -57,7 +59,7 @@ def later(app: Flask, world: World, hours: float) -> None:
             for row in db.session.scalars(select(Selfie).where(Selfie.decided_at.is_not(None))):
                 row.decided_at = row.decided_at and row.decided_at - timedelta(hours=hours)
             db.session.execute(update(Lease).values(expires_at=utcnow() - timedelta(seconds=1)))
-        assert tidying.tidy()
+        assert cleanup.tidy()
     world.work()
 
 
@@ -129,7 +131,7 @@ def test_a_failed_one_keeps_its_picture_until_it_is_replaced(
     hand_in(world, guest, selfie("grace"))
     assert len(pictures(app)) == 2
     with app.app_context(), unit_of_work():
-        assert studio_guests.retry(db.session.scalars(select(Selfie)).first().person.membership.event) == 0  # type: ignore[union-attr]
+        assert guest_list.retry(db.session.scalars(select(Selfie)).first().person.membership.event) == 0  # type: ignore[union-attr]
 
 
 def test_pages_cope_without_the_picture(app: Flask, world: World, guest: Api, event_id: str) -> None:

@@ -9,9 +9,9 @@ from sqlalchemy import func, select
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import Browser
 from tests.reindexing import index_again, jpeg, reexported
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, Face, FaceVector, Match, Photo, Rendition, RenditionKind, Verdict
-from webapp.services import blobs
+from webapp.services.core import blobs
 
 
 def facts(app: Flask) -> list[tuple[Any, ...]]:

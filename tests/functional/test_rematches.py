@@ -8,11 +8,14 @@ from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import Browser, text
 from tests.crowd import add_guest, add_photo, asked, event_of, user_of
 from webapp import queueing
-from webapp.database import reading
-from webapp.extensions import db
+from webapp.db.database import reading
+from webapp.db.extensions import db
 from webapp.models import Match, Membership, Person, Rematch, RematchPerson, User
 from webapp.queueing import unit_of_work
-from webapp.services import claims, marking, matching, recovery, rematches, searching, selfie_erasing
+from webapp.services.core import claims, rematch_requests
+from webapp.services.erasure import selfie_erasure
+from webapp.services.matching import matching, rematches, searching
+from webapp.services.upkeep import sweeper
 
 pytestmark = pytest.mark.both_databases
 
@@ -81,7 +84,7 @@ def test_a_computation_from_before_is_not_its_outcome(app: Flask, api: Api, worl
     world.work()
     with app.app_context(), unit_of_work():
         db.session.delete(db.session.scalars(select(Match)).all()[0])
-        marking.mark([person_of("ada").id])
+        rematch_requests.mark([person_of("ada").id])
     with app.app_context():
         public_id = person_of("ada").public_id
         token = claims.claim(Person, public_id, Person.match_wanted != Person.match_done)
@@ -137,7 +140,7 @@ def test_who_leaves_meanwhile_counts_no_more_and_holds_nothing_up(app: Flask, wo
     with app.app_context():
         assert matching.rematch_event(event_id) == 3
         with unit_of_work():
-            selfie_erasing.withdraw(person_of("bob"))
+            selfie_erasure.withdraw(person_of("bob"))
         with unit_of_work():
             db.session.delete(db.session.scalars(select(Membership).join(User).where(User.name == "eve")).one())
     assert (report(app, event_id).people, report(app, event_id).pending) == (1, 1)
@@ -153,7 +156,7 @@ def test_a_worker_that_dies_holds_up_but_loses_nothing(
     ask(app, event_id)
     queueing.connect(app.extensions["settings"]).flushall()  # the job is lost with its queue
     with app.app_context():
-        assert recovery.sweep() == 1
+        assert sweeper.sweep() == 1
     world.work("maintenance", limit=1)
     with app.app_context(), monkeypatch.context() as patch:
         patch.setenv("RQ_WORKER_ID", "dead")
@@ -162,7 +165,7 @@ def test_a_worker_that_dies_holds_up_but_loses_nothing(
     world.work()
     assert (report(app, event_id).pending, report(app, event_id).removed) == (1, 2)
     with app.app_context():
-        recovery.release_claims(["dead"])
+        sweeper.release_claims(["dead"])
         matching.match_person_by_id(person_of("ada").id)
     assert (report(app, event_id).pending, report(app, event_id).removed) == (0, 4)
 
@@ -182,7 +185,7 @@ def test_who_cannot_be_searched_is_told_and_later_tries_do_not_count(app: Flask,
     page = " ".join(text(Browser(app).sign_in(OWNER, PASSWORD).get(f"/studio/events/{event_id}")).split())
     assert "1 person could not be searched" in page
     with app.app_context(), unit_of_work():
-        marking.mark([person_of("ada").id])
+        rematch_requests.mark([person_of("ada").id])
     world.work()
     assert report(app, event_id) == told
 

@@ -15,23 +15,18 @@ from tests.browsing import Browser, text
 from tests.crowd import user_of
 from tests.reindexing import jpeg, reexported
 from tests.shots import OWNER, Shots, exports, graded, of_shot, set_up
-from webapp.extensions import db
-from webapp.faces.protocols import Box
+from webapp.db.extensions import db
+from webapp.faces.core.protocols import Box
 from webapp.models import Event, Face, FaceVector, KeptVerdict, Match, Photo
 from webapp.queueing import unit_of_work
-from webapp.services import (
-    blobs,
-    cameras,
-    covers,
-    erasing,
-    mass_erasing,
-    photo_actions,
-    selfie_erasing,
-    statistics,
-)
-from webapp.services.likeness import frame_of
-from webapp.services.photo_actions import Action
-from webapp.services.photo_filter import PhotoFilter
+from webapp.services.core import blobs
+from webapp.services.erasure import bulk, erasure, selfie_erasure
+from webapp.services.events import covers
+from webapp.services.photos import cameras, photo_actions
+from webapp.services.photos.likeness import frame_of
+from webapp.services.photos.photo_actions import Action
+from webapp.services.photos.photo_filter import PhotoFilter
+from webapp.services.queries import timeline
 
 pytestmark = pytest.mark.both_databases
 
@@ -179,7 +174,7 @@ def test_a_replaced_photo_is_hidden_from_everyone_and_listed_with_its_day(shots:
         assert db.session.scalars(select(Match).where(Match.photo_id.in_(hidden))).all() == []
         assert db.session.scalars(select(FaceVector).join(Face).where(Face.photo_id.in_(hidden))).all() == []
         assert db.session.scalars(select(Event)).one() is not None
-        came, size = statistics.photos_by_minute(shots.event())
+        came, size = timeline.photos_by_minute(shots.event())
         assert sum(count for _, count in came) == 1
         assert size == db.session.scalar(select(Photo.byte_size).where(Photo.public_id == earlier))
 
@@ -236,7 +231,7 @@ def test_the_pictures_of_the_two_are_not_mixed_up(shots: Shots) -> None:
     shots.world.work()
     assert (thumbnail(earlier), thumbnail(former)) == (bleak, colour)
     with shots.app.app_context(), unit_of_work():
-        erasing.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == former)).one(), None)
+        erasure.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == former)).one(), None)
     shots.world.work()
     assert thumbnail(earlier) == bleak
     shots.assert_blobs_are_known()
@@ -257,11 +252,11 @@ def test_after_seven_days_a_replaced_photo_is_erased(shots: Shots) -> None:
     assert shots.bring_back(former).status_code == 409
 
 
-@pytest.mark.parametrize("at_once", [mass_erasing.AT_ONCE, 0])
+@pytest.mark.parametrize("at_once", [bulk.AT_ONCE, 0])
 def test_deleting_the_photo_that_stays_deletes_what_it_replaced(
     shots: Shots, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mass_erasing, "AT_ONCE", at_once)
+    monkeypatch.setattr(bulk, "AT_ONCE", at_once)
     replaced_pair(shots)
     with shots.app.app_context(), unit_of_work():
         photo_actions.carry_out(
@@ -416,7 +411,7 @@ def test_who_withdraws_leaves_nothing_with_a_replaced_photo(shots: Shots) -> Non
     with shots.app.app_context(), unit_of_work():
         match = db.session.scalars(select(Match)).first()
         assert match is not None and db.session.scalars(select(KeptVerdict)).one().person_id == match.person_id
-        selfie_erasing.erase_selfies(match.person)
+        selfie_erasure.erase_selfies(match.person)
     with shots.app.app_context():
         assert db.session.scalars(select(KeptVerdict)).all() == []
 

@@ -18,12 +18,16 @@ from werkzeug.test import TestResponse
 from tests.actors import PASSWORD, Api, World, demo_photos
 from tests.browsing import Browser
 from webapp.clock import utcnow
+from webapp.db.extensions import db
 from webapp.errors import Conflict, Transient
-from webapp.extensions import db
 from webapp.models import Event, EventStatus, Photo, Upload, UploadStatus, UploadWay
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, erasing, removals, resumable, tidying, upload_ledger
-from webapp.services import uploads as services
+from webapp.services.core import blobs, deletion_outbox
+from webapp.services.erasure import erasure
+from webapp.services.upkeep import cleanup
+from webapp.services.uploads import intake as services
+from webapp.services.uploads import tus as tus_uploads
+from webapp.services.uploads import upload_ledger
 
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = TUS | {"Content-Type": "application/offset+octet-stream"}
@@ -188,7 +192,7 @@ def test_two_that_send_the_same_file_at_once_make_one_photo(tus: Tus, picture: b
     address = tus.create("a.jpg", len(picture)).headers["Location"]
     with tus.app.app_context():
         event = db.session.scalars(select(Event)).one()
-        key = resumable.key_of(event.public_id, address.rpartition("/")[2])
+        key = tus_uploads.key_of(event.public_id, address.rpartition("/")[2])
 
     def send(_: int) -> str:
         offset = 0
@@ -201,7 +205,7 @@ def test_two_that_send_the_same_file_at_once_make_one_photo(tus: Tus, picture: b
                     offset = store.size(key)
             found, user = db.session.scalars(select(Event)).one(), services.User
             owner = db.session.scalars(select(user).where(user.email == "photographer@example.com")).one()
-            result = resumable.progress(found, owner, address.rpartition("/")[2]).result
+            result = tus_uploads.progress(found, owner, address.rpartition("/")[2]).result
             return str(result.status) if result else "none"
 
     with ThreadPoolExecutor(4) as pool:
@@ -214,7 +218,7 @@ def test_a_file_whose_process_died_after_the_last_byte_is_taken_in_when_asked_ab
 ) -> None:
     address = tus.create("a.jpg", len(picture)).headers["Location"]
     with app.app_context():
-        blobs.partials().append(resumable.key_of(tus.event_id, address.rpartition("/")[2]), 0, picture)
+        blobs.partials().append(tus_uploads.key_of(tus.event_id, address.rpartition("/")[2]), 0, picture)
     answer = tus.head(address)
     assert (answer.headers["Upload-Offset"], answer.headers["FindMe-Status"]) == (str(len(picture)), "accepted")
 
@@ -249,17 +253,17 @@ def test_giving_up_leaves_nothing_but_its_line(app: Flask, tus: Tus, picture: by
 def test_files_that_are_waited_for_keep_no_other_from_being_deleted(
     app: Flask, tus: Tus, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tidying, "ROUND", 1)
+    monkeypatch.setattr(cleanup, "ROUND", 1)
     address = tus.create("a.jpg", len(picture)).headers["Location"]
     tus.patch(address, 0, picture[:100])
     with app.app_context():
-        store, waited_for = blobs.partials(), resumable.key_of(tus.event_id, address.rpartition("/")[2])
+        store, waited_for = blobs.partials(), tus_uploads.key_of(tus.event_id, address.rpartition("/")[2])
         # Deeper, so that it is listed after the one that is waited for.
         left = f"{waited_for.rpartition('/')[0]}/gone/unknown"
         store.append(left, 0, b"left")
         monkeypatch.setattr(upload_ledger, "keeping", lambda: timedelta(seconds=-60))
         assert list(store.keys(utcnow().timestamp() + 60)) == [waited_for, left]
-        tidying._forget_partials()
+        cleanup._forget_partials()
         assert list(store.keys(utcnow().timestamp() + 60)) == [waited_for]
 
 
@@ -269,11 +273,11 @@ def test_what_nobody_goes_on_with_ends_as_interrupted(app: Flask, tus: Tus, pict
     whole = tus.create("whole.jpg", len(picture)).headers["Location"]
     tus.create("waiting.jpg", 10)
     with app.app_context():
-        blobs.partials().append(resumable.key_of(tus.event_id, whole.rpartition("/")[2]), 0, picture)
+        blobs.partials().append(tus_uploads.key_of(tus.event_id, whole.rpartition("/")[2]), 0, picture)
         with unit_of_work():
             over = Upload.filename != "waiting.jpg"
             db.session.execute(update(Upload).where(over).values(expires_at=utcnow() - timedelta(hours=1)))
-        tidying.give_up_uploads()
+        cleanup.give_up_uploads()
     assert tus.ledger() == [
         ("half.jpg", "interrupted", None),
         ("whole.jpg", "accepted", None),
@@ -288,9 +292,9 @@ def test_erasing_an_event_takes_what_was_on_its_way(app: Flask, tus: Tus, pictur
     assert len(partial_files(app)) == 1
     with app.app_context():
         with unit_of_work():
-            erasing.erase_event(db.session.scalars(select(Event)).one(), None)
-        for public_id in db.session.scalars(select(removals.Removal.public_id)).all():
-            removals.carry_out(public_id)
+            erasure.erase_event(db.session.scalars(select(Event)).one(), None)
+        for public_id in db.session.scalars(select(deletion_outbox.Removal.public_id)).all():
+            deletion_outbox.carry_out(public_id)
     assert partial_files(app) == []
 
 

@@ -16,7 +16,7 @@ from tests.actors import PASSWORD, Api, World, photos_with, photos_without, self
 from tests.browsing import Browser
 from tests.cloud.s3_servers import S3Server
 from tests.process_app import ProcessApps
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.faces import Engine
 from webapp.models import Match, Photo, Selfie
 from webapp.settings import Settings

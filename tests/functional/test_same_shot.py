@@ -12,13 +12,16 @@ from tests.browsing import HTMX, Browser, text
 from tests.concurrency import at_once, inside
 from tests.reindexing import index_again, reexported
 from tests.shots import OWNER, Shots, blurred, exports, of_shot, set_up
+from webapp.db.extensions import db
 from webapp.errors import Conflict, NotFound
-from webapp.extensions import db
 from webapp.models import Event, Face, Match, Photo, PhotoStatus, Rendition, RenditionKind, Upload, User, Verdict
 from webapp.queueing import unit_of_work
-from webapp.services import blobs, erasing, photo_desk, removals, same_shot
-from webapp.services.same_shot import Decision
-from webapp.services.visibility import is_there
+from webapp.services.core import blobs, deletion_outbox
+from webapp.services.core.visibility import is_there
+from webapp.services.erasure import erasure
+from webapp.services.photos import same_shot
+from webapp.services.photos.same_shot import Decision
+from webapp.services.queries import photo_grid
 
 
 @pytest.fixture
@@ -104,7 +107,7 @@ def test_a_shot_is_replaced_again_and_again_and_leaves_nothing_when_it_is_erased
     shots.assert_blobs_are_known()
     assert len(shots.replaced()) == 2
     with shots.app.app_context(), unit_of_work():
-        erasing.erase_photo(db.session.scalars(select(Photo).where(is_there())).one(), None)
+        erasure.erase_photo(db.session.scalars(select(Photo).where(is_there())).one(), None)
     shots.world.work()
     assert shots.replaced() == {}
     with shots.app.app_context():
@@ -120,8 +123,8 @@ def test_a_removal_that_comes_late_leaves_the_file_that_was_taken_over(shots: Sh
         prefix = blobs.photo_key(shots.event_id, later, "")
         blobs.store().put(prefix + "former.jpg", io.BytesIO(b"of a worker that was late"))
         with unit_of_work():
-            removals.remove_blobs_below(shots.event_id, prefix)
-            removals.remove_blobs(shots.event_id, [f"{prefix}original.jpg"])
+            deletion_outbox.remove_blobs_below(shots.event_id, prefix)
+            deletion_outbox.remove_blobs(shots.event_id, [f"{prefix}original.jpg"])
     shots.world.work()
     assert shots.original(earlier) == new[1]
     shots.assert_blobs_are_known()
@@ -173,7 +176,7 @@ def test_of_many_who_decide_at_once_one_does(shots: Shots) -> None:
             event = db.session.scalars(select(Event)).one()
             owner = db.session.scalars(select(User).where(User.email == OWNER)).one()
             try:
-                same_shot.decide(photo_desk.photo_of(event, later), Decision.REPLACE, owner)
+                same_shot.decide(photo_grid.photo_of(event, later), Decision.REPLACE, owner)
             except (Conflict, NotFound) as error:
                 return error.code
         return "replaced"

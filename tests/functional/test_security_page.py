@@ -11,7 +11,7 @@ from sqlalchemy import text
 from tests.actors import PASSWORD, Api, World
 from tests.browsing import Browser
 from webapp import create_app
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.queueing import unit_of_work
 from webapp.settings import Settings
 

@@ -22,11 +22,12 @@ from tests import memory
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import Browser, text
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Consent, Mail, MailStatus, Match, Selfie, SignInLink, User, UserRole, UserSession
-from webapp.services import accounts, claims
-from webapp.services.consents import CONSENT_VERSION
-from webapp.services.mail_budgets import MAILBOX, Purpose
+from webapp.services.accounts import accounts
+from webapp.services.accounts.mail_budgets import MAILBOX, Purpose
+from webapp.services.core import claims
+from webapp.services.core.consents import CONSENT_VERSION
 from webapp.settings import Settings
 
 JOIN, PHOTOS = "/e/PARTY234", "/e/PARTY234/photos"
@@ -520,7 +521,7 @@ def test_the_first_admin_comes_from_the_command_line(app: Flask, api: Api) -> No
 
 
 def _send_again(app: Flask, world: World) -> None:
-    from webapp import mails
+    from webapp.web import mails
 
     with app.app_context():
         public_id = db.session.scalars(select(Mail.public_id)).one()

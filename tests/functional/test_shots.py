@@ -11,11 +11,14 @@ from tests.actors import PASSWORD, Api, World, demo_photos
 from tests.browsing import HTMX, Browser, text
 from tests.concurrency import at_once, inside
 from tests.crowd import add_guest, add_photo, asked, event_of, user_of
+from webapp.db.extensions import db
 from webapp.errors import Transient
-from webapp.extensions import db
 from webapp.models import Camera, Match, Photo, PhotoStatus, Rematch, Removal, User
 from webapp.queueing import unit_of_work
-from webapp.services import deleting, erasing, events, gallery, marking, mass_erasing, studio
+from webapp.services.core import rematch_requests
+from webapp.services.erasure import bulk, delete_event, erasure
+from webapp.services.events import events
+from webapp.services.queries import event_overview, gallery
 
 pytestmark = pytest.mark.both_databases
 
@@ -220,13 +223,13 @@ def test_many_are_gone_at_once_and_jobs_erase_them(desk: Desk, world: World) -> 
     assert "Deleted 131 photos" in desk.act("delete", all=1, confirmed=131, up_to=up_to)
     assert desk.ids() == [] and "131 deleted photos are still being erased" in text(desk.browser.get(desk.path))
     with desk.app.app_context():
-        assert mass_erasing.events_waiting() == [desk.event_id]
+        assert bulk.events_waiting() == [desk.event_id]
         assert set(db.session.scalars(select(Photo.sha256))) == {None}, "the same bytes are welcome as a new photo"
     world.work()
     assert desk.count() == 0
     with desk.app.app_context():
         assert db.session.scalar(select(func.count()).select_from(Match)) == 0
-        assert mass_erasing.erase_piece(desk.event_id) == 0, "and again there is nothing to do"
+        assert bulk.erase_piece(desk.event_id) == 0, "and again there is nothing to do"
 
 
 def test_what_is_being_erased_is_nowhere(desk: Desk, api: Api) -> None:
@@ -248,9 +251,9 @@ def test_what_is_being_erased_is_nowhere(desk: Desk, api: Api) -> None:
     assert desk.browser.get(f"{desk.path}/photo0").status_code == 404
     with desk.app.app_context():
         event = event_of(desk.event_id)
-        assert studio.progress_of_event(event).total == 3
+        assert event_overview.progress_of_event(event).total == 3
         assert [card.photos for card in events.all_cards()] == [3]
-        assert deleting.contents_of(event).photos == 3
+        assert delete_event.contents_of(event).photos == 3
         assert gallery.photo_progress(event.id) == (3, 3) and gallery.shown_to_all(event) == []
 
 
@@ -269,7 +272,7 @@ def test_the_bytes_of_a_photo_that_is_being_erased_are_a_new_photo(desk: Desk, w
     (new,) = world.add_photos(desk.event_id, file)
     world.work()
     with desk.app.app_context():
-        assert mass_erasing.erase_piece(desk.event_id) == 1
+        assert bulk.erase_piece(desk.event_id) == 1
     world.work()
     assert new != old and desk.count(Photo.public_id == new, Photo.status == PhotoStatus.INDEXED) == 1
     with desk.browser.get(f"/media/photos/{new}/original") as answer:
@@ -282,21 +285,21 @@ def test_an_event_is_erased_while_its_photos_are(desk: Desk, world: World) -> No
     up_to = re.findall(r'name="up_to" value="(\d+)"', question)[0]
     desk.act("delete", all=1, confirmed=130, up_to=up_to)
     with desk.app.app_context(), unit_of_work():
-        marking.request(event_of(desk.event_id), user_of(OWNER))
+        rematch_requests.request(event_of(desk.event_id), user_of(OWNER))
 
     def erase_event() -> None:
         with unit_of_work():
-            erasing.erase_event(event_of(desk.event_id), None)
+            erasure.erase_event(event_of(desk.event_id), None)
 
     at_once(
-        inside(desk.app, lambda: mass_erasing.erase_piece(desk.event_id)),
+        inside(desk.app, lambda: bulk.erase_piece(desk.event_id)),
         inside(desk.app, erase_event),
-        inside(desk.app, lambda: mass_erasing.erase_piece(desk.event_id)),
+        inside(desk.app, lambda: bulk.erase_piece(desk.event_id)),
     )
     world.work()
     assert desk.count() == 0
     with desk.app.app_context():
-        assert mass_erasing.events_waiting() == []
+        assert bulk.events_waiting() == []
         assert db.session.scalars(select(Rematch.id)).all() == [], "the event's rematches go as well"
         assert db.session.scalar(select(func.count()).select_from(Removal)) == 0
 

@@ -12,10 +12,12 @@ from sqlalchemy import select, update
 from tests.actors import World, photos_with
 from tests.cloud.s3_servers import S3Server, open_bucket
 from webapp.clock import utcnow
+from webapp.db.extensions import db
 from webapp.errors import NotFound, Transient
-from webapp.extensions import db
 from webapp.models import EngineUsage, Event, Lease, Photo, PhotoStatus
-from webapp.services import orphans, tidying, upload_ledger
+from webapp.services.erasure import orphans
+from webapp.services.upkeep import cleanup
+from webapp.services.uploads import upload_ledger
 
 pytestmark = pytest.mark.both_databases
 
@@ -27,10 +29,10 @@ def context(app: Flask) -> Iterator[None]:
 
 
 def test_one_process_has_its_turn_until_the_next_round(context: None) -> None:
-    assert [tidying.tidy() for _ in range(3)] == [True, False, False]
+    assert [cleanup.tidy() for _ in range(3)] == [True, False, False]
     db.session.execute(update(Lease).values(expires_at=utcnow() - timedelta(seconds=1)))
     db.session.commit()
-    assert tidying.tidy()
+    assert cleanup.tidy()
 
 
 def test_each_round_looks_after_blobs_that_no_row_knows(
@@ -40,7 +42,7 @@ def test_each_round_looks_after_blobs_that_no_row_knows(
     monkeypatch.setattr(orphans, "AGE", timedelta(days=-1))
     store, lost = app.extensions["blobs"], "events/gone/photos/nobody/original.jpg"
     store.put(lost, io.BytesIO(b"lost"))
-    assert tidying.tidy() and list(store.keys("events/")) == []
+    assert cleanup.tidy() and list(store.keys("events/")) == []
 
 
 def test_a_store_that_is_away_puts_off_nothing_else(app: Flask, context: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,8 +51,8 @@ def test_a_store_that_is_away_puts_off_nothing_else(app: Flask, context: None, m
 
     resumed = []
     monkeypatch.setattr(orphans, "sweep", away)
-    monkeypatch.setattr(tidying, "_resume_below_limits", lambda: resumed.append(True))
-    assert tidying.tidy() and resumed
+    monkeypatch.setattr(cleanup, "_resume_below_limits", lambda: resumed.append(True))
+    assert cleanup.tidy() and resumed
 
 
 def test_uploads_that_nobody_finished_are_thrown_away_only_when_they_are_old(
@@ -59,10 +61,10 @@ def test_uploads_that_nobody_finished_are_thrown_away_only_when_they_are_old(
     bucket = seaweedfs_server.make_bucket(f"tidying-{secrets.token_hex(4)}")
     store = app.extensions["blobs"] = open_bucket(seaweedfs_server, bucket)
     upload = store.direct_uploads.begin_upload("events/a/photos/b/original.jpg", "image/jpeg")
-    tidying._tidy_store()
+    cleanup._tidy_store()
     assert store.direct_uploads.uploaded_parts(upload) == []
-    monkeypatch.setattr(tidying, "STALE", -upload_ledger.keeping() - timedelta(days=1))
-    tidying._tidy_store()
+    monkeypatch.setattr(cleanup, "STALE", -upload_ledger.keeping() - timedelta(days=1))
+    cleanup._tidy_store()
     with pytest.raises(NotFound) as gone:
         store.direct_uploads.uploaded_parts(upload)
     assert gone.value.code == "upload_missing"
@@ -81,7 +83,7 @@ def test_what_a_limit_stopped_goes_on_when_the_setting_is_raised(app: Flask, wor
         settings = app.extensions["settings"]
         for limit, status in ((10, PhotoStatus.FAILED), (11, PhotoStatus.UPLOADED)):
             app.extensions["settings"] = settings.model_copy(update={"event_call_limit": limit})
-            tidying._resume_below_limits()
+            cleanup._resume_below_limits()
             assert db.session.scalar(select(Photo.status)) is status
             db.session.rollback()
 
@@ -90,5 +92,5 @@ def test_a_picture_that_was_asked_about_and_left_behind_goes(app: Flask, context
     store, now = app.extensions["blobs"], int(utcnow().timestamp())
     for asked_at in (now - 601, now - 5):
         store.put(f"prechecks/{asked_at:x}-abc", io.BytesIO(b"picture"))
-    tidying._tidy_store()
+    cleanup._tidy_store()
     assert list(store.keys("prechecks/")) == [f"prechecks/{now - 5:x}-abc"]

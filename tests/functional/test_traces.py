@@ -13,20 +13,14 @@ from jobs import tasks
 from tests.actors import Api, World, photos_with, photos_without, selfie
 from tests.servers import free_port
 from webapp import queueing
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, Face, FaceVector, InstallationFact, Person, Photo, Selfie, SelfieVector, User
 from webapp.queueing import unit_of_work
 from webapp.redis_keys import ERASURES
-from webapp.services import (
-    deleting,
-    engines,
-    erasing,
-    mass_erasing,
-    recovery,
-    selfie_erasing,
-    templates,
-    traces,
-)
+from webapp.services.core import engines
+from webapp.services.erasure import bulk, delete_event, erasure, selfie_erasure, traces
+from webapp.services.matching import face_templates
+from webapp.services.upkeep import sweeper
 
 SLICE = 64
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -53,7 +47,7 @@ def context(app: Flask, guests: dict[str, Api]) -> Iterator[None]:
 
 def withdraw(name: str) -> None:
     with unit_of_work():
-        selfie_erasing.withdraw(db.session.scalars(select(Person).where(Person.name == name)).one())
+        selfie_erasure.withdraw(db.session.scalars(select(Person).where(Person.name == name)).one())
 
 
 def template_of(app: Flask, name: str) -> list[bytes]:
@@ -134,7 +128,7 @@ def test_no_file_holds_the_faces_of_a_deleted_photo(app: Flask, world: World, co
     gone = faces_of(app, photo_id)
     staying = [vector for vector in faces_of(app) if vector not in gone]
     with unit_of_work():
-        erasing.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == photo_id)).one(), None)
+        erasure.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == photo_id)).one(), None)
     world.work()
     assert found_in(app, gone) == set()
     assert found_in(app, staying)
@@ -144,10 +138,10 @@ def test_no_file_holds_the_faces_of_a_deleted_photo(app: Flask, world: World, co
 def test_no_file_holds_the_faces_of_many_deleted_photos(
     app: Flask, world: World, context: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mass_erasing, "AT_ONCE", 0)
+    monkeypatch.setattr(bulk, "AT_ONCE", 0)
     gone = faces_of(app)
     with unit_of_work():
-        assert len(mass_erasing.erase(the_event(), Photo.id > 0, None)) == 5
+        assert len(bulk.erase(the_event(), Photo.id > 0, None)) == 5
     world.work()
     assert found_in(app, gone) == set()
 
@@ -157,7 +151,7 @@ def test_no_file_holds_a_face_of_a_deleted_event(app: Flask, world: World, conte
     gone = [*faces_of(app), *template_of(app, "grace"), *template_of(app, "eileen")]
     with unit_of_work():
         owner = db.session.scalars(select(User).where(User.email == "photographer@example.com")).one()
-        deleting.delete_event(the_event(), "party", owner)
+        delete_event.delete_event(the_event(), "party", owner)
     world.work()
     assert found_in(app, gone) == set()
     assert not [path for path in app.extensions["settings"].blobs_dir.rglob("*") if "events" in path.parts]
@@ -169,7 +163,7 @@ def test_a_reader_puts_off_the_checkpoint_until_it_has_ended(
 ) -> None:
     monkeypatch.setattr(traces, "ATTEMPTS", 1)
     monkeypatch.setattr(traces, "ATTEMPT_SECONDS", 0.05)
-    monkeypatch.setattr(recovery.duties, "take", lambda *_: True)
+    monkeypatch.setattr(sweeper.duties, "take", lambda *_: True)
     gone = template_of(app, "grace")
     with closing(sqlite3.connect(db.engine.url.database or "", isolation_level=None)) as reader:
         reader.execute("BEGIN")
@@ -177,10 +171,10 @@ def test_a_reader_puts_off_the_checkpoint_until_it_has_ended(
         withdraw("grace")
         world.work()
         assert owed() and found_in(app, gone)
-        recovery.sweep()
+        sweeper.sweep()
         world.work()
         assert owed(), "the reader is still there"
-    recovery.sweep()
+    sweeper.sweep()
     world.work()
     assert not owed()
     assert found_in(app, gone) == set()
@@ -210,7 +204,7 @@ def test_the_file_is_rewritten_once_a_day_after_erasures(app: Flask, world: Worl
         db.session.add_all(InstallationFact(name=f"large {number}", value="x" * 3000) for number in range(20))
     with unit_of_work():
         db.session.execute(delete(InstallationFact).where(InstallationFact.name.startswith("large")))
-        erasing.erase_event(the_event(), None)
+        erasure.erase_event(the_event(), None)
     world.work()
     assert free_pages() > 0
     traces.compact_daily()
@@ -231,7 +225,7 @@ def test_each_erasure_raises_the_version_and_an_undone_one_does_not(app: Flask, 
 
     before = state()
     with suppress(ZeroDivisionError), unit_of_work():
-        erasing.erase_event(the_event(), None)
+        erasure.erase_event(the_event(), None)
         1 / 0  # noqa: B018 - whatever goes wrong
     with unit_of_work():
         the_event().name = "Fete"
@@ -241,16 +235,16 @@ def test_each_erasure_raises_the_version_and_an_undone_one_does_not(app: Flask, 
     assert after[0] == before[0] + 1
     assert after[1] != before[1]
     with unit_of_work():
-        erasing.erase_event(the_event(), None)
+        erasure.erase_event(the_event(), None)
     assert state()[0] == after[0] + 1
 
 
 @pytest.mark.both_databases
 def test_a_worker_drops_the_templates_of_an_event_from_which_some_went(app: Flask, context: None) -> None:
-    held = templates.all_templates(the_event())
+    held = face_templates.all_templates(the_event())
     assert held.matrix.any()
     withdraw("grace")
-    templates.drop_erased()
+    face_templates.drop_erased()
     assert not held.matrix.any()
     assert app.extensions["vector_memory"].templates == {}
 
@@ -258,13 +252,13 @@ def test_a_worker_drops_the_templates_of_an_event_from_which_some_went(app: Flas
 @pytest.mark.both_databases
 def test_a_worker_drops_all_matrices_of_a_deleted_event(app: Flask, context: None) -> None:
     event = the_event()
-    held, gallery = templates.all_templates(event), engines.gallery(event)
-    index = templates.synced_index(event)
+    held, gallery = face_templates.all_templates(event), engines.gallery(event)
+    index = face_templates.synced_index(event)
     rows = index._galleries[event.id, "photos"]._rows[: index.size(gallery)]  # type: ignore[attr-defined]
     assert rows.any()
     with unit_of_work():
-        erasing.erase_event(event, None)
-    templates.drop_erased()
+        erasure.erase_event(event, None)
+    face_templates.drop_erased()
     assert not index.size(gallery) and not rows.any() and not held.matrix.any()
     assert app.extensions["vector_memory"].faces == {}
 
@@ -272,26 +266,26 @@ def test_a_worker_drops_all_matrices_of_a_deleted_event(app: Flask, context: Non
 def test_matrices_of_other_events_stay(app: Flask, world: World, context: None) -> None:
     other = world.event("OTHER234")
     with unit_of_work():
-        erasing.erase_event(db.session.scalars(select(Event).where(Event.public_id == other)).one(), None)
-    held = templates.all_templates(the_event())
-    templates.drop_erased()
-    assert templates.all_templates(the_event()) is held and held.matrix.any()
+        erasure.erase_event(db.session.scalars(select(Event).where(Event.public_id == other)).one(), None)
+    held = face_templates.all_templates(the_event())
+    face_templates.drop_erased()
+    assert face_templates.all_templates(the_event()) is held and held.matrix.any()
 
 
 def test_a_busy_worker_drops_them_before_its_next_use(app: Flask, world: World, context: None) -> None:
     world.event("OTHER234")
-    held = templates.all_templates(the_event())
+    held = face_templates.all_templates(the_event())
     with unit_of_work():
-        erasing.erase_event(the_event(), None)
-    templates.all_templates(the_event())
+        erasure.erase_event(the_event(), None)
+    face_templates.all_templates(the_event())
     assert not held.matrix.any()
 
 
 def test_a_sweep_drops_them_while_redis_is_away(app: Flask, context: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    held = templates.all_templates(the_event())
+    held = face_templates.all_templates(the_event())
     away = app.extensions["settings"].model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
     monkeypatch.setitem(app.extensions, "redis", queueing.connect(away))
     with unit_of_work():
-        erasing.erase_event(the_event(), None)
+        erasure.erase_event(the_event(), None)
     tasks.sweep()
     assert not held.matrix.any()

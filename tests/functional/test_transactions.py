@@ -11,9 +11,9 @@ from werkzeug.test import EnvironBuilder, TestResponse
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import Browser
 from webapp import queueing
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.queueing import INDEX_PHOTO, enqueue_after_commit, unit_of_work
-from webapp.services.consents import CONSENT_VERSION
+from webapp.services.core.consents import CONSENT_VERSION
 from webapp.storage.blobs import BlobInfo
 from webapp.storage.local import LocalBlobStore
 

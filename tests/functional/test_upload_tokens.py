@@ -11,12 +11,12 @@ from sqlalchemy import select, update
 from tests.actors import PASSWORD, Api, World, photos_with
 from tests.browsing import Browser, error_at, text
 from webapp.clock import utcnow
+from webapp.db.extensions import db
 from webapp.errors import Conflict, Invalid
-from webapp.extensions import db
 from webapp.models import Event, Membership, MembershipRole, Photo, UploadToken, User
-from webapp.permissions import PERMISSIONS, Who
 from webapp.queueing import unit_of_work
-from webapp.services import upload_tokens
+from webapp.services.uploads import upload_tokens
+from webapp.web.access.permissions import PERMISSIONS, Who
 
 OWNER = "photographer@example.com"
 

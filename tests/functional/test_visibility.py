@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.browsing import HTMX, Browser
 from webapp.clock import utcnow
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import (
     Band,
     Event,

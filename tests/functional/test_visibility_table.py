@@ -12,10 +12,11 @@ from sqlalchemy import select, update
 
 from tests.actors import Api, World, photos_with, selfie
 from webapp.clock import utcnow
+from webapp.db.extensions import db
 from webapp.errors import NotFound
-from webapp.extensions import db
 from webapp.models import Band, Match, Membership, MembershipRole, Person, Photo, PhotoStatus, User, UserRole, Verdict
-from webapp.services import gallery, visibility
+from webapp.services.core import visibility
+from webapp.services.queries import gallery
 
 MATCHES = list(product(("sure", "maybe", "none"), ("none", "confirmed", "rejected")))
 """Band and verdict."""

@@ -11,7 +11,7 @@ from tests.databases import Databases, PostgresTemplate
 from tests.servers import Postgres, postgres
 from tests.settings import make_settings
 from webapp import create_app
-from webapp.extensions import db
+from webapp.db.extensions import db
 
 MakeApp = Callable[..., Flask]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse
 
-from webapp import web_worker
+from webapp.server import worker
 
 LARGE = 8 * 1024 * 1024
 
-web_worker.MOST_ON_DISK = int(os.environ.get("MOST_ON_DISK", web_worker.MOST_ON_DISK))
+worker.MOST_ON_DISK = int(os.environ.get("MOST_ON_DISK", worker.MOST_ON_DISK))
 
 
 def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -45,7 +45,7 @@ def _file(environ: dict[str, Any]) -> Iterable[bytes]:
 
 
 def _on_disk() -> int:
-    return next(found._on_disk for found in gc.get_objects() if isinstance(found, web_worker.Worker))
+    return next(found._on_disk for found in gc.get_objects() if isinstance(found, worker.Worker))
 
 
 def _served() -> Path:

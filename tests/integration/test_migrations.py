@@ -22,10 +22,12 @@ from sqlalchemy import inspect, select, text
 from tests import databases
 from tests.actors import Api, World, photos_with, selfie
 from tests.settings import make_settings
-from webapp import create_app, migrating
-from webapp.extensions import db, migrate
+from webapp import create_app
+from webapp.db import migrating
+from webapp.db.extensions import db, migrate
 from webapp.models import Event, InstallationFact, Person, Photo, RematchPerson
-from webapp.services import recovery, rematches
+from webapp.services.matching import rematches
+from webapp.services.upkeep import sweeper
 from webapp.settings import Settings
 
 pytestmark = pytest.mark.both_databases
@@ -204,7 +206,7 @@ def test_a_rematch_that_waits_goes_on_and_old_reports_go(app: Flask, world: Worl
 
 def recovered(app: Flask) -> int | None:
     with app.app_context():
-        return recovery.sweep()
+        return sweeper.sweep()
 
 
 def _count(table: str) -> int:

@@ -12,8 +12,8 @@ from tests.actors import PASSWORD, Api, World
 from tests.browsing import Browser
 from tests.integration.conftest import MakeApp, name_of_database, shown
 from tests.servers import Postgres
-from webapp import database
-from webapp.extensions import db
+from webapp.db import database
+from webapp.db.extensions import db
 from webapp.settings import Settings
 
 LEAKS = ("Traceback", "psycopg", "SELECT", "sqlalchemy", "127.0.0.1")

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.actors import World, demo_photos
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Photo
 from webapp.settings import Settings
 

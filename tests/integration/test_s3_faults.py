@@ -15,7 +15,7 @@ from tests.cloud.s3_servers import S3Server, open_bucket, refusal
 from tests.servers import free_port
 from webapp.errors import Invalid, MissingRights, NotFound, Transient
 from webapp.reasons import sentence
-from webapp.services import alarms
+from webapp.services.core import alarms
 from webapp.storage.s3 import PIECE, S3BlobStore
 
 Call = Callable[[S3BlobStore], object]

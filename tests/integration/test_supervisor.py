@@ -18,10 +18,10 @@ import psutil
 import pytest
 from redis import Redis
 
-from webapp import demo_facts
+from webapp.demo import facts as demo_facts
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-m", "webapp.supervisor"]
+COMMAND = [sys.executable, "-m", "webapp.run.supervisor"]
 
 
 class Run:
@@ -334,7 +334,7 @@ def test_the_end_of_the_starter_is_its_end(begin: Callable[..., Run]) -> None:
 def test_where_the_kernel_does_not_help_a_guard_ends_what_is_left(tmp_path: Path) -> None:
     script = (
         "import os, subprocess, sys, time\n"
-        "from webapp.children import Guard\n"
+        "from webapp.run.child_processes import Guard\n"
         "guard = Guard(needed=True)\n"
         "child = subprocess.Popen(['sleep', '600'], process_group=0)\n"
         "guard.tell(child.pid)\n"

@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from tests.integration.conftest import MakeApp, name_of_database, shown
 from tests.servers import Postgres
-from webapp import migrating
-from webapp.extensions import db
+from webapp.db import migrating
+from webapp.db.extensions import db
 
 OLDER = "0001"
 

@@ -24,10 +24,12 @@ from werkzeug.serving import make_server
 from tests.actors import World
 from tests.product import ROOT
 from tests.servers import free_port
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Event, EventStatus, Photo, UploadToken, User
 from webapp.queueing import unit_of_work
-from webapp.services import erasing, events, upload_tokens
+from webapp.services.erasure import erasure
+from webapp.services.events import events
+from webapp.services.uploads import upload_tokens
 from webapp.watching import watch as watching
 from webapp.watching.folder import kind_of, pair_key
 from webapp.watching.manifest import InUseError, Manifest
@@ -375,7 +377,7 @@ def test_another_event_with_the_same_code_gets_every_picture(place: Place) -> No
             with unit_of_work():
                 event = db.session.scalars(select(Event)).one()
                 owner, code = event.memberships[0].user.id, event.code
-                erasing.erase_event(event, None)
+                erasure.erase_event(event, None)
             with unit_of_work():
                 user = db.session.get_one(User, owner)
                 event = events.create_event(user, name="The real one", date=date(2026, 7, 1), code=code)

@@ -18,7 +18,7 @@ from tests.integration.plain_app import LARGE
 from tests.product import ROOT
 from tests.servers import free_port
 from tests.stalled import PATIENCE, Caller, get, is_served, many, post
-from webapp import web_connection
+from webapp.server import connection
 
 MANY = 40
 QUICK = {"REQUEST_HEAD_SECONDS": "1.5", "REQUEST_SILENCE_SECONDS": "1.5"}
@@ -40,7 +40,7 @@ def serving(folder: Path, *arguments: str, largest_file: int | None = None, **se
     """Gunicorn with our worker, one process and two threads."""
     file, log, port = folder / "file", folder / "log", free_port()
     file.write_bytes(bytes(range(256)) * (LARGE // 256))
-    command = [sys.executable, "-m", "gunicorn", "-k", "webapp.web_worker.Worker", "-w", "1", "--threads", "2"]
+    command = [sys.executable, "-m", "gunicorn", "-k", "webapp.server.worker.Worker", "-w", "1", "--threads", "2"]
     command += ["--no-control-socket", "--keep-alive", "30", "-b", f"127.0.0.1:{port}", *arguments]
     env = os.environ | {"DATA_DIR": str(folder), "SERVED_FILE": str(file)} | settings
 
@@ -180,7 +180,7 @@ def test_what_came_fast_is_no_licence_to_go_on_in_drops(quick: int) -> None:
 
 def test_who_was_too_slow_is_not_waited_for_again(quick: int) -> None:
     with Caller(quick) as caller:
-        caller.say(post("/echo", web_connection.MOST_KEPT + 1)).say(b"x" * 10)
+        caller.say(post("/echo", connection.MOST_KEPT + 1)).say(b"x" * 10)
         time.sleep(2.3)
         assert caller.say(b"x" * 10).answer().endswith(b"\r\n\r\n10")
 
@@ -218,7 +218,7 @@ def test_who_does_not_take_the_answer_keeps_no_request_on_the_disk(patient: int)
         _assert_disk_is_free(patient)
 
 
-@pytest.mark.parametrize("length", [10, 70_000, 3_000_000, web_connection.MOST_KEPT + 1])
+@pytest.mark.parametrize("length", [10, 70_000, 3_000_000, connection.MOST_KEPT + 1])
 def test_bodies_of_every_size_arrive(patient: int, length: int) -> None:
     with Caller(patient) as caller:
         caller.say(post("/echo", length)).say(bytes(length))
@@ -256,9 +256,7 @@ def test_who_asks_whether_to_go_on_is_told_so_once(patient: int) -> None:
 def test_headers_without_end_are_refused(patient: int) -> None:
     with Caller(patient) as caller:
         assert (
-            caller.say("GET / HTTP/1.1\r\nX: " + "x" * (web_connection.MOST_HEAD + 1))
-            .rest()
-            .startswith(b"HTTP/1.1 431 ")
+            caller.say("GET / HTTP/1.1\r\nX: " + "x" * (connection.MOST_HEAD + 1)).rest().startswith(b"HTTP/1.1 431 ")
         )
 
 

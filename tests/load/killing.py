@@ -17,7 +17,7 @@ import requests
 
 from tests.load.systems import System
 from tests.product import PASSWORD, Client
-from webapp.services.accounts import LOAD_TEST
+from webapp.services.accounts.accounts import LOAD_TEST
 
 GUESTS = 30
 GIVE_UP = 100.0

@@ -13,9 +13,9 @@ from PIL import Image, ImageOps
 
 from tests import faces
 from tests.bench import cache
+from webapp.faces.core.protocols import Frame
 from webapp.faces.local import VERSION
 from webapp.faces.local.analyzer import LocalFaceAnalyzer
-from webapp.faces.protocols import Frame
 
 GUESTS, PHOTOS, SEED = 40, 200, 1
 LONG_SIDE, SMALL_SIDE = 1600, 480

@@ -16,9 +16,9 @@ from locust.contrib.fasthttp import FastHttpUser
 from locust.exception import StopUser
 
 from tests.load.journal import Search
-from webapp.demo import CODE
-from webapp.demo_pictures import selfie
-from webapp.services.accounts import LOAD_TEST
+from webapp.demo.compositions import selfie
+from webapp.demo.demo_event import CODE
+from webapp.services.accounts.accounts import LOAD_TEST
 
 PASSWORD = "correct horse battery"
 

@@ -14,11 +14,11 @@ from sqlalchemy import select
 
 from webapp import create_app
 from webapp.clock import utcnow
-from webapp.columns import new_public_id
-from webapp.extensions import db
+from webapp.db.columns import new_public_id
+from webapp.db.extensions import db
 from webapp.models import Event, Photo, Rendition, RenditionKind
 from webapp.queueing import INDEX_PHOTO, enqueue, unit_of_work
-from webapp.services import blobs
+from webapp.services.core import blobs
 from webapp.settings import Settings
 
 

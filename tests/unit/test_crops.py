@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from tests import faces
-from webapp.crops import PAINT, probe_crop, probe_part
+from webapp.pictures.crops import PAINT, probe_crop, probe_part
 
 
 def test_the_part_is_twice_as_large_as_the_box_and_of_a_size_that_services_take() -> None:

@@ -12,8 +12,8 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from tests.faces import portrait
-from webapp import imaging, isobmff, picture_heads, pixel_data
 from webapp.errors import FindMeError
+from webapp.pictures import imaging, isobmff, picture_heads, pixel_data
 
 TOLERANCE = 2.0
 """Steps of 255 by which the mean of any 16 × 16 pixels of a file that is taken may differ from the whole file's."""

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from tests import faces
-from webapp import demo_pictures, imaging
+from webapp.demo import compositions
 from webapp.errors import ConfigurationError
+from webapp.pictures import imaging
 
 SURE, MAYBE = 0.55, 0.42
 
@@ -60,19 +61,19 @@ def test_the_same_pictures_come_out_every_time_and_are_drawn_once(
 ) -> None:
     """An interrupted start leaves a folder without its mark: the next start draws all of it again."""
     whole = faces.demo_set()
-    monkeypatch.setattr(demo_pictures, "PHOTOS", demo_pictures.PHOTOS[:4])
-    first = demo_pictures.DemoSet(whole.photos[:4], whole.selfies)
-    interrupted = tmp_path / demo_pictures._version()
+    monkeypatch.setattr(compositions, "PHOTOS", compositions.PHOTOS[:4])
+    first = compositions.DemoSet(whole.photos[:4], whole.selfies)
+    interrupted = tmp_path / compositions._version()
     interrupted.mkdir()
     (interrupted / first.photos[3][0]).write_bytes(b"half")
-    assert demo_pictures.compose(tmp_path) == first
+    assert compositions.compose(tmp_path) == first
     stamps = {path: path.stat().st_mtime_ns for path in interrupted.iterdir()}
-    assert demo_pictures.compose(tmp_path) == first
+    assert compositions.compose(tmp_path) == first
     assert {path: path.stat().st_mtime_ns for path in interrupted.iterdir()} == stamps
 
 
 def test_a_missing_portrait_names_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = demo_pictures.Portrait("matplotlib", "mpl-data/sample_data/nobody.jpg", "", (0, 0, 1), "")
-    monkeypatch.setitem(demo_pictures.PEOPLE, "grace", missing)
+    missing = compositions.Portrait("matplotlib", "mpl-data/sample_data/nobody.jpg", "", (0, 0, 1), "")
+    monkeypatch.setitem(compositions.PEOPLE, "grace", missing)
     with pytest.raises(ConfigurationError, match="pip install --no-deps matplotlib"):
-        demo_pictures.portrait_path("grace")
+        compositions.portrait_path("grace")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from webapp.faces.core.protocols import FaceIndex, Gallery, Hit, Probe
 from webapp.faces.local.index import LocalFaceIndex
-from webapp.faces.protocols import FaceIndex, Gallery, Hit, Probe
 
 DIMENSIONS = 16
 ONE, TWO = Gallery(1, "one"), Gallery(2, "two")

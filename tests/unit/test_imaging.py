@@ -13,8 +13,8 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from tests.faces import portrait
-from webapp import imaging
 from webapp.errors import FindMeError, TooLarge, UnsupportedType
+from webapp.pictures import imaging
 
 LIMIT = 80
 EVENING = datetime(2026, 6, 20, 18, 30, 5)  # noqa: DTZ001 - cameras know no zone

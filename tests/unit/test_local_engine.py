@@ -15,10 +15,10 @@ from onnx.reference import ReferenceEvaluator
 from tests import faces
 from webapp.errors import ConfigurationError
 from webapp.faces import engine_identity, load_engine
+from webapp.faces.core.protocols import DetectedFace, FaceAnalyzer, Frame
 from webapp.faces.local import VERSION, analyzer, models, weights
 from webapp.faces.local.alignment import TEMPLATE, align, similarity
 from webapp.faces.local.folding import fold_sface, fold_yunet
-from webapp.faces.protocols import DetectedFace, FaceAnalyzer, Frame
 from webapp.settings import Settings
 
 

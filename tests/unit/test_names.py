@@ -16,12 +16,15 @@ from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 
 from jobs import rq_settings
-from webapp import edge, errors, imaging, mails, queueing, reasons
+from webapp import errors, queueing, reasons
 from webapp.errors import FindMeError
-from webapp.faces.protocols import REASONS
-from webapp.localisation import LANGUAGES
+from webapp.faces.core.protocols import REASONS
 from webapp.models import Photo
+from webapp.pictures import imaging
 from webapp.settings import ROOT, Settings
+from webapp.web import mails
+from webapp.web.localisation import LANGUAGES
+from webapp.web.requests import error_handlers
 
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, FindMeError)}
 TELLERS = {"_decide", "_fail", "_try_later", "_postpone", "fault"}
@@ -60,7 +63,7 @@ def test_every_code_that_is_raised_has_a_sentence() -> None:
 
 
 def test_every_reason_of_the_face_engine_and_of_imaging_has_a_sentence() -> None:
-    assert {*REASONS, *imaging.FAULTS, *edge._CODES.values()} - set(reasons.SENTENCES) == set()
+    assert {*REASONS, *imaging.FAULTS, *error_handlers._CODES.values()} - set(reasons.SENTENCES) == set()
 
 
 def test_sentences_are_whole_sentences_that_fit_their_column() -> None:

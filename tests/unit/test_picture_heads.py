@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from webapp import imaging, picture_heads, pixel_data
 from webapp.errors import FindMeError
+from webapp.pictures import imaging, picture_heads, pixel_data
 
 MOST_READ = 40_000
 """Bytes that are read of a file of any size, without its metadata."""

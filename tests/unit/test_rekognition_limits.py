@@ -14,8 +14,8 @@ from PIL import Image
 from tests import faces
 from webapp import aws
 from webapp.errors import Invalid
-from webapp.faces import boxes, selfie_gate
-from webapp.faces.protocols import REASONS, Box
+from webapp.faces.core import boxes, selfie_gate
+from webapp.faces.core.protocols import REASONS, Box
 from webapp.faces.rekognition import details, galleries, gate, index, pictures, quotas, users
 from webapp.faces.rekognition.analyzer import MOST_FACES
 from webapp.faces.rekognition.client import LAST_ATTEMPT, OPERATIONS

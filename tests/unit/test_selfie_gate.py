@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from tests import faces
-from webapp import demo_pictures, imaging
+from webapp.demo import compositions
+from webapp.faces.core.protocols import REASONS, Frame, SelfieCheck
 from webapp.faces.local import gate
-from webapp.faces.protocols import REASONS, Frame, SelfieCheck
+from webapp.pictures import imaging
 
 
 @cache
 def selfie(person: str) -> Frame:
-    return imaging.decode(io.BytesIO(demo_pictures.selfie(person)), max_megapixels=80).frame
+    return imaging.decode(io.BytesIO(compositions.selfie(person)), max_megapixels=80).frame
 
 
 def check(frame: Frame, angle: str = "front") -> SelfieCheck:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from tests.actors import PASSWORD, Api, World, demo_photos, photos_with, selfie
 from tests.settings import SECRET
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.models import Match, Photo
 from webapp.settings import ROOT, Settings
 
@@ -135,7 +135,7 @@ def _web_process(settings: Settings, facts: dict[str, str]) -> dict[str, dict[st
     return found
 
 
-@pytest.mark.parametrize("module", ["webapp.supervisor", "webapp.gunicorn_conf", "jobs.worker", "jobs.reaper"])
+@pytest.mark.parametrize("module", ["webapp.run.supervisor", "webapp.gunicorn_conf", "jobs.worker", "jobs.reaper"])
 def test_what_only_looks_after_others_loads_no_app(module: str) -> None:
     """It starts at once, and a web worker that `make dev` starts anew finds none of the old code in its master."""
     code = f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
@@ -143,5 +143,5 @@ def test_what_only_looks_after_others_loads_no_app(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     loaded = json.loads(done.stdout)
     assert module in loaded
-    of_an_app = ("flask", "webapp.wiring", "webapp.models", "webapp.services", "webapp.pages", "webapp.templating")
+    of_an_app = ("flask", "webapp.wiring", "webapp.models", "webapp.services", "webapp.pages", "webapp.web.templating")
     assert [name for name in loaded if name.startswith(of_an_app)] == []

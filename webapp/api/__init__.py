@@ -8,13 +8,13 @@ from flask_smorest import Api
 from webapp.api import accounts, admin, guests, health, media, studio, upload_token
 from webapp.api.answers import ErrorSchema
 from webapp.api.documenting import INFO, Completing
-from webapp.permissions import ADMISSIONS, BODY_LIMITS, PERMISSIONS, Who
+from webapp.web.access.permissions import ADMISSIONS, BODY_LIMITS, PERMISSIONS, Who
 
 ROOMS = (accounts, guests, media, studio, upload_token, admin, health)
 
 
 class JsonApi(Api):
-    """flask-smorest without its error handlers: `webapp.edge` answers for all."""
+    """flask-smorest without its error handlers: `webapp.web.requests.error_handlers` answers for all."""
 
     ERROR_SCHEMA = ErrorSchema
     # Every error is written down with its status; a catch-all would let the document promise nothing.

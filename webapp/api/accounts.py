@@ -4,15 +4,19 @@ from typing import Any
 
 from flask import request
 
-from webapp import devices, event_codes, limits, network
 from webapp.api import answers, schemas
 from webapp.api.common import SELFIE_ERRORS, Blueprint, caller, event_summary, language, member
 from webapp.errors import Invalid, NotFound
 from webapp.models import Event, Membership
-from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, consents, enrolment, events, rejoining, selfie_erasing, selfies, sign_in_links
-from webapp.sessions import bearer_token, sign_out, signed_in
+from webapp.services.accounts import accounts, sign_in_links
+from webapp.services.core import consents
+from webapp.services.erasure import selfie_erasure
+from webapp.services.events import events
+from webapp.services.joining import enrolment, rejoining, selfies
+from webapp.web.access import devices, event_codes, limits, network
+from webapp.web.access.permissions import SELFIE_BODY, Who
+from webapp.web.access.sessions import bearer_token, sign_out, signed_in
 
 blueprint = Blueprint("api_accounts", __name__, url_prefix="/api", description="Joining and signing in")
 
@@ -188,7 +192,7 @@ def consent(body: dict[str, Any]) -> dict[str, Any]:
             version = body.get("version") or consents.CONSENT_VERSION
             consents.grant_consent(person, version, language=language())
         else:
-            selfie_erasing.withdraw(person)
+            selfie_erasure.withdraw(person)
         current = consents.active_consent(person)
         return {
             "granted": current is not None,

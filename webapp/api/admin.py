@@ -5,9 +5,10 @@ from typing import Any
 from webapp.api import answers, schemas
 from webapp.api.common import Blueprint, caller, event_costs_answer
 from webapp.models import Event
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import costs, matching
+from webapp.services.matching import matching
+from webapp.services.upkeep import usage
+from webapp.web.access.permissions import Who
 
 blueprint = Blueprint("api_admin", __name__, url_prefix="/api/admin", description="For admins")
 
@@ -26,7 +27,7 @@ def rematch(event: Event) -> dict[str, Any]:
 @blueprint.response(200, answers.AllCosts)
 def all_costs() -> dict[str, Any]:
     """What every event has cost, also those that are gone, by event and by month."""
-    bill = costs.of_all()
+    bill = usage.of_all()
     return {
         "events": [event_costs_answer(row.event_key, row.event, row.costs) for row in bill.events],
         "months": [
@@ -44,5 +45,5 @@ def all_costs() -> dict[str, Any]:
 def set_limit(body: dict[str, Any], event: Event) -> dict[str, Any]:
     """Change any event's limit; what an earlier one stopped goes on."""
     with unit_of_work():
-        resumed = costs.set_limit(event, body["limit"], caller())
-        return event_costs_answer(event.public_id, event, costs.of_event(event)) | {"resumed": resumed}
+        resumed = usage.set_limit(event, body["limit"], caller())
+        return event_costs_answer(event.public_id, event, usage.of_event(event)) | {"resumed": resumed}

@@ -15,13 +15,13 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import CombinedMultiDict
 
 from webapp.api.documenting import OWN_ERRORS
-from webapp.columns import is_row_id
+from webapp.db.columns import is_row_id
+from webapp.db.extensions import db
 from webapp.errors import FindMeError, Invalid, NotFound, Unauthenticated, UnsupportedType
-from webapp.extensions import db
-from webapp.localisation import choose_language
 from webapp.models import Event, Membership, User
-from webapp.services.costs import Costs
-from webapp.sessions import signed_in
+from webapp.services.upkeep.usage import Costs
+from webapp.web.access.sessions import signed_in
+from webapp.web.localisation import choose_language
 
 
 class _Parser(FlaskParser):

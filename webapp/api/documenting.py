@@ -13,9 +13,9 @@ from apispec import APISpec, BasePlugin
 from flask import Flask
 from werkzeug.routing import Rule
 
-from webapp.limits import CHECKS, CODES, LOGINS
-from webapp.permissions import PERMISSIONS, Who
 from webapp.reasons import sentence
+from webapp.web.access.limits import CHECKS, CODES, LOGINS
+from webapp.web.access.permissions import PERMISSIONS, Who
 
 OWN_ERRORS = "x-errors"
 """Where a view's own errors stand until the document is made: a list of code and status."""

@@ -5,7 +5,6 @@ from typing import Any
 from flask import Response, g, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
-from webapp import devices, network
 from webapp.api import answers, schemas
 from webapp.api.common import (
     LINK,
@@ -19,14 +18,19 @@ from webapp.api.common import (
     time_cursor,
 )
 from webapp.errors import Conflict, TooMany
-from webapp.limits import checks, count, slow_down
 from webapp.models import Event, Match, Person
-from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import sentence
-from webapp.services import consents, enrolment, gallery, matching, precheck, selfie_erasing, selfies
-from webapp.services.gallery import PhotoCard
-from webapp.services.precheck import Verdict
+from webapp.services.core import consents
+from webapp.services.erasure import selfie_erasure
+from webapp.services.joining import enrolment, precheck, selfies
+from webapp.services.joining.precheck import Verdict
+from webapp.services.matching import matching
+from webapp.services.queries import gallery
+from webapp.services.queries.gallery import PhotoCard
+from webapp.web.access import devices, network
+from webapp.web.access.limits import checks, count, slow_down
+from webapp.web.access.permissions import SELFIE_BODY, Who
 
 blueprint = Blueprint("api_guests", __name__, url_prefix="/api", description="Selfies and photos of a guest")
 
@@ -212,7 +216,7 @@ def delete_selfie(query: dict[str, Any]) -> dict[str, str]:
     user = caller()
     membership = member(user, query["event_id"])
     with unit_of_work():
-        return {"receipt": selfie_erasing.erase_with_receipt(enrolment.own_person(membership), user)}
+        return {"receipt": selfie_erasure.erase_with_receipt(enrolment.own_person(membership), user)}
 
 
 def _list(schema: type[answers.Answer], rows: list[dict[str, Any]], headers: dict[str, str]) -> Response:

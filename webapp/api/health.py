@@ -6,8 +6,8 @@ from flask import Response, current_app, jsonify
 
 from webapp.api import answers
 from webapp.api.common import Blueprint
-from webapp.permissions import Who
-from webapp.services import health
+from webapp.services.upkeep import health
+from webapp.web.access.permissions import Who
 
 blueprint = Blueprint("api_health", __name__, url_prefix="/api/health", description="Health")
 

@@ -6,10 +6,10 @@ from flask import Response
 from webapp.api import schemas
 from webapp.api.common import Blueprint, caller
 from webapp.errors import NotFound
-from webapp.media import send_photo
 from webapp.models import RenditionKind
-from webapp.permissions import Who
-from webapp.services import visibility
+from webapp.services.core import visibility
+from webapp.web.access.permissions import Who
+from webapp.web.media import send_photo
 
 blueprint = Blueprint("api_media", __name__, url_prefix="/api", description="Pictures")
 

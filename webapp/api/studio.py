@@ -6,15 +6,19 @@ from flask import Response, jsonify, request, url_for
 
 from webapp.api import answers, schemas
 from webapp.api.common import LINK, Blueprint, caller, event_costs_answer, event_summary, next_link, row_cursor
-from webapp.bodies import FORM_FILES, PHOTOS_IN_FORM
 from webapp.errors import Invalid, TooLarge
-from webapp.links import join_url
 from webapp.models import Event, Membership, Photo, PhotoStatus, UploadWay
-from webapp.permissions import PHOTOS_BODY, Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import sentence
-from webapp.services import costs, events, matching, studio, uploads
-from webapp.sessions import by_upload_token
+from webapp.services.events import events
+from webapp.services.matching import matching
+from webapp.services.queries import event_overview
+from webapp.services.upkeep import usage
+from webapp.services.uploads import intake
+from webapp.web.access.permissions import PHOTOS_BODY, Who
+from webapp.web.access.sessions import by_upload_token
+from webapp.web.links import join_url
+from webapp.web.requests.bodies import FORM_FILES, PHOTOS_IN_FORM
 
 blueprint = Blueprint("api_studio", __name__, url_prefix="/api/photographer", description="Events and uploads")
 
@@ -50,7 +54,7 @@ _FILES = {
 
 def _admit_photos() -> None:
     """Refuse a form before its first byte is read, if the disk has no room for it."""
-    uploads.require_room_for_form(request.content_length or 0)
+    intake.require_room_for_form(request.content_length or 0)
 
 
 ADMISSIONS = {"upload_photos": _admit_photos}
@@ -97,7 +101,7 @@ def upload_photos(event: Event, membership: Membership) -> Response:
     if len(files) > PHOTOS_IN_FORM:
         raise TooLarge(code="form_too_large")
     user, way = membership.user, UploadWay.WATCH if by_upload_token() else UploadWay.API
-    results = [uploads.receive_photo(event, user, file.filename or "", file.stream, way=way) for file in files]
+    results = [intake.receive_photo(event, user, file.filename or "", file.stream, way=way) for file in files]
     rows = [
         {
             "filename": result.filename,
@@ -122,7 +126,7 @@ def list_photos(query: dict[str, Any], event: Event, **_: Membership) -> Any:
     status, limit = query["status"], query["limit"]
     if status is not None and status not in [word.value for word in PhotoStatus]:
         raise Invalid(code="status_invalid", fields={"status": "status_invalid"})
-    photos = studio.photos_of(
+    photos = event_overview.photos_of(
         event,
         status=PhotoStatus(status) if status else None,
         limit=limit + 1,
@@ -147,7 +151,7 @@ def rematch(event: Event, membership: Membership) -> dict[str, Any]:
 @blueprint.response(200, answers.EventCosts)
 def event_costs(event: Event, **_: Membership) -> dict[str, Any]:
     """The event's billable calls, about how many dollars they are, and its limit."""
-    return event_costs_answer(event.public_id, event, costs.of_event(event))
+    return event_costs_answer(event.public_id, event, usage.of_event(event))
 
 
 @blueprint.put("/events/<event_id>/call-limit")
@@ -157,8 +161,8 @@ def event_costs(event: Event, **_: Membership) -> dict[str, Any]:
 def set_limit(body: dict[str, Any], event: Event, membership: Membership) -> dict[str, Any]:
     """Change the event's limit; what an earlier one stopped goes on. For its owner."""
     with unit_of_work():
-        resumed = costs.set_limit(event, body["limit"], membership.user)
-        return event_costs_answer(event.public_id, event, costs.of_event(event)) | {"resumed": resumed}
+        resumed = usage.set_limit(event, body["limit"], membership.user)
+        return event_costs_answer(event.public_id, event, usage.of_event(event)) | {"resumed": resumed}
 
 
 def _event(event: Event) -> dict[str, Any]:

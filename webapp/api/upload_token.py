@@ -5,7 +5,7 @@ from typing import Any
 from webapp.api import answers
 from webapp.api.common import Blueprint, event_summary
 from webapp.models import Event, EventStatus, UploadToken
-from webapp.permissions import Who
+from webapp.web.access.permissions import Who
 
 blueprint = Blueprint("api_upload_token", __name__, url_prefix="/api", description="For programs that upload")
 

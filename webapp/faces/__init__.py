@@ -6,7 +6,7 @@ import redis
 
 from webapp.errors import ConfigurationError
 from webapp.faces import local, rekognition
-from webapp.faces.protocols import FaceAnalyzer, FaceIndex, Meter, UserVectors
+from webapp.faces.core.protocols import FaceAnalyzer, FaceIndex, Meter, UserVectors
 from webapp.settings import Settings
 
 __all__ = ["Engine", "engine_identity", "load_engine"]

@@ -7,9 +7,9 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import Connection, Enum
 
-from webapp.columns import UtcDateTime
-from webapp.extensions import db
-from webapp.migrating import migrate, require_whole
+from webapp.db.columns import UtcDateTime
+from webapp.db.extensions import db
+from webapp.db.migrating import migrate, require_whole
 
 log = logging.getLogger("alembic.env")
 

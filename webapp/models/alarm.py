@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.clock import utcnow
-from webapp.extensions import Model
+from webapp.db.extensions import Model
 
 
 class Alarm(Model):

@@ -6,8 +6,8 @@ from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.clock import utcnow
-from webapp.columns import new_public_id
-from webapp.extensions import Model
+from webapp.db.columns import new_public_id
+from webapp.db.extensions import Model
 
 
 class AuditEntry(Model):

@@ -3,8 +3,8 @@
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.columns import new_public_id
-from webapp.extensions import Model
+from webapp.db.columns import new_public_id
+from webapp.db.extensions import Model
 
 
 class Camera(Model):

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 
 class Claimable:
-    """Columns that guard the work on a row; `webapp.services.claims` is the only writer.
+    """Columns that guard the work on a row; `webapp.services.core.claims` is the only writer.
 
     `crashes` counts processes that died of the work on this row, `interruptions` those that died of something else
     while they had it (see docs/decisions/0011); any outcome clears both. `retries` counts transient faults; `retry_at`

@@ -6,7 +6,7 @@ from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.clock import utcnow
-from webapp.extensions import Model
+from webapp.db.extensions import Model
 
 
 class Consent(Model):

@@ -5,7 +5,7 @@ from datetime import date
 from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.extensions import Model
+from webapp.db.extensions import Model
 
 
 class EngineUsage(Model):

@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.extensions import Model
+from webapp.db.extensions import Model
 
 
 class ErasureVersion(Model):

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.extensions import Model
+from webapp.db.extensions import Model
 
 
 class Lease(Model):

@@ -7,8 +7,8 @@ from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.clock import utcnow
-from webapp.columns import new_public_id, word
-from webapp.extensions import Model
+from webapp.db.columns import new_public_id, word
+from webapp.db.extensions import Model
 from webapp.models.face import Face
 from webapp.models.membership import Person
 

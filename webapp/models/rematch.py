@@ -7,8 +7,8 @@ from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.clock import utcnow
-from webapp.columns import word
-from webapp.extensions import Model
+from webapp.db.columns import word
+from webapp.db.extensions import Model
 
 
 class RematchTrigger(StrEnum):

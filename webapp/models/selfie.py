@@ -7,8 +7,8 @@ from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.clock import utcnow
-from webapp.columns import new_public_id, word
-from webapp.extensions import Model
+from webapp.db.columns import new_public_id, word
+from webapp.db.extensions import Model
 from webapp.models.claimable import Claimable
 from webapp.models.membership import Person
 
@@ -56,9 +56,9 @@ class Selfie(Claimable, Model):
     )
     """Where the sender's browser says that the picture comes from."""
     device: Mapped[str | None]
-    """The device that sent it (`webapp.devices`); null for API clients."""
+    """The device that sent it (`webapp.web.access.devices`); null for API clients."""
     network: Mapped[str | None]
-    """Keyed hash of the network address that it came from (`webapp.network`). Erased after some days."""
+    """Keyed hash of the network address that it came from (`webapp.web.access.network`). Erased after some days."""
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     decided_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]

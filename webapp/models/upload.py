@@ -7,8 +7,8 @@ from sqlalchemy import BigInteger, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.clock import utcnow
-from webapp.columns import new_public_id, word
-from webapp.extensions import Model
+from webapp.db.columns import new_public_id, word
+from webapp.db.extensions import Model
 
 
 class UploadStatus(StrEnum):

@@ -8,8 +8,8 @@ from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.clock import utcnow
-from webapp.columns import new_public_id, word
-from webapp.extensions import Model
+from webapp.db.columns import new_public_id, word
+from webapp.db.extensions import Model
 
 
 class UserRole(StrEnum):
@@ -60,7 +60,9 @@ class User(Model):
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     disabled_at: Mapped[datetime | None]
     device: Mapped[str | None]
-    """The hash of the device on which the account was made, see `webapp.devices`; null for clients without cookies."""
+    """The hash of the device on which the account was made, see `webapp.web.access.devices`; null for clients without
+    cookies.
+    """
 
     # What flask-login asks of a user. The token is how they are signed in to the present request; it is never stored.
     _session_token: ClassVar[str | None] = None

@@ -2,7 +2,6 @@
 
 from flask import Flask
 
-from webapp import templating
 from webapp.pages import (
     account,
     accounts,
@@ -27,8 +26,9 @@ from webapp.pages import (
     uploading,
 )
 from webapp.pages.studio_rooms import may_enter_studio, studio_rooms
-from webapp.permissions import ADMISSIONS, BODY_LIMITS, PERMISSIONS
 from webapp.settings import Settings
+from webapp.web import templating
+from webapp.web.access.permissions import ADMISSIONS, BODY_LIMITS, PERMISSIONS
 
 ROOMS = (
     home,

@@ -4,14 +4,15 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from webapp import devices
 from webapp.errors import FindMeError, Invalid
-from webapp.forms import AddressForm
-from webapp.localisation import choose_language
 from webapp.pages.common import me, safe_next
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import address_claims, joining_accounts, sign_in_links
+from webapp.services.accounts import address_claims, sign_in_links
+from webapp.services.joining import merging
+from webapp.web.access import devices
+from webapp.web.access.permissions import Who
+from webapp.web.localisation import choose_language
+from webapp.web.requests.forms import AddressForm
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -48,9 +49,9 @@ def others() -> ResponseReturnValue:
             other,
             sign_in_links.events_of(other),
             other.device is not None and other.device == devices.known(),
-            joining_accounts.in_both(other, me()),
+            merging.in_both(other, me()),
         )
-        for other in joining_accounts.others_of(me())
+        for other in merging.others_of(me())
     ]
     return render_template("account/others.html", others=found)
 
@@ -61,16 +62,16 @@ def decide(account_id: str) -> ResponseReturnValue:
     choice = request.form.get("choice", "")
     with unit_of_work():
         if choice == "join":
-            joining_accounts.join(me(), account_id, devices.known())
+            merging.join(me(), account_id, devices.known())
             said = gettext("Done: its events are among yours now.")
         elif choice == "erase":
-            receipt = joining_accounts.erase(me(), account_id)
+            receipt = merging.erase(me(), account_id)
             said = gettext("Done: the account is deleted, with its selfies. Your receipt: %(receipt)s", receipt=receipt)
         elif choice == "disown":
-            joining_accounts.disown(me(), account_id)
+            merging.disown(me(), account_id)
             said = gettext("Done: your address no longer stands in that account.")
         else:
             raise Invalid(code="action_unknown")
-        left = joining_accounts.has_others(me())
+        left = merging.has_others(me())
     flash(said, "good")
     return redirect(url_for("account.others") if left else url_for("home.index"), 303)

@@ -4,11 +4,12 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from webapp.columns import is_row_id
+from webapp.db.columns import is_row_id
 from webapp.pages.common import me
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import account_list, disabling, tidying
+from webapp.services.accounts import account_list, disabling
+from webapp.services.upkeep import cleanup
+from webapp.web.access.permissions import Who
 
 blueprint = Blueprint("accounts", __name__, url_prefix="/admin/people/accounts")
 
@@ -42,7 +43,7 @@ def disable(user_id: str) -> ResponseReturnValue:
     with unit_of_work():
         user = disabling.disable(user_id, me())
         row_id, name = user.id, user.name
-    tidying.give_up_uploads(of=row_id)
+    cleanup.give_up_uploads(of=row_id)
     return _done(user_id, gettext("The account of %(name)s is disabled.", name=name))
 
 

@@ -7,10 +7,14 @@ from flask_babel import ngettext
 from webapp.models import Event
 from webapp.pages import call_limit
 from webapp.pages.common import me
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import alarm_words
-from webapp.services import account_list, alarms, costs, events, matching, rematches
+from webapp.services.accounts import account_list
+from webapp.services.core import alarms
+from webapp.services.events import events
+from webapp.services.matching import matching, rematches
+from webapp.services.upkeep import usage
+from webapp.web.access.permissions import Who
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
 
@@ -25,7 +29,7 @@ def index() -> ResponseReturnValue:
     searched = rematches.of_events(card.event for card in cards)
     ownerless = account_list.without_active_owner(card.event for card in cards)
     return render_template(
-        "admin/index.html", alarms=found, cards=cards, rematches=searched, ownerless=ownerless, bill=costs.of_all()
+        "admin/index.html", alarms=found, cards=cards, rematches=searched, ownerless=ownerless, bill=usage.of_all()
     )
 
 

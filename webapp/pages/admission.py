@@ -6,9 +6,9 @@ from flask_babel import gettext, ngettext
 
 from webapp.models import Event, Membership
 from webapp.pages.common import safe_next
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import admission as service
+from webapp.services.joining import admission as service
+from webapp.web.access.permissions import Who
 
 blueprint = Blueprint("admission", __name__, url_prefix="/studio/events/<event_id>/guests")
 

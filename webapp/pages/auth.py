@@ -4,18 +4,20 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from webapp import devices, limits
 from webapp.errors import TooMany, Unauthenticated
-from webapp.forms import SignInForm
-from webapp.localisation import choose_language
 from webapp.models import User
 from webapp.pages.common import safe_next
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, events, joining_accounts, link_use, sign_in_links, team
-from webapp.sessions import sign_in as open_browser
-from webapp.sessions import sign_out as close_browser
-from webapp.sessions import signed_in
+from webapp.services.accounts import accounts, sign_in_links
+from webapp.services.events import events, team
+from webapp.services.joining import link_use, merging
+from webapp.web.access import devices, limits
+from webapp.web.access.permissions import Who
+from webapp.web.access.sessions import sign_in as open_browser
+from webapp.web.access.sessions import sign_out as close_browser
+from webapp.web.access.sessions import signed_in
+from webapp.web.localisation import choose_language
+from webapp.web.requests.forms import SignInForm
 
 blueprint = Blueprint("auth", __name__)
 
@@ -83,7 +85,7 @@ def link(token: str) -> ResponseReturnValue:
     with limits.guess(limits.links()), unit_of_work():
         opened = link_use.use(token, user, device)
         open_browser(opened.user)
-        others = joining_accounts.has_others(opened.user)
+        others = merging.has_others(opened.user)
     home = _home_of(opened.user) if opened.event is None else url_for("guest.photos", code=opened.event.code)
     return redirect(url_for("account.others") if others else home, 303)
 

@@ -5,27 +5,27 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from webapp.errors import Invalid
-from webapp.forms import LimitForm
 from webapp.models import Event, User
 from webapp.pages.common import refuse
 from webapp.queueing import unit_of_work
-from webapp.services import costs
+from webapp.services.upkeep import usage
+from webapp.web.requests.forms import LimitForm
 
 PAGE = "studio/limit.html"
 
 
 def answer(event: Event, user: User, back: str) -> ResponseReturnValue:
     """Show the form, or take it and go `back`, to the page that it belongs to."""
-    costs.require_may_limit(event, user)
+    usage.require_may_limit(event, user)
     form = LimitForm(limit=event.call_limit)
-    values = {"event": event, "costs": costs.of_event(event), "back": back}
+    values = {"event": event, "costs": usage.of_event(event), "back": back}
     if not form.is_submitted():
         return render_template(PAGE, form=form, **values)
     try:
         if form.validate():
-            limit = costs.read_limit(form.limit.data or "")
+            limit = usage.read_limit(form.limit.data or "")
             with unit_of_work():
-                resumed = costs.set_limit(event, limit, user)
+                resumed = usage.set_limit(event, limit, user)
             _tell(event, resumed)
             return redirect(back, 303)
     except Invalid as error:
@@ -34,7 +34,7 @@ def answer(event: Event, user: User, back: str) -> ResponseReturnValue:
 
 
 def _tell(event: Event, resumed: int) -> None:
-    if costs.of_event(event).reached:
+    if usage.of_event(event).reached:
         flash(gettext("The limit is saved. It is used up already: raise it and the search goes on."), "bad")
     elif resumed:
         flash(gettext("The limit is saved. What had stopped goes on by itself now."), "good")

@@ -10,13 +10,13 @@ from flask_babel import gettext, lazy_gettext, ngettext
 from wtforms import IntegerField, RadioField
 from wtforms.validators import NumberRange, Optional
 
-from webapp.forms import PageForm
 from webapp.models import Event, Membership
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import SENTENCES
-from webapp.services import cameras
-from webapp.services.cameras import Clock
+from webapp.services.photos import cameras
+from webapp.services.photos.cameras import Clock
+from webapp.web.access.permissions import Who
+from webapp.web.requests.forms import PageForm
 
 blueprint = Blueprint("cameras", __name__, url_prefix="/studio/events/<event_id>/cameras")
 

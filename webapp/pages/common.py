@@ -8,10 +8,10 @@ from flask.typing import ResponseReturnValue
 from htmx_flask import request
 
 from webapp.errors import Unauthenticated
-from webapp.forms import PageForm
-from webapp.incoming import split_address
 from webapp.models import User
-from webapp.sessions import signed_in
+from webapp.web.access.sessions import signed_in
+from webapp.web.requests.forms import PageForm
+from webapp.web.requests.incoming import split_address
 
 QUICK, BUSY, IDLE = 0.4, 1.3, 15.0
 """Seconds between two questions: while a selfie is judged, while work goes on, and otherwise."""

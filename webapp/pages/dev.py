@@ -11,10 +11,10 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from webapp.db.extensions import db
 from webapp.errors import NotFound
-from webapp.extensions import db
 from webapp.models import Mail
-from webapp.permissions import Who
+from webapp.web.access.permissions import Who
 
 blueprint = Blueprint("dev", __name__, url_prefix="/dev")
 

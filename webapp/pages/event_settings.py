@@ -6,16 +6,26 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 
-from webapp import event_codes
 from webapp.errors import FindMeError, Invalid
-from webapp.forms import CoverForm, DeletionForm, EventForm, JoiningForm, PageForm, PublishingForm, event_form
 from webapp.models import Event, Membership, MembershipRole
 from webapp.pages.common import refuse
-from webapp.permissions import MEGABYTE, Who
 from webapp.queueing import unit_of_work
-from webapp.services import admission, closing, covers, deleting, events, publishing_rules
-from webapp.services import publishing as service
-from webapp.services.joining import last_day
+from webapp.services.erasure import delete_event
+from webapp.services.events import closing, covers, events, publishing_rules
+from webapp.services.events import publishing as service
+from webapp.services.events.join_period import last_day
+from webapp.services.joining import admission
+from webapp.web.access import event_codes
+from webapp.web.access.permissions import MEGABYTE, Who
+from webapp.web.requests.forms import (
+    CoverForm,
+    DeletionForm,
+    EventForm,
+    JoiningForm,
+    PageForm,
+    PublishingForm,
+    event_form,
+)
 
 blueprint = Blueprint("event_settings", __name__, url_prefix="/studio/events/<event_id>/settings")
 
@@ -141,7 +151,7 @@ def delete(event: Event, membership: Membership) -> ResponseReturnValue:
     form, name = DeletionForm(), event.name
     try:
         with unit_of_work():
-            receipt = deleting.delete_event(event, form.name.data or "", membership.user)
+            receipt = delete_event.delete_event(event, form.name.data or "", membership.user)
     except FindMeError as error:
         form.show(error)
         return refuse(form, PAGE, **_values(event, membership, deletion_form=form, part="delete"))
@@ -189,7 +199,7 @@ def _values(event: Event, membership: Membership, **forms: PageForm | str) -> di
         "choice": covers.choice(event),
         "waiting": service.waiting_of(event),
         "to_index": closing.to_index(event) if event.closed_at is not None else 0,
-        "contents": deleting.contents_of(event),
+        "contents": delete_event.contents_of(event),
         "part": None,
     }
     return values | forms

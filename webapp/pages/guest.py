@@ -7,29 +7,24 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from htmx_flask import request
 
-from webapp import devices, event_codes, network, polls
 from webapp.errors import FindMeError, NotFound
-from webapp.forms import JoinAgainForm, JoinForm, SelfieForm
-from webapp.localisation import choose_language
 from webapp.models import Admission, Event, EventStatus, Membership, User
 from webapp.pages.common import BUSY, IDLE, QUICK, go, me, refuse, trigger
-from webapp.permissions import SELFIE_BODY, Who
 from webapp.queueing import unit_of_work
-from webapp.services import (
-    consents,
-    enrolment,
-    gallery,
-    joining,
-    joining_accounts,
-    marking,
-    matching,
-    rejoining,
-    selfie_erasing,
-    selfies,
-    sign_in_links,
-)
-from webapp.services.live import EVENT, PERSON, mark_of, stamp
-from webapp.sessions import sign_in, signed_in
+from webapp.services.accounts import sign_in_links
+from webapp.services.core import consents, rematch_requests
+from webapp.services.erasure import selfie_erasure
+from webapp.services.events import join_period
+from webapp.services.joining import enrolment, merging, rejoining, selfies
+from webapp.services.live.versions import EVENT, PERSON, mark_of, stamp
+from webapp.services.matching import matching
+from webapp.services.queries import gallery
+from webapp.web import polls
+from webapp.web.access import devices, event_codes, network
+from webapp.web.access.permissions import SELFIE_BODY, Who
+from webapp.web.access.sessions import sign_in, signed_in
+from webapp.web.localisation import choose_language
+from webapp.web.requests.forms import JoinAgainForm, JoinForm, SelfieForm
 
 blueprint = Blueprint("guest", __name__, url_prefix="/e/<code>")
 
@@ -65,7 +60,7 @@ def photos(event: Event, membership: Membership) -> ResponseReturnValue:
         "guest/photos.html",
         event=event,
         membership=membership,
-        others=joining_accounts.has_others(membership.user),
+        others=merging.has_others(membership.user),
         **_live_values(membership),
     )
 
@@ -143,7 +138,7 @@ def selfie(event: Event, membership: Membership) -> ResponseReturnValue:
 def search_again(event: Event, membership: Membership) -> ResponseReturnValue:
     """After a search that gave up: once more."""
     with unit_of_work():
-        marking.mark([enrolment.own_person(membership).id])
+        rematch_requests.mark([enrolment.own_person(membership).id])
     return redirect(url_for("guest.photos", code=event.code), 303)
 
 
@@ -151,7 +146,7 @@ def search_again(event: Event, membership: Membership) -> ResponseReturnValue:
 def withdraw(event: Event, membership: Membership) -> ResponseReturnValue:
     """Take consent back: selfies, what was computed of them and all matches are erased at once."""
     with unit_of_work():
-        selfie_erasing.withdraw(enrolment.own_person(membership))
+        selfie_erasure.withdraw(enrolment.own_person(membership))
     flash(gettext("Done: your selfie and everything that was found with it are deleted."), "good")
     return redirect(url_for("guest.photos", code=event.code), 303)
 
@@ -160,7 +155,7 @@ def _over(event: Event) -> str | None:
     """Why nobody can join any more; None while one can."""
     if event.status is EventStatus.CLOSED:
         return "event_closed"
-    return "joins_over" if joining.is_over(event) else None
+    return "joins_over" if join_period.is_over(event) else None
 
 
 def _join(event: Event, user: User | None, form: JoinForm | JoinAgainForm) -> None:

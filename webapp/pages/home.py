@@ -3,15 +3,16 @@
 from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from webapp import event_codes
 from webapp.errors import NotFound, TooMany
-from webapp.forms import CodeForm
-from webapp.localisation import LANGUAGES
 from webapp.pages.common import safe_next
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import events, joining_accounts
-from webapp.sessions import signed_in
+from webapp.services.events import events
+from webapp.services.joining import merging
+from webapp.web.access import event_codes
+from webapp.web.access.permissions import Who
+from webapp.web.access.sessions import signed_in
+from webapp.web.localisation import LANGUAGES
+from webapp.web.requests.forms import CodeForm
 
 blueprint = Blueprint("home", __name__)
 
@@ -36,7 +37,7 @@ def index() -> ResponseReturnValue:
         status = 422
     user = signed_in()
     cards = events.cards_of(user) if user else []
-    others = user is not None and joining_accounts.has_others(user)
+    others = user is not None and merging.has_others(user)
     return render_template("home/page.html", form=form, cards=cards, others=others), status
 
 

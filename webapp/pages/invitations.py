@@ -6,18 +6,18 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from webapp import limits
 from webapp.errors import FindMeError, NotFound
-from webapp.forms import AcceptForm
-from webapp.localisation import choose_language
 from webapp.models import Invitation, User
 from webapp.pages.common import refuse
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import accounts
-from webapp.services import invitations as service
-from webapp.services.invitations import State
-from webapp.sessions import sign_in, signed_in
+from webapp.services.accounts import accounts
+from webapp.services.events import invitations as service
+from webapp.services.events.invitations import State
+from webapp.web.access import limits
+from webapp.web.access.permissions import Who
+from webapp.web.access.sessions import sign_in, signed_in
+from webapp.web.localisation import choose_language
+from webapp.web.requests.forms import AcceptForm
 
 blueprint = Blueprint("invitations", __name__, url_prefix="/invitations")
 

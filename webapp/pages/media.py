@@ -3,12 +3,13 @@
 from flask import Blueprint, Response, make_response, request
 
 from webapp.errors import NotFound
-from webapp.media import as_picture, send_blob, send_photo
 from webapp.models import RenditionKind
 from webapp.pages.common import me
-from webapp.permissions import Who
 from webapp.queueing import MATCH_SELFIE, try_enqueue
-from webapp.services import blobs, gallery, studio, visibility
+from webapp.services.core import blobs, visibility
+from webapp.services.queries import event_overview, gallery
+from webapp.web.access.permissions import Who
+from webapp.web.media import as_picture, send_blob, send_photo
 
 blueprint = Blueprint("media", __name__)
 
@@ -58,7 +59,7 @@ def selfie(selfie_id: str) -> Response:
     Nobody but its owner gets the file itself: phones write into it where it was taken, which may be at home. Browsers
     ask each time: a selfie that was erased is not shown again from anyone's cache.
     """
-    found = studio.visible_selfie(me(), selfie_id)
+    found = event_overview.visible_selfie(me(), selfie_id)
     if found is None or found.pictures_erased_at is not None:
         raise NotFound(code="not_found")
     preview = blobs.selfie_preview_key(found.blob_key)

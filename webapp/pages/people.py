@@ -7,12 +7,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from webapp.errors import FindMeError
-from webapp.forms import InvitationForm
-from webapp.localisation import choose_language
 from webapp.pages.common import me, refuse
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import accounts, invitations
+from webapp.services.accounts import accounts
+from webapp.services.events import invitations
+from webapp.web.access.permissions import Who
+from webapp.web.localisation import choose_language
+from webapp.web.requests.forms import InvitationForm
 
 blueprint = Blueprint("people", __name__, url_prefix="/admin/people")
 

@@ -4,11 +4,11 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from webapp.columns import is_row_id
+from webapp.db.columns import is_row_id
 from webapp.models import Event, Membership
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import replaced
+from webapp.services.photos import replaced
+from webapp.web.access.permissions import Who
 
 blueprint = Blueprint("replaced", __name__, url_prefix="/studio/events/<event_id>/photos/replaced")
 

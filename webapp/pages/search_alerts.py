@@ -5,9 +5,9 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from webapp.models import AlertDecision, AlertKind, Event, Membership
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import search_alerts
+from webapp.services.strangers import search_alerts
+from webapp.web.access.permissions import Who
 
 blueprint = Blueprint("search_alerts", __name__, url_prefix="/studio/events/<event_id>/alerts")
 

@@ -4,14 +4,15 @@ from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale, get_locale, gettext
 
-from webapp import accents, event_codes
+from webapp import accents
 from webapp.errors import NotFound
-from webapp.links import absolute, join_url
-from webapp.media import as_picture, send_blob
 from webapp.models import Event, Membership
-from webapp.permissions import Who
-from webapp.services import covers
-from webapp.templating import MOST_COLOURS, YEAR, day
+from webapp.services.events import covers
+from webapp.web.access import event_codes
+from webapp.web.access.permissions import Who
+from webapp.web.links import absolute, join_url
+from webapp.web.media import as_picture, send_blob
+from webapp.web.templating import MOST_COLOURS, YEAR, day
 
 blueprint = Blueprint("sharing", __name__)
 
@@ -31,7 +32,7 @@ def qr(event: Event, kind: str, **_: Membership) -> Response:
     """The join link as a QR code: SVG for the screen, PNG to print."""
     if kind not in QR_TYPES:
         raise NotFound(code="not_found")
-    from webapp import posters  # it brings fpdf, an eighth of what each process takes to start
+    from webapp.web import posters  # it brings fpdf, an eighth of what each process takes to start
 
     drawn = posters.qr_svg(join_url(event)) if kind == "svg" else posters.qr_png(join_url(event))
     return as_picture(Response(drawn, mimetype=QR_TYPES[kind]))
@@ -40,7 +41,7 @@ def qr(event: Event, kind: str, **_: Membership) -> Response:
 @blueprint.get("/studio/events/<event_id>/poster.pdf")
 def poster(event: Event, **_: Membership) -> Response:
     """An A4 page to print and hang up, in the event's language and colour."""
-    from webapp import posters
+    from webapp.web import posters
 
     with force_locale(_language_of(event)):
         words = posters.Words(

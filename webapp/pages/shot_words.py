@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from flask_babel import gettext, ngettext
 
 from webapp.models import Event
-from webapp.services.photo_actions import Action, Done
-from webapp.services.photo_desk import Counts
-from webapp.services.photo_filter import PhotoFilter, State
-from webapp.services.same_shot import Decided, Decision
+from webapp.services.photos.photo_actions import Action, Done
+from webapp.services.photos.photo_filter import PhotoFilter, State
+from webapp.services.photos.same_shot import Decided, Decision
+from webapp.services.queries.photo_grid import Counts
 
 
 @dataclass(frozen=True, slots=True)

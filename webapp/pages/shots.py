@@ -8,21 +8,21 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from htmx_flask import request
 
-from webapp import polls
 from webapp.clock import utcnow
 from webapp.errors import Invalid
 from webapp.models import Event, Membership
 from webapp.pages import shot_words
 from webapp.pages.common import BUSY, IDLE, trigger
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import photo_actions as actions
-from webapp.services import photo_desk as desk
-from webapp.services import same_shot
-from webapp.services.live import DESK, mark_of, stamp
-from webapp.services.photo_actions import Action, Done, Selection
-from webapp.services.photo_filter import PhotoFilter, Place, State
-from webapp.services.same_shot import Decided, Decision
+from webapp.services.live.versions import DESK, mark_of, stamp
+from webapp.services.photos import photo_actions as actions
+from webapp.services.photos import same_shot
+from webapp.services.photos.photo_actions import Action, Done, Selection
+from webapp.services.photos.photo_filter import PhotoFilter, Place, State
+from webapp.services.photos.same_shot import Decided, Decision
+from webapp.services.queries import photo_grid as desk
+from webapp.web import polls
+from webapp.web.access.permissions import Who
 
 blueprint = Blueprint("shots", __name__, url_prefix="/studio/events/<event_id>/photos")
 

@@ -7,38 +7,29 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 from htmx_flask import request
 
-from webapp import event_codes, polls
-from webapp.columns import is_row_id
+from webapp.db.columns import is_row_id
 from webapp.errors import FindMeError
-from webapp.forms import EventForm, LimitForm
-from webapp.links import join_url
 from webapp.models import Event, Membership, MembershipRole
 from webapp.pages import call_limit, studio_words
 from webapp.pages.common import BUSY, IDLE, me, refuse, safe_next, trigger
 from webapp.pages.event_settings import code_warning
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import (
-    admission,
-    costs,
-    desk_figures,
-    events,
-    guests_without,
-    joining,
-    matching,
-    present_selfies,
-    search_alerts,
-    search_stops,
-    selfie_allowance,
-    statistics,
-    studio_guests,
-    studio_trouble,
-    uploads,
-)
-from webapp.services import studio as desk
-from webapp.services.guests_without import Why
-from webapp.services.live import BILL, DESK, mark_of, stamp
-from webapp.services.studio_guests import Show
+from webapp.services.events import events, join_period
+from webapp.services.joining import admission
+from webapp.services.live.versions import BILL, DESK, mark_of, stamp
+from webapp.services.matching import matching
+from webapp.services.queries import event_figures, guest_list, guests_without, problems, timeline
+from webapp.services.queries import event_overview as desk
+from webapp.services.queries.guest_list import Show
+from webapp.services.queries.guests_without import Why
+from webapp.services.strangers import present_selfies, search_alerts, search_stops, selfie_allowance
+from webapp.services.upkeep import usage
+from webapp.services.uploads import intake
+from webapp.web import polls
+from webapp.web.access import event_codes
+from webapp.web.access.permissions import Who
+from webapp.web.links import join_url
+from webapp.web.requests.forms import EventForm, LimitForm
 
 blueprint = Blueprint("studio", __name__, url_prefix="/studio")
 
@@ -79,7 +70,7 @@ def event(event: Event, membership: Membership) -> ResponseReturnValue:
     """The event at a glance; its live region is the same file that `live` answers."""
     values = _live_values(membership)
     form = LimitForm(limit=event.call_limit) if values["owns"] else None
-    joins = {"joins_until": joining.last_day(event), "joins_over": joining.is_over(event)}
+    joins = {"joins_until": join_period.last_day(event), "joins_over": join_period.is_over(event)}
     return render_template("studio/event.html", join_url=join_url(event), limit_form=form, **joins, **values)
 
 
@@ -104,7 +95,7 @@ def rematch(event: Event, membership: Membership) -> ResponseReturnValue:
 def retry(event: Event, membership: Membership) -> ResponseReturnValue:
     """Try failed photos again: one (`?photo=`), or all."""
     with unit_of_work():
-        count = uploads.retry_failed(event, request.args.get("photo"))
+        count = intake.retry_failed(event, request.args.get("photo"))
     return _done(membership, ngettext("Trying %(num)s photo again.", "Trying %(num)s photos again.", count))
 
 
@@ -112,9 +103,9 @@ def retry(event: Event, membership: Membership) -> ResponseReturnValue:
 def guests(event: Event, **_: Membership) -> ResponseReturnValue:
     """The event's guests: searched by name, filtered, and paged as one scrolls."""
     query, show, why = request.args.get("q", ""), *_shown_guests()
-    found = studio_guests.guests_of(
+    found = guest_list.guests_of(
         event,
-        limit=studio_guests.PAGE + 1,
+        limit=guest_list.PAGE + 1,
         before=request.args.get("before", type=_row_id),
         query=query,
         show=show,
@@ -122,9 +113,9 @@ def guests(event: Event, **_: Membership) -> ResponseReturnValue:
     )
     values = {
         "event": event,
-        "guests": found[: studio_guests.PAGE],
-        "selfies": present_selfies.of_people(row.row_id for row in found[: studio_guests.PAGE]),
-        "next_page": found[studio_guests.PAGE - 1].row_id if len(found) > studio_guests.PAGE else None,
+        "guests": found[: guest_list.PAGE],
+        "selfies": present_selfies.of_people(row.row_id for row in found[: guest_list.PAGE]),
+        "next_page": found[guest_list.PAGE - 1].row_id if len(found) > guest_list.PAGE else None,
         "query": query,
         "show": show,
         "why": why,
@@ -138,15 +129,15 @@ def guests(event: Event, **_: Membership) -> ResponseReturnValue:
 @blueprint.get("/events/<event_id>/guests/<person_id>")
 def guest(event: Event, person_id: str, **_: Membership) -> ResponseReturnValue:
     """One guest: their selfies, how the search for them stands, and the photos that they were found on."""
-    found = studio_guests.guest_of(event, person_id)
-    photos = studio_guests.photos_of_guest(
-        event, found, limit=studio_guests.PHOTOS + 1, before=request.args.get("before", type=_row_id)
+    found = guest_list.guest_of(event, person_id)
+    photos = guest_list.photos_of_guest(
+        event, found, limit=guest_list.PHOTOS + 1, before=request.args.get("before", type=_row_id)
     )
     values = {
         "event": event,
         "guest": found,
-        "photos": photos[: studio_guests.PHOTOS],
-        "next_page": photos[studio_guests.PHOTOS - 1].photo.id if len(photos) > studio_guests.PHOTOS else None,
+        "photos": photos[: guest_list.PHOTOS],
+        "next_page": photos[guest_list.PHOTOS - 1].photo.id if len(photos) > guest_list.PHOTOS else None,
     }
     if request.htmx and "before" in request.args:
         return render_template("studio/_guest_photos.html", **values)
@@ -183,7 +174,7 @@ def retry_guests(event: Event, membership: Membership) -> ResponseReturnValue:
     """Try failed selfies and searches again: of one guest (`?person=`), or of all."""
     person_id = request.args.get("person")
     with unit_of_work():
-        count = studio_guests.retry(event, person_id)
+        count = guest_list.retry(event, person_id)
     said = ngettext("Searching again for %(num)s guest.", "Searching again for %(num)s guests.", count)
     return _done(membership, said)
 
@@ -205,11 +196,11 @@ def _done(membership: Membership, said: str) -> ResponseReturnValue:
 
 def _live_values(membership: Membership) -> dict[str, Any]:
     event = membership.event
-    figures = desk_figures.of_event(event)
+    figures = event_figures.of_event(event)
     progress, billed = desk.progress_of_event(event), _billed(event)
     photos = desk.photos_of(event)
-    guests = studio_guests.guests_of(event, limit=studio_guests.LATEST)
-    trouble, alerts = studio_trouble.trouble_of(event), search_alerts.count_open(event)
+    guests = guest_list.guests_of(event, limit=guest_list.LATEST)
+    trouble, alerts = problems.trouble_of(event), search_alerts.count_open(event)
     waiting = admission.waiting_of(event)
     shown = (
         figures,
@@ -227,8 +218,8 @@ def _live_values(membership: Membership) -> dict[str, Any]:
         "progress": progress,
         "without": studio_words.reasons(progress.without),
         "figures": figures,
-        "arrivals": studio_words.chart_table(statistics.chart(event, figures.arrived), event),
-        "over_time": studio_words.chart_table(statistics.chart(event, figures.came, figures.indexed), event),
+        "arrivals": studio_words.chart_table(timeline.chart(event, figures.arrived), event),
+        "over_time": studio_words.chart_table(timeline.chart(event, figures.came, figures.indexed), event),
         "costs": billed,
         # Only the owner is shown how to change the limit; whom it lets through, the service decides.
         "owns": membership.role is MembershipRole.OWNER,
@@ -242,9 +233,9 @@ def _live_values(membership: Membership) -> dict[str, Any]:
     }
 
 
-def _billed(event: Event) -> costs.Costs | None:
+def _billed(event: Event) -> usage.Costs | None:
     """What the event costs; nothing where searching it costs nothing."""
-    return costs.of_event(event) if costs.is_billed(event) else None
+    return usage.of_event(event) if usage.is_billed(event) else None
 
 
 def _row_id(value: str) -> int:
@@ -275,5 +266,5 @@ def _guest_filters(event: Event) -> list[tuple[str, str, int]]:
         Show.NO_SELFIE: gettext("No selfie"),
         Show.DISABLED: gettext("Account disabled"),
     }
-    counts = studio_guests.counts_of(event)
+    counts = guest_list.counts_of(event)
     return [(key.value, label, counts[key]) for key, label in labels.items() if counts[key] or key == "all"]

@@ -6,8 +6,8 @@ from flask import current_app
 from flask_babel import gettext
 from htmx_flask import request
 
-from webapp.services import team
-from webapp.sessions import signed_in
+from webapp.services.events import team
+from webapp.web.access.sessions import signed_in
 
 WITHIN = {"studio.guest": "studio.guests", "search_alerts.page": "studio.guests"}
 WITHIN_ROOM = {"upload_tokens": "uploading", "cameras": "event_settings", "replaced": "shots"}

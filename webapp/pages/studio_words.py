@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from flask_babel import format_date, format_datetime, format_decimal, format_time, gettext, ngettext
 
 from webapp.models import Event
-from webapp.services.guests_without import Why
-from webapp.services.statistics import DAY, HOUR, MINUTE, Chart
-from webapp.services.timezones import zone_of
+from webapp.services.events.timezones import zone_of
+from webapp.services.queries.guests_without import Why
+from webapp.services.queries.timeline import DAY, HOUR, MINUTE, Chart
 
 _KILO, _MEGA, _GIGA, _TERA = 10**3, 10**6, 10**9, 10**12
 

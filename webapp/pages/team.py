@@ -7,13 +7,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from webapp.errors import FindMeError
-from webapp.forms import InvitationForm
-from webapp.localisation import choose_language
 from webapp.models import Event, Membership, MembershipRole
 from webapp.pages.common import refuse
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
-from webapp.services import events, invitations, team
+from webapp.services.events import events, invitations, team
+from webapp.web.access.permissions import Who
+from webapp.web.localisation import choose_language
+from webapp.web.requests.forms import InvitationForm
 
 blueprint = Blueprint("team", __name__, url_prefix="/studio/events/<event_id>/team")
 

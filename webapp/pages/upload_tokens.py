@@ -9,14 +9,14 @@ from wtforms import SelectField, StringField
 from wtforms.validators import InputRequired
 
 from webapp.errors import FindMeError
-from webapp.forms import PageForm
-from webapp.links import absolute
 from webapp.models import Event, EventStatus, Membership
 from webapp.pages.common import refuse
-from webapp.permissions import Who
 from webapp.queueing import unit_of_work
 from webapp.reasons import SENTENCES
-from webapp.services import upload_tokens
+from webapp.services.uploads import upload_tokens
+from webapp.web.access.permissions import Who
+from webapp.web.links import absolute
+from webapp.web.requests.forms import PageForm
 
 blueprint = Blueprint("upload_tokens", __name__, url_prefix="/studio/events/<event_id>/upload-tokens")
 

@@ -17,16 +17,18 @@ from htmx_flask import request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.http import http_date
 
-from webapp import edge, imaging
-from webapp.bodies import FORM_FILES, PHOTOS_IN_FORM
-from webapp.columns import is_row_id
+from webapp.db.columns import is_row_id
 from webapp.errors import FindMeError, Invalid, TooLarge
 from webapp.models import Event, EventStatus, Membership
-from webapp.permissions import PHOTOS_BODY, WITHOUT_TOKEN, Who
+from webapp.pictures import imaging
 from webapp.reasons import explain, sentence
-from webapp.services import blobs, direct_uploads, resumable, upload_ledger, uploads
-from webapp.services.resumable import Progress
+from webapp.services.core import blobs
+from webapp.services.uploads import intake, multipart, tus, upload_ledger
+from webapp.services.uploads.tus import Progress
 from webapp.settings import Settings
+from webapp.web.access.permissions import PHOTOS_BODY, WITHOUT_TOKEN, Who
+from webapp.web.requests import error_handlers
+from webapp.web.requests.bodies import FORM_FILES, PHOTOS_IN_FORM
 
 blueprint = Blueprint("uploading", __name__, url_prefix="/studio/events/<event_id>")
 
@@ -48,7 +50,7 @@ MOST_ASKED = 100
 
 def _admit_form() -> None:
     """Refuse a form with photos before its first byte is read, if the disk has no room for it."""
-    uploads.require_room_for_form(request.content_length or 0)
+    intake.require_room_for_form(request.content_length or 0)
 
 
 ADMISSIONS = {"form": _admit_form}
@@ -63,7 +65,7 @@ def page(event: Event, membership: Membership) -> str:
         event=event,
         membership=membership,
         way="tus" if blobs.store().direct_uploads is None else "s3",
-        part_size=direct_uploads.PART,
+        part_size=multipart.PART,
         limits={"max_photo_mb": settings.max_photo_mb, "max_megapixels": settings.max_megapixels},
         formats=_formats(),
         counts=_counts(event),
@@ -91,7 +93,7 @@ def form(event: Event, membership: Membership) -> str:
     if len(files) > PHOTOS_IN_FORM:
         raise TooLarge(code="form_too_large")
     user = membership.user
-    results = [uploads.receive_photo(event, user, file.filename or "", file.stream) for file in files]
+    results = [intake.receive_photo(event, user, file.filename or "", file.stream) for file in files]
     page = "studio/_upload_rows.html" if request.htmx else "studio/uploaded.html"
     return render_template(page, event=event, results=results)
 
@@ -108,13 +110,13 @@ def state(event: Event, **_: Membership) -> Response:
 def tus_create(event: Event, membership: Membership) -> Response:
     """Announce a file, perhaps with its first bytes; or ask what this server can do."""
     if request.method == "OPTIONS":
-        return _tus(204, {"Tus-Max-Size": str(uploads.largest())})
+        return _tus(204, {"Tus-Max-Size": str(intake.largest())})
     _require_version()
     names = _metadata(request.headers.get("Upload-Metadata", ""))
     name = names.get("filename") or names.get("name") or ""
-    progress = resumable.begin(event, membership.user, name, _number("Upload-Length"))
+    progress = tus.begin(event, membership.user, name, _number("Upload-Length"))
     if request.mimetype == OFFSET_TYPE and progress.result is None:
-        progress = resumable.append(event, membership.user, progress.upload_id, 0, _body())
+        progress = tus.append(event, membership.user, progress.upload_id, 0, _body())
     return _tus(201, {"Location": f"{request.path}/{progress.upload_id}"}, progress)
 
 
@@ -122,7 +124,7 @@ def tus_create(event: Event, membership: Membership) -> Response:
 def tus_head(event: Event, membership: Membership, upload_id: str) -> Response:
     """How many bytes of a file have arrived."""
     _require_version()
-    progress = resumable.progress(event, membership.user, upload_id)
+    progress = tus.progress(event, membership.user, upload_id)
     return _tus(200, {"Cache-Control": "no-store", "Upload-Length": str(progress.length)}, progress)
 
 
@@ -133,14 +135,14 @@ def tus_patch(event: Event, membership: Membership, upload_id: str) -> Response:
     if request.mimetype != OFFSET_TYPE:
         raise FindMeError(code="upload_protocol")
     offset = _number("Upload-Offset")
-    return _tus(204, {}, resumable.append(event, membership.user, upload_id, offset, _body()))
+    return _tus(204, {}, tus.append(event, membership.user, upload_id, offset, _body()))
 
 
 @blueprint.route("/files/<upload_id>", methods=["DELETE"], provide_automatic_options=False)
 def tus_cancel(event: Event, membership: Membership, upload_id: str) -> Response:
     """Give a file up."""
     _require_version()
-    resumable.cancel(event, membership.user, upload_id)
+    tus.cancel(event, membership.user, upload_id)
     return _tus(204, {})
 
 
@@ -154,15 +156,15 @@ def s3_begin(event: Event, membership: Membership) -> ResponseReturnValue:
     size = body.get("size") if isinstance(body, dict) else None
     if not isinstance(body, dict) or type(size) is not int or not 0 <= size < 10**15:
         raise FindMeError(code="upload_header_invalid")
-    upload_id = direct_uploads.begin(event, membership.user, str(body.get("filename") or ""), size)
-    return jsonify(id=upload_id, part_size=direct_uploads.PART), 201
+    upload_id = multipart.begin(event, membership.user, str(body.get("filename") or ""), size)
+    return jsonify(id=upload_id, part_size=multipart.PART), 201
 
 
 @blueprint.get("/s3")
 def s3_outcomes(event: Event, membership: Membership) -> Response:
     """What has become of files by now: `ids`, comma-separated. A worker looks into each, some time after it came."""
     ids = request.args.get("ids", "").split(",")[:MOST_ASKED]
-    found = direct_uploads.outcomes(event, membership.user, ids)
+    found = multipart.outcomes(event, membership.user, ids)
     answer = jsonify({upload_id: _told(result) for upload_id, result in found.items()})
     answer.headers["Cache-Control"] = "no-store"
     return answer
@@ -175,7 +177,7 @@ def s3_echo(event: Event, membership: Membership, upload_id: str) -> Response:
     Both have been done, or will be, by calls with a token: s3_begin and s3_finish. The library says `application/xml`
     of what it ends an upload with.
     """
-    direct_uploads.require(event, membership.user, upload_id)
+    multipart.require(event, membership.user, upload_id)
     ends = request.mimetype == "application/xml"
     root = "CompleteMultipartUploadResult" if ends else "InitiateMultipartUploadResult"
     name = escape(upload_id)
@@ -185,7 +187,7 @@ def s3_echo(event: Event, membership: Membership, upload_id: str) -> Response:
 @blueprint.get("/s3/<upload_id>/parts/<int:number>")
 def s3_part(event: Event, membership: Membership, upload_id: str, number: int) -> Response:
     """The signed address of one part."""
-    answer = jsonify(url=direct_uploads.part_url(event, membership.user, upload_id, number))
+    answer = jsonify(url=multipart.part_url(event, membership.user, upload_id, number))
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
@@ -195,7 +197,7 @@ def s3_parts(event: Event, membership: Membership, upload_id: str) -> Response:
     """The parts that have arrived: where an interrupted upload goes on."""
     rows = [
         f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(part.etag)}</ETag><Size>{part.size}</Size></Part>"
-        for part in direct_uploads.parts(event, membership.user, upload_id)
+        for part in multipart.parts(event, membership.user, upload_id)
     ]
     return _xml("ListPartsResult", "".join(rows))
 
@@ -203,13 +205,13 @@ def s3_parts(event: Event, membership: Membership, upload_id: str) -> Response:
 @blueprint.post("/s3/<upload_id>/complete")
 def s3_finish(event: Event, membership: Membership, upload_id: str) -> Response:
     """All parts are there; the store knows which."""
-    return jsonify(_told(direct_uploads.finish(event, membership.user, upload_id)))
+    return jsonify(_told(multipart.finish(event, membership.user, upload_id)))
 
 
 @blueprint.delete("/s3/<upload_id>")
 def s3_cancel(event: Event, membership: Membership, upload_id: str) -> Response:
     """Give a file up."""
-    direct_uploads.cancel(event, membership.user, upload_id)
+    multipart.cancel(event, membership.user, upload_id)
     return Response(status=204)
 
 
@@ -223,10 +225,10 @@ def refusal(error: FindMeError) -> ResponseReturnValue:
     return answer, error.status
 
 
-edge.TELLS.update({f"{blueprint.name}.{name}": refusal for name in PROGRAMS})
+error_handlers.TELLS.update({f"{blueprint.name}.{name}": refusal for name in PROGRAMS})
 
 
-def outcome(result: uploads.UploadResult) -> dict[str, str]:
+def outcome(result: intake.UploadResult) -> dict[str, str]:
     """What became of a file, as headers. Sentences are percent-encoded: a header is ASCII."""
     headers = {"FindMe-Status": str(result.status), "FindMe-Photo": result.photo_id or ""}
     if result.reason:
@@ -234,7 +236,7 @@ def outcome(result: uploads.UploadResult) -> dict[str, str]:
     return headers
 
 
-def _told(result: uploads.UploadResult) -> dict[str, str]:
+def _told(result: intake.UploadResult) -> dict[str, str]:
     return {"status": str(result.status), "detail": str(sentence(result.reason)) if result.reason else ""}
 
 

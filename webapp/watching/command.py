@@ -106,7 +106,7 @@ def _a_token(token: str | None, code: str) -> Iterator[str]:
     elif info is None:
         raise click.UsageError("Give the event's upload token with --token, or better in FINDME_TOKEN.")
     else:
-        from webapp.services import upload_tokens
+        from webapp.services.uploads import upload_tokens
 
         try:
             with info.load_app().app_context():

@@ -11,7 +11,7 @@ from itertools import count
 import numpy as np
 
 from tests.cloud.rekognition.wire import Message, ServiceError
-from webapp.faces.protocols import Vector
+from webapp.faces.core.protocols import Vector
 
 MODEL_VERSION = "7.0"
 REGION = "us-east-1"

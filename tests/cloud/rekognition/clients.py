@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from PIL import Image
 
 from tests import faces
-from webapp.faces.protocols import Frame
+from webapp.faces.core.protocols import Frame
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 """A well formed FaceId that no face has."""

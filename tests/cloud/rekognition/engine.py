@@ -12,8 +12,8 @@ import numpy as np
 
 from tests.cloud.rekognition.pictures import decode
 from tests.cloud.rekognition.wire import Message
+from webapp.faces.core.protocols import DetectedFace, Vector
 from webapp.faces.local.analyzer import LocalFaceAnalyzer
-from webapp.faces.protocols import DetectedFace, Vector
 
 SCALE = ((0.0, 0.0), (0.42, 80.0), (0.55, 95.0), (1.0, 100.0))
 """Cosine of SFace's vectors and the similarity that it becomes, straight lines between.

@@ -8,7 +8,7 @@ from tests.cloud.rekognition.account import MODEL_VERSION, Collection, KeptFace
 from tests.cloud.rekognition.engine import SeenFace, similarity
 from tests.cloud.rekognition.service import Service
 from tests.cloud.rekognition.wire import Message, ServiceError
-from webapp.faces.protocols import Vector
+from webapp.faces.core.protocols import Vector
 
 MOST_INDEXED = 100
 MOST_MATCHES = 4096

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from PIL import Image, ImageOps
 
 from tests.cloud.rekognition.wire import Message, ServiceError
-from webapp.faces.protocols import Frame
+from webapp.faces.core.protocols import Frame
 
 FORMATS = ("JPEG", "PNG")
 MODES = frozenset({"RGB", "RGBA", "L", "LA", "P", "1"})

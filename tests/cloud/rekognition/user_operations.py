@@ -6,7 +6,7 @@ from tests.cloud.rekognition.engine import SeenFace, similarity
 from tests.cloud.rekognition.paging import page
 from tests.cloud.rekognition.service import Service
 from tests.cloud.rekognition.wire import Message, ServiceError
-from webapp.faces.protocols import Vector
+from webapp.faces.core.protocols import Vector
 
 MOST_FACES = 100
 MOST_USERS = 500

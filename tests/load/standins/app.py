@@ -6,8 +6,9 @@ from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
 from tests.load.standins import call_site
-from webapp import create_app, imaging
+from webapp import create_app
 from webapp.errors import FindMeError
+from webapp.pictures import imaging
 from webapp.settings import Settings
 
 VALIDATE = "/api/validate-selfie"

@@ -19,12 +19,14 @@ from flask import Flask
 from sqlalchemy import select
 
 from webapp import faces, queueing
-from webapp.extensions import db
+from webapp.db.extensions import db
 from webapp.faces import Engine
-from webapp.faces.protocols import Meter
+from webapp.faces.core.protocols import Meter
 from webapp.models import Event
 from webapp.queueing import MATCH_PERSON, MATCH_SELFIE, JobKind
-from webapp.services import engines, matching, selfies, templates
+from webapp.services.core import engines
+from webapp.services.joining import selfies
+from webapp.services.matching import face_templates, matching
 
 log = structlog.get_logger()
 
@@ -40,7 +42,7 @@ class Engines:
         self._mine = threading.local()
         self._app = app
         setattr(engines, "of", lambda _name: self._mine.parts[0])  # noqa: B010 - mypy refuses the plain assignment
-        setattr(templates, "_memory", lambda: self._mine.parts[1])  # noqa: B010 - as above
+        setattr(face_templates, "_memory", lambda: self._mine.parts[1])  # noqa: B010 - as above
         with app.app_context():
             for _ in range(count):
                 self._idle.put(self._load())
@@ -58,9 +60,9 @@ class Engines:
         """An engine that holds the faces of every event already."""
         settings = self._app.extensions["settings"]
         engine = faces.load_engine("local", settings, _NoMeter(), self._app.extensions["redis"])
-        self._mine.parts = (engine, templates._Memory())
+        self._mine.parts = (engine, face_templates._Memory())
         for event in db.session.scalars(select(Event)):
-            templates.synced_index(event)
+            face_templates.synced_index(event)
         db.session.rollback()
         return self._mine.parts
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from webapp.faces.core.protocols import Frame
 from webapp.faces.local.resizing import averaged
-from webapp.faces.protocols import Frame
 
 SIDE = 112
 

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from webapp.faces import selfie_gate
+from webapp.faces.core import selfie_gate
+from webapp.faces.core.protocols import Angle, Box, DetectedFace, Frame, Keep, SelfieCheck
 from webapp.faces.local import ENGINE, VERSION, gate
 from webapp.faces.local.alignment import align
 from webapp.faces.local.detector import Detections, Detector, shrink, suppress
 from webapp.faces.local.embedder import Embedder
 from webapp.faces.local.refinement import refine
-from webapp.faces.protocols import Angle, Box, DetectedFace, Frame, Keep, SelfieCheck
 
 PHOTO_SIDE = 1600
 """Photos are searched at this long side: the smallest at which a group of 77 people is found completely."""

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from webapp.faces.core.protocols import Frame
 from webapp.faces.local.models import open_yunet
 from webapp.faces.local.resizing import averaged
-from webapp.faces.protocols import Frame
 
 Floats = npt.NDArray[np.float32]
 

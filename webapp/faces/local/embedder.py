@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from webapp.faces.core.protocols import Frame
 from webapp.faces.local.models import open_sface
-from webapp.faces.protocols import Frame
 
 DIMENSIONS = 128
 BATCH = 8

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from webapp.faces import selfie_gate
-from webapp.faces.protocols import Angle, Box, DetectedFace, Frame
-from webapp.faces.selfie_gate import Limits, area
+from webapp.faces.core import selfie_gate
+from webapp.faces.core.protocols import Angle, Box, DetectedFace, Frame
+from webapp.faces.core.selfie_gate import Limits, area
 
 SMALLEST = 80
 """Pixels of the longer side of the box in the 640 px frame."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from webapp.faces.core.protocols import FaceKey, Gallery, Hit, Probe, SearchResult
 from webapp.faces.local import VERSION
-from webapp.faces.protocols import FaceKey, Gallery, Hit, Probe, SearchResult
 
 Floats = npt.NDArray[np.float32]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
+from webapp.faces.core.protocols import Frame
 from webapp.faces.local.alignment import cut_square
 from webapp.faces.local.detector import Detections, Detector
-from webapp.faces.protocols import Frame
 
 SIDE = 160
 SCORE = 0.5

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from webapp.faces.protocols import Frame
+from webapp.faces.core.protocols import Frame
 
 
 def averaged(frame: Frame, width: int, height: int) -> Frame:

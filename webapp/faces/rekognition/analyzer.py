@@ -4,8 +4,8 @@ from typing import Any
 
 import structlog
 
-from webapp.faces.boxes import overlap
-from webapp.faces.protocols import Angle, DetectedFace, Frame, Keep, SelfieCheck
+from webapp.faces.core.boxes import overlap
+from webapp.faces.core.protocols import Angle, DetectedFace, Frame, Keep, SelfieCheck
 from webapp.faces.rekognition import ENGINE, galleries, gate, pictures
 from webapp.faces.rekognition.client import Client
 from webapp.faces.rekognition.details import describe

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from webapp import aws
 from webapp.errors import FindMeError, MissingRights, NotFound, Transient
-from webapp.faces.protocols import Meter
+from webapp.faces.core.protocols import Meter
 from webapp.faces.rekognition.quotas import PATIENCE, Buckets
 from webapp.settings import Settings
 

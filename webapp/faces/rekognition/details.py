@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from webapp.faces.protocols import Box, DetectedFace
+from webapp.faces.core.protocols import Box, DetectedFace
 from webapp.faces.rekognition.pictures import Picture
 
 LANDMARKS = (("eyeLeft", "eyeRight"), ("nose",), ("mouthLeft", "mouthRight"))

@@ -3,7 +3,7 @@
 import redis
 
 from webapp import aws
-from webapp.faces.protocols import Meter
+from webapp.faces.core.protocols import Meter
 from webapp.faces.rekognition.analyzer import RekognitionAnalyzer
 from webapp.faces.rekognition.client import Client
 from webapp.faces.rekognition.index import RekognitionIndex

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from webapp.errors import NotFound, Transient
-from webapp.faces.protocols import Gallery
+from webapp.faces.core.protocols import Gallery
 from webapp.faces.rekognition.client import Client
 
 MOST_LISTED = 4096

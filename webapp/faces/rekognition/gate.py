@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from webapp.faces import selfie_gate
-from webapp.faces.protocols import Angle, DetectedFace, Frame
-from webapp.faces.selfie_gate import Limits, area
+from webapp.faces.core import selfie_gate
+from webapp.faces.core.protocols import Angle, DetectedFace, Frame
+from webapp.faces.core.selfie_gate import Limits, area
 
 LEAST_SHARE = 0.125
 """The longer side of the face's box over the picture's: 80 pixels of 640."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import structlog
 
 from webapp.errors import Invalid, NotFound
-from webapp.faces.protocols import FaceKey, Gallery, Hit, Probe, SearchResult
+from webapp.faces.core.protocols import FaceKey, Gallery, Hit, Probe, SearchResult
 from webapp.faces.rekognition import galleries, pictures
 from webapp.faces.rekognition.users import RekognitionUsers, is_without_face, said, threshold
 

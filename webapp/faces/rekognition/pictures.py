@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from webapp.errors import Invalid
-from webapp.faces.protocols import Box, Frame
+from webapp.faces.core.protocols import Box, Frame
 
 MOST_BYTES = 5_242_880
 LEAST_SIDE = 80

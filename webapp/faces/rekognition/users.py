@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from webapp.aws import error_code
 from webapp.errors import FindMeError, Invalid, NotFound, Transient
-from webapp.faces.protocols import Gallery, Probe, UserHit
+from webapp.faces.core.protocols import Gallery, Probe, UserHit
 from webapp.faces.rekognition import galleries, pictures
 from webapp.faces.rekognition.client import Client
 from webapp.faces.rekognition.galleries import MOST_ASSOCIATED, batches
