@@ -1,4 +1,4 @@
-"""Who sees which photo: the whole table of services/visibility.py, asked of the services that routes call.
+"""Who sees which photo: the whole table of services/core/visibility.py, asked of the services that routes call.
 
 That each route asks them is in test_visibility.py.
 """

@@ -322,7 +322,7 @@ def test_a_crop_shows_the_face_only(box: tuple[float, float, float, float]) -> N
 
 def test_probing_loads_neither_a_model_runtime_nor_opencv() -> None:
     program = (
-        "import io, sys; from PIL import Image; from webapp import imaging\n"
+        "import io, sys; from PIL import Image; from webapp.pictures import imaging\n"
         "target = io.BytesIO(); Image.new('RGB', (40, 30)).save(target, 'PNG')\n"
         "assert imaging.probe(target, max_megapixels=1).width == 40\n"
         "assert not {'cv2', 'onnx', 'onnxruntime'} & set(sys.modules), sys.modules.keys()\n"

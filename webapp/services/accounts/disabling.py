@@ -49,7 +49,7 @@ def find(email_or_username: str) -> User:
 
 
 def disable(public_id: str, actor: User | None) -> User:
-    """Disable an account; twice is as once. Call `tidying.give_up_uploads` when this is committed.
+    """Disable an account; twice is as once. Call `cleanup.give_up_uploads` when this is committed.
 
     Raises:
         NotFound: there is no such account.

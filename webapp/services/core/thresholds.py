@@ -40,7 +40,7 @@ class Outcome:
     expansion: bytes | None = None
     """The mean that it was found with besides the templates, where vectors are ours."""
     faces: tuple[int, int] | None = None
-    """Which faces were searched, where vectors are ours: see `templates.faces_state`."""
+    """Which faces were searched, where vectors are ours: see `face_templates.faces_state`."""
     capped: bool = False
     """A service cut its answer: there are more."""
 

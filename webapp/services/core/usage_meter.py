@@ -1,7 +1,7 @@
 """The meter of billable calls: counts each call of a face service by event, and refuses one beyond the event's limit.
 
 Calls are counted in transactions of their own: a call that was made is on the bill, whatever becomes of the photo or
-selfie that it was made for. `costs` reads what is counted here and sets the limits.
+selfie that it was made for. `upkeep.usage` reads what is counted here and sets the limits.
 """
 
 import structlog

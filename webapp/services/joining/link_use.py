@@ -26,7 +26,7 @@ class Opened:
 
 
 def in_both(account: Account) -> list[Event]:
-    """Events in which the proven account with this address has handed something in as well; see `joining_accounts`."""
+    """Events in which the proven account with this address has handed something in as well; see `merging`."""
     user = account.user
     owner = accounts.verified_user(user.email or "") if user.email_verified_at is None else None
     return merging.in_both(user, owner) if owner is not None else []
