@@ -5,16 +5,25 @@ import tempfile
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, cast
-
-if TYPE_CHECKING:
-    from webapp.server.socket import Wire
+from typing import IO, Protocol, cast
 
 KEPT_IN_MEMORY = 64 * 1024
 """Bytes of a request that are kept in memory; those behind them lie in a file without a name."""
 
 _FILE_PIECE = 256 * 1024
 """Bytes of a file that are sent at once: the loop serves all clients in turn."""
+
+
+class Sink(Protocol):
+    """Where an `Outbox` is emptied into: a client's socket."""
+
+    def fileno(self) -> int:
+        """The socket's file descriptor."""
+        ...
+
+    def send_now(self, content: memoryview) -> int:
+        """Send without waiting; returns how many bytes the client took. BlockingIOError when it takes nothing."""
+        ...
 
 
 class Pace:
@@ -148,7 +157,7 @@ class Outbox:
         """A part of a file; the handle is ours from now on."""
         self._parts.append(_FilePart(handle, offset, count))
 
-    def send(self, wire: "Wire") -> int:
+    def send(self, wire: Sink) -> int:
         """Send something of the first part; the count of bytes, 0 when the client takes none now.
 
         Raises:
@@ -161,7 +170,7 @@ class Outbox:
             return 0
         return sent
 
-    def _send_bytes(self, wire: "Wire", part: memoryview) -> int:
+    def _send_bytes(self, wire: Sink, part: memoryview) -> int:
         sent = wire.send_now(part)
         self.in_memory -= sent
         if sent == len(part):
@@ -170,7 +179,7 @@ class Outbox:
             self._parts[0] = part[sent:]
         return sent
 
-    def _send_file(self, wire: "Wire", part: _FilePart) -> int:
+    def _send_file(self, wire: Sink, part: _FilePart) -> int:
         sent = os.sendfile(wire.fileno(), part.handle, part.offset, min(part.left, _FILE_PIECE))
         if sent == 0:
             raise OSError("The file that is being sent has become shorter")
