@@ -1,5 +1,6 @@
-"""FindMe: guests find their photos with a selfie.
+"""FindMe: guests find their photos with a selfie. docs/architecture.md says what lies where.
 
+Here is only how the app is made, and small modules that several folders need; whatever has an area is in its folder.
 Importing this takes nothing: supervisors, RQ's workers and gunicorn's master use some modules of it and no app.
 """
 

@@ -1,4 +1,7 @@
-"""The JSON API: thin, over the same services as the pages, described by an OpenAPI document made from this code."""
+"""The JSON API, described by an OpenAPI document that is made from this code.
+
+A route validates, calls a service and answers, as a page does; what can be done is never decided here.
+"""
 
 from typing import Any
 

@@ -1,4 +1,8 @@
-"""Face engines. Callers know the protocols and the functions here; the implementations are loaded on demand."""
+"""Face engines, and the one place that chooses between them: they find faces in pictures and say how alike two are.
+
+Who is searched for, and what a similarity means, is decided in `webapp.services`. Callers know the protocols and the
+functions here; implementations are loaded on demand.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""What there is. One concept a file; importing this package registers every table."""
+"""The tables, one concept a file; importing this package registers all of them.
+
+Columns, relationships and what follows from one row alone belong here; what is done with rows is in `webapp.services`.
+"""
 
 from webapp.models.alarm import Alarm
 from webapp.models.audit_entry import AuditEntry

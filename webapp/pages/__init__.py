@@ -1,4 +1,7 @@
-"""The pages that people see. Each room is a blueprint with its rows of the permission table beside it."""
+"""The pages that people see: each module is a blueprint with its rows of the permission table beside it.
+
+A route loads, validates, calls a service and answers; what can be done, and by whom, is never decided here.
+"""
 
 from flask import Flask
 

@@ -1,4 +1,7 @@
-"""The one place that chooses a blob store."""
+"""Blob stores, local files or S3, behind one protocol, and the one place that chooses between them.
+
+Nothing here knows what a blob is of, who may see it, or the database.
+"""
 
 from webapp.settings import Settings
 from webapp.storage.blobs import BlobStore

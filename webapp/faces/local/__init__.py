@@ -1,6 +1,7 @@
-"""The local face engine: YuNet finds faces, SFace describes them, ONNX Runtime computes; no cloud, no download.
+"""The local face engine: YuNet finds faces, SFace describes them, ONNX Runtime computes.
 
-This file stays free of heavy imports: the web process reads the identity below and must not load the models.
+Nothing here calls a cloud, downloads anything, or knows of the other engine. This file stays free of heavy imports: the
+web process reads the identity below and must not load the models.
 """
 
 ENGINE = "local"
