@@ -118,3 +118,6 @@ def add_photo(event: Event, number: int, people: list[Person]) -> Photo:
         match.verdict = verdict
         db.session.add(match)
     return photo
+
+
+DETAILS = {"name": "Gala", "date": "2026-07-01", "timezone": "Europe/Paris", "language": "", "accent": ""}

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from tests.actors import Api, World, selfie
 from tests.attacks import bombs
 from tests.browsing import Browser, text
-from tests.functional.test_resumable import TUS, Tus
+from tests.tus import TUS, Tus
 from webapp.db.extensions import db
 from webapp.models import Photo, Upload, User
 from webapp.web.requests import bodies

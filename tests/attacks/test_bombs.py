@@ -17,7 +17,7 @@ from sqlalchemy import select
 from tests.actors import Api, World, selfie
 from tests.attacks import bombs
 from tests.browsing import Browser, error_at
-from tests.functional.test_resumable import Tus
+from tests.tus import Tus
 from webapp.db.extensions import db
 from webapp.models import Photo, PhotoStatus, Upload
 from webapp.pictures import imaging

@@ -17,7 +17,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from tests.actors import PASSWORD, Api, World
-from tests.attacks.test_other_peoples_ids import JSON, NEUTRAL, address, ids_of
+from tests.attacks.addresses import JSON, NEUTRAL, address, ids_of
 from tests.attacks.two_events import ADMIN, TwoEvents, build, changed
 from tests.browsing import Browser
 from webapp.reasons import sentence

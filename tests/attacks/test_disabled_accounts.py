@@ -22,9 +22,9 @@ from jobs import tasks
 from tests.actors import PASSWORD, Api, World, demo_photos, photos_with, selfie
 from tests.browsing import Browser, text
 from tests.cloud.s3_servers import S3Server, open_bucket
-from tests.functional.test_direct_uploads import Sender
-from tests.functional.test_resumable import Tus
 from tests.process_app import ProcessApps
+from tests.sender import Sender
+from tests.tus import Tus
 from webapp import tokens
 from webapp.clock import utcnow
 from webapp.db.extensions import db

@@ -19,7 +19,7 @@ from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks import bombs
 from tests.attacks.suspects import OWNER
 from tests.browsing import Browser, text
-from tests.functional.test_resumable import Tus
+from tests.tus import Tus
 from webapp.db.extensions import db
 from webapp.models import Event, Photo, Selfie
 from webapp.services.core import blobs

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from tests import messy_event
 from tests.actors import PASSWORD, Api, World
 from tests.browsing import Browser
-from tests.functional.test_tour import THIRD_PARTY, pages, tours
+from tests.tours import THIRD_PARTY, pages, tours
 from webapp.models import UserRole
 from webapp.settings import ROOT, Settings
 

@@ -6,76 +6,26 @@ link opens the account that it was made for, joining with an address that isn't 
 owner nothing, and nobody learns whether an address has an account.
 """
 
-import io
 import re
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
+from tests.attacks.identities import ADA, OTHER_EVENT, ask_for_link, change, join, me, offered, one, register, shown
 from tests.attacks.mailbox import letters
 from tests.browsing import Browser, text
 from tests.concurrency import at_once
 from webapp.clock import utcnow
-from webapp.db.extensions import db
 from webapp.models import Match, Membership, Selfie, SelfieStatus, SignInLink, User
 from webapp.services.accounts import address_claims
-from webapp.services.core.consents import CONSENT_VERSION
-
-ADA = "ada@example.com"
-OTHER_EVENT = "SECOND234"
-
-
-def register(api: Api, code: str, name: str, email: str = ADA, password: str = PASSWORD) -> Api:
-    """Join by the API; a client without cookies, as attackers are."""
-    user = {"username": name, "email": email, "password": password}
-    body = {"user_data": user, "event_code": code, "consent": True}
-    answer = api.post("/register-with-event-code", json=body)
-    assert answer.status_code == 201, answer.text
-    return Api(api.app, answer.json["access_token"])
-
-
-def join(app: Flask, code: str, name: str, email: str = ADA, *, face: str = "grace", password: str = "") -> Browser:
-    """Join through the page, in a browser of its own."""
-    browser = Browser(app)
-    form = {"name": name, "email": email, "password": password, "consent": "y", "consent_version": CONSENT_VERSION}
-    answer = browser.submit(f"/e/{code}", form | {"file": (io.BytesIO(selfie(face)), "me.jpg")})
-    assert answer.status_code == 303, text(answer)
-    return browser
-
-
-def me(browser: Browser) -> dict[str, Any]:
-    answer = browser.get("/api/me")
-    return answer.json if answer.status_code == 200 else {}
 
 
 def names(browser: Browser) -> list[str]:
     return [event["name"] for event in me(browser).get("events", [])]
-
-
-def shown(browser: Browser, code: str) -> int:
-    """How many photos a guest sees."""
-    answer = browser.get(f"/e/{code}/photos")
-    return answer.text.count('<li id="photo-') if answer.status_code == 200 else -1
-
-
-def one(app: Flask, statement: Any) -> Any:
-    with app.app_context():
-        return db.session.scalar(statement)
-
-
-def change(app: Flask, statement: Any) -> None:
-    with app.app_context():
-        db.session.execute(statement)
-        db.session.commit()
-
-
-def ask_for_link(browser: Browser, email: str = ADA) -> None:
-    assert browser.submit("/sign-in/link", {"email": email}, page="/sign-in").status_code == 303
 
 
 # --- taking over ---
@@ -280,11 +230,6 @@ def test_one_link_used_twice_at_once_works_once(postbox: Flask, world: World) ->
 
 
 # --- other accounts with the address ---
-
-
-def offered(browser: Browser) -> list[str]:
-    """The ids of the accounts that the page offers."""
-    return re.findall(r'action="/account/others/([\w-]+)"', browser.get("/account/others").text)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from flask import Flask
 from sqlalchemy import func, select, update
 
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
+from tests.attacks.identities import ADA, OTHER_EVENT, change, join, me, offered, one, register, shown
 from tests.attacks.mailbox import letters
-from tests.attacks.test_identity import ADA, OTHER_EVENT, change, join, me, offered, one, register, shown
 from tests.browsing import Browser, text
 from tests.concurrency import at_once, inside, meanwhile
 from webapp.db.extensions import db

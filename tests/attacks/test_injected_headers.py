@@ -13,7 +13,7 @@ from tests.actors import PASSWORD, World
 from tests.attacks import bombs
 from tests.attacks.suspects import OWNER
 from tests.browsing import HTMX, Browser
-from tests.functional.test_resumable import TUS, Tus
+from tests.tus import TUS, Tus
 from webapp.db.extensions import db
 from webapp.models import Photo, Upload, UserRole
 from webapp.web.media import download_name

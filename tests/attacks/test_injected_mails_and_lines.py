@@ -13,7 +13,7 @@ from sqlalchemy import select, text, update
 from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks.suspects import OWNER
 from tests.browsing import Browser
-from tests.functional.test_sessions_and_links import Postoffice, open_postoffice, with_smtp
+from tests.postoffice import Postoffice, open_postoffice, with_smtp
 from webapp import observability
 from webapp.db.extensions import db
 from webapp.models import Event, Mail, User, UserRole

@@ -18,7 +18,7 @@ from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks import bombs
 from tests.attacks.suspects import OWNER
 from tests.browsing import Browser
-from tests.functional.test_tour import tours
+from tests.tours import tours
 from webapp import queueing
 from webapp.db.extensions import db
 from webapp.models import Camera, Event, Person, Photo, Upload, UploadToken, User, UserRole

@@ -14,8 +14,8 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from tests.actors import PASSWORD, Api, World
+from tests.attacks.identities import ADA, ask_for_link, join, me, one, register
 from tests.attacks.mailbox import letters
-from tests.attacks.test_identity import ADA, ask_for_link, join, me, one, register
 from tests.browsing import Browser
 from tests.concurrency import at_once
 from tests.limiting import limiting

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from tests.actors import PASSWORD, Api, World
-from tests.attacks.test_other_peoples_ids import NEUTRAL, address, ids_of
+from tests.attacks.addresses import NEUTRAL, address, ids_of
 from tests.attacks.two_events import TwoEvents, build
 from tests.browsing import HTMX, Browser
 from webapp.db.extensions import db

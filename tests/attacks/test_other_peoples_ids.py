@@ -19,19 +19,11 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from tests.actors import Api, World, selfie
+from tests.attacks.addresses import JSON, NEUTRAL, address, ids_of
 from tests.attacks.two_events import ADMIN, MISSING, Side, TwoEvents, build, changed
 from tests.browsing import HTMX, Browser
 from webapp.pages.uploading import OFFSET_TYPE
 from webapp.web.access.permissions import PERMISSIONS, Who
-
-NEUTRAL = {
-    "filename": "css/base.css",
-    "size": "original",
-    "kind": "svg",
-    "number": "1",
-    "colours": "1f5f8a",
-}
-"""Parts of addresses that name nothing of anyone."""
 
 OPEN_BY_CODE = {"guest.landing", "sharing.cover"}
 """Who knows an event's code is shown its name and its cover, and may join."""
@@ -67,7 +59,6 @@ FORM = {
 }
 """Fields of all forms together, so that each request comes as far as its id."""
 
-JSON = {"verdict": "rejected", "many_children": True, "limit": 7, "filename": "a.jpg", "size": 10}
 TUS = {"Tus-Resumable": "1.0.0", "Upload-Offset": "10", "Content-Type": OFFSET_TYPE}
 
 
@@ -120,20 +111,6 @@ def rules_with_ids(app: Flask) -> list[Rule]:
     return [rule for rule in rules if rule.arguments - set(NEUTRAL)]
 
 
-def ids_of(side: Side, rule: Rule) -> dict[str, str]:
-    """The ids of one event for a route's address."""
-    ids = dict(side.ids)
-    if "/s3/" in rule.rule:
-        ids["upload_id"] = ids["direct_upload_id"]
-    if "/replaced/" in rule.rule:
-        ids["photo_id"] = ids["replaced_id"]
-    if rule.endpoint == "team.remove":
-        ids["user_id"] = ids["second_id"]
-    if rule.endpoint.startswith("people."):
-        ids["invitation_id"] = ids["photographer_invitation_id"]
-    return ids
-
-
 def mixed_paths(two: TwoEvents, rule: Rule) -> Iterator[tuple[str, str]]:
     """Addresses with at least one id of B, each beside the same address with ids that no row has instead."""
     names = sorted(rule.arguments - set(NEUTRAL))
@@ -143,10 +120,6 @@ def mixed_paths(two: TwoEvents, rule: Rule) -> Iterator[tuple[str, str]]:
             values = {name: foreign[name] if is_b else own[name] for name, is_b in zip(names, sides, strict=True)}
             absent = {name: MISSING if is_b else own[name] for name, is_b in zip(names, sides, strict=True)}
             yield address(rule, values), address(rule, absent)
-
-
-def address(rule: Rule, values: dict[str, str]) -> str:
-    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: (values | NEUTRAL)[found[1]], rule.rule)
 
 
 def is_for(role: str, endpoint: str) -> bool:

@@ -13,7 +13,7 @@ from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks.suspects import OWNER
 from tests.browsing import Browser, text
 from tests.concurrency import at_once, inside, meanwhile
-from tests.functional.test_resumable import Tus, partial_files
+from tests.tus import Tus, partial_files
 from webapp import queueing
 from webapp.db.extensions import db
 from webapp.models import (

@@ -13,7 +13,7 @@ from tests.actors import PASSWORD, Api, World, photos_with
 from tests.attacks import bombs
 from tests.attacks.suspects import OWNER
 from tests.browsing import Browser
-from tests.functional.test_resumable import BYTES, TUS, Tus
+from tests.tus import BYTES, TUS, Tus
 from webapp.db.extensions import db
 from webapp.errors import FindMeError, NotFound
 from webapp.models import Photo, Rendition, Upload

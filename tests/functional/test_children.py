@@ -7,9 +7,8 @@ from sqlalchemy import select, update
 
 from tests.actors import PASSWORD, Api, World, photos_with, photos_without, selfie
 from tests.browsing import HTMX, Browser, text
-from tests.crowd import event_of, user_of
-from tests.functional.test_event_settings import DETAILS
-from tests.functional.test_order_of_arrival import DIMENSIONS, add_face, at, found, known
+from tests.crowd import DETAILS, event_of, user_of
+from tests.drawn_faces import DIMENSIONS, add_face, at, found, known
 from webapp.db.database import reading
 from webapp.db.extensions import db
 from webapp.faces import rekognition

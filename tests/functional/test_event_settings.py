@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 
 from tests.actors import PASSWORD, Api, World, demo_photos, photos_with
 from tests.browsing import Browser, error_at, text, value_of
+from tests.crowd import DETAILS
 from webapp import accents
 from webapp.db.extensions import db
 from webapp.models import AuditEntry, Event, EventStatus, Face, FaceVector, Photo, PhotoStatus, UserRole
@@ -23,7 +24,6 @@ from webapp.services.events import events
 from webapp.storage.blobs import BlobInfo
 
 OWNER = "photographer@example.com"
-DETAILS = {"name": "Gala", "date": "2026-07-01", "timezone": "Europe/Paris", "language": "", "accent": ""}
 
 
 def owner(app: Flask) -> Browser:
