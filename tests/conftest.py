@@ -1,7 +1,7 @@
 """What all tests stand on: a real database, a real Redis, real models, and a real RQ worker.
 
 Each test gets an empty database at the newest migration, an emptied Redis, and the process's app, as it was when it was
-new. Which database a test runs on, and how often, tests.databases says.
+new. Which database a test runs on, and how often, tests.support.databases says.
 """
 
 import gc
@@ -20,13 +20,14 @@ from rq.serializers import JSONSerializer
 from xdist.remote import Producer
 
 from jobs import tasks
-from tests import databases, faces, shared_servers, summary
-from tests.actors import Api, World
+from tests import summary
 from tests.cloud.s3_fixtures import moto_server, seaweedfs_server  # noqa: F401 - pytest finds fixtures here
-from tests.process_app import ProcessApps
 from tests.schedule import OneProductAtATime, order_of
-from tests.servers import Valkey, valkey
-from tests.settings import make_settings
+from tests.support import databases, faces, shared_servers
+from tests.support.actors import Api, World
+from tests.support.process_app import ProcessApps
+from tests.support.servers import Valkey, valkey
+from tests.support.settings import make_settings
 from webapp import create_app, queueing
 from webapp.settings import Settings
 

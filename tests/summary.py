@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import pytest
 
-from tests import faces
+from tests.support import faces
 
 _PHASES = ("setup", "call", "teardown")
 

@@ -3,9 +3,9 @@
 import pytest
 from flask import Flask
 
-from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks.suspects import OWNER, hand_in
-from tests.browsing import Browser
+from tests.support.actors import PASSWORD, Api, World, photos_with, selfie
+from tests.support.browsing import Browser
 from webapp.settings import Settings
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import Flask
 
-from tests.actors import PASSWORD, Api, selfie
-from tests.browsing import Browser, text
+from tests.support.actors import PASSWORD, Api, selfie
+from tests.support.browsing import Browser, text
 from webapp.db.extensions import db
 from webapp.services.core.consents import CONSENT_VERSION
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from werkzeug.routing import Rule
 from werkzeug.test import run_wsgi_app
 
-from tests.settings import SECRET
+from tests.support.settings import SECRET
 from webapp.web.access.security import QUEUE_PAGES
 from webapp.web.requests import forms
 

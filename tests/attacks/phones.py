@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.actors import PASSWORD
+from tests.support.actors import PASSWORD
 from webapp.web.access.devices import COOKIE
 
 VENUE = "198.51.100.7"

@@ -9,9 +9,9 @@ from PIL import Image
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from tests import faces
-from tests.actors import Api, World, selfie
-from tests.browsing import Browser
+from tests.support import faces
+from tests.support.actors import Api, World, selfie
+from tests.support.browsing import Browser
 from webapp.db.extensions import db
 from webapp.models import (
     AlertKind,

@@ -20,8 +20,8 @@ from flask import Flask
 from PIL import Image
 from sqlalchemy import select, update
 
-from tests.actors import PASSWORD, Api, World, demo_photos, photos_with, selfie
-from tests.browsing import HTMX, Browser, error_at, text
+from tests.support.actors import PASSWORD, Api, World, demo_photos, photos_with, selfie
+from tests.support.browsing import HTMX, Browser, error_at, text
 from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import (

@@ -13,10 +13,10 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from tests.actors import Api, World, selfie
 from tests.attacks import bombs
-from tests.browsing import Browser, text
-from tests.tus import TUS, Tus
+from tests.support.actors import Api, World, selfie
+from tests.support.browsing import Browser, text
+from tests.support.tus import TUS, Tus
 from webapp.db.extensions import db
 from webapp.models import Photo, Upload, User
 from webapp.web.requests import bodies

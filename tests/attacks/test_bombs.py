@@ -14,10 +14,10 @@ from flask import Flask
 from PIL import ExifTags, Image
 from sqlalchemy import select
 
-from tests.actors import Api, World, selfie
 from tests.attacks import bombs
-from tests.browsing import Browser, error_at
-from tests.tus import Tus
+from tests.support.actors import Api, World, selfie
+from tests.support.browsing import Browser, error_at
+from tests.support.tus import Tus
 from webapp.db.extensions import db
 from webapp.models import Photo, PhotoStatus, Upload
 from webapp.pictures import imaging

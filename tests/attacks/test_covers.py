@@ -12,9 +12,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from tests.actors import World, photos_with
 from tests.attacks.suspects import OWNER
-from tests.browsing import Browser
+from tests.support.actors import World, photos_with
+from tests.support.browsing import Browser
 from webapp.db.extensions import db
 from webapp.models import Event, User
 from webapp.pictures import cover_process

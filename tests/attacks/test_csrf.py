@@ -16,10 +16,10 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.actors import PASSWORD, Api, World
 from tests.attacks.addresses import JSON, NEUTRAL, address, ids_of
 from tests.attacks.two_events import ADMIN, TwoEvents, build, changed
-from tests.browsing import Browser
+from tests.support.actors import PASSWORD, Api, World
+from tests.support.browsing import Browser
 from webapp.reasons import sentence
 from webapp.web.access.permissions import PERMISSIONS, WITHOUT_TOKEN, Who
 

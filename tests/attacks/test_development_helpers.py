@@ -16,8 +16,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from tests.actors import PASSWORD, Api, World, password_hash
-from tests.browsing import Browser, text
+from tests.support.actors import PASSWORD, Api, World, password_hash
+from tests.support.browsing import Browser, text
 from webapp import create_app
 from webapp.db.extensions import db
 from webapp.demo import demo_event, facts

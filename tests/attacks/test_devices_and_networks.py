@@ -11,11 +11,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from tests.actors import PASSWORD, World, photos_with, selfie
 from tests.attacks.phones import VENUE, Phone
 from tests.attacks.suspects import alerts, decide, grey, morph, portraits, stopped
-from tests.browsing import Browser, text
-from tests.crowd import event_of
+from tests.support.actors import PASSWORD, World, photos_with, selfie
+from tests.support.browsing import Browser, text
+from tests.support.crowd import event_of
 from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import (

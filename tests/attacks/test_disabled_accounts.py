@@ -19,12 +19,12 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from jobs import tasks
-from tests.actors import PASSWORD, Api, World, demo_photos, photos_with, selfie
-from tests.browsing import Browser, text
 from tests.cloud.s3_servers import S3Server, open_bucket
-from tests.process_app import ProcessApps
-from tests.sender import Sender
-from tests.tus import Tus
+from tests.support.actors import PASSWORD, Api, World, demo_photos, photos_with, selfie
+from tests.support.browsing import Browser, text
+from tests.support.process_app import ProcessApps
+from tests.support.sender import Sender
+from tests.support.tus import Tus
 from webapp import tokens
 from webapp.clock import utcnow
 from webapp.db.extensions import db

@@ -20,9 +20,9 @@ from flask import Flask
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from tests.actors import PASSWORD, Api, World, selfie
-from tests.browsing import HTMX, Browser, error_at, text, value_of
-from tests.limiting import CODES, limiting
+from tests.support.actors import PASSWORD, Api, World, selfie
+from tests.support.browsing import HTMX, Browser, error_at, text, value_of
+from tests.support.limiting import CODES, limiting
 from webapp.db.extensions import db
 from webapp.models import Event
 from webapp.queueing import unit_of_work

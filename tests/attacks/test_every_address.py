@@ -17,10 +17,10 @@ from hypothesis import settings as how
 from sqlalchemy import select
 from werkzeug.routing import Rule
 
-from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks.odd_calls import Call, Identity, Target, calls
-from tests.browsing import Browser
-from tests.crowd import event_of, user_of
+from tests.support.actors import PASSWORD, Api, World, photos_with, selfie
+from tests.support.browsing import Browser
+from tests.support.crowd import event_of, user_of
 from webapp import queueing
 from webapp.db.extensions import db
 from webapp.models import Invitation, Match, Person, Photo, Selfie, UserRole

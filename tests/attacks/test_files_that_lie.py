@@ -15,11 +15,11 @@ from PIL import ExifTags, Image
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks import bombs
 from tests.attacks.suspects import OWNER
-from tests.browsing import Browser, text
-from tests.tus import Tus
+from tests.support.actors import PASSWORD, Api, World, photos_with, selfie
+from tests.support.browsing import Browser, text
+from tests.support.tus import Tus
 from webapp.db.extensions import db
 from webapp.models import Event, Photo, Selfie
 from webapp.services.core import blobs

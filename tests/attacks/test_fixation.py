@@ -17,9 +17,9 @@ from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import update
 
-from tests.actors import PASSWORD, Api, World
 from tests.attacks.mailbox import letters
-from tests.browsing import Browser
+from tests.support.actors import PASSWORD, Api, World
+from tests.support.browsing import Browser
 from webapp.db.extensions import db
 from webapp.models import User, UserRole
 from webapp.queueing import unit_of_work

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.actors import PASSWORD, Api, World, selfie
 from tests.attacks.two_events import ADMIN, Side, TwoEvents, build
-from tests.browsing import Browser
+from tests.support.actors import PASSWORD, Api, World, selfie
+from tests.support.browsing import Browser
 from webapp.db.extensions import db
 from webapp.models import Event, Invitation, Membership, User
 

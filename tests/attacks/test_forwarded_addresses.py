@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from tests.actors import PASSWORD, World
-from tests.browsing import Browser, text
-from tests.concurrency import at_once
+from tests.support.actors import PASSWORD, World
+from tests.support.browsing import Browser, text
+from tests.support.concurrency import at_once
 from webapp import create_app
 from webapp.clock import utcnow
 from webapp.db.extensions import db

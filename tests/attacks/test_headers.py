@@ -12,10 +12,10 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
-from tests import messy_event
-from tests.actors import PASSWORD, Api, World
-from tests.browsing import Browser
-from tests.tours import THIRD_PARTY, pages, tours
+from tests.support import messy_event
+from tests.support.actors import PASSWORD, Api, World
+from tests.support.browsing import Browser
+from tests.support.tours import THIRD_PARTY, pages, tours
 from webapp.models import UserRole
 from webapp.settings import ROOT, Settings
 

@@ -14,11 +14,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks.identities import ADA, OTHER_EVENT, ask_for_link, change, join, me, offered, one, register, shown
 from tests.attacks.mailbox import letters
-from tests.browsing import Browser, text
-from tests.concurrency import at_once
+from tests.support.actors import PASSWORD, Api, World, photos_with, selfie
+from tests.support.browsing import Browser, text
+from tests.support.concurrency import at_once
 from webapp.clock import utcnow
 from webapp.models import Match, Membership, Selfie, SelfieStatus, SignInLink, User
 from webapp.services.accounts import address_claims

@@ -13,11 +13,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks.identities import ADA, OTHER_EVENT, change, join, me, offered, one, register, shown
 from tests.attacks.mailbox import letters
-from tests.browsing import Browser, text
-from tests.concurrency import at_once, inside, meanwhile
+from tests.support.actors import PASSWORD, Api, World, photos_with, selfie
+from tests.support.browsing import Browser, text
+from tests.support.concurrency import at_once, inside, meanwhile
 from webapp.db.extensions import db
 from webapp.models import Admission, Event, Mail, Membership, User
 from webapp.queueing import unit_of_work

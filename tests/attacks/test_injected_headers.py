@@ -9,11 +9,11 @@ from flask import Flask, send_file
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from tests.actors import PASSWORD, World
 from tests.attacks import bombs
 from tests.attacks.suspects import OWNER
-from tests.browsing import HTMX, Browser
-from tests.tus import TUS, Tus
+from tests.support.actors import PASSWORD, World
+from tests.support.browsing import HTMX, Browser
+from tests.support.tus import TUS, Tus
 from webapp.db.extensions import db
 from webapp.models import Photo, Upload, UserRole
 from webapp.web.media import download_name

@@ -10,10 +10,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
 
-from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks.suspects import OWNER
-from tests.browsing import Browser
-from tests.postoffice import Postoffice, open_postoffice, with_smtp
+from tests.support.actors import PASSWORD, Api, World, photos_with, selfie
+from tests.support.browsing import Browser
+from tests.support.postoffice import Postoffice, open_postoffice, with_smtp
 from webapp import observability
 from webapp.db.extensions import db
 from webapp.models import Event, Mail, User, UserRole

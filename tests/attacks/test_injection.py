@@ -13,12 +13,12 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
-from tests import messy_event
-from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks import bombs
 from tests.attacks.suspects import OWNER
-from tests.browsing import Browser
-from tests.tours import tours
+from tests.support import messy_event
+from tests.support.actors import PASSWORD, Api, World, photos_with, selfie
+from tests.support.browsing import Browser
+from tests.support.tours import tours
 from webapp import queueing
 from webapp.db.extensions import db
 from webapp.models import Camera, Event, Person, Photo, Upload, UploadToken, User, UserRole

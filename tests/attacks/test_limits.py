@@ -25,9 +25,9 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from tests.actors import PASSWORD, Api, World, selfie
-from tests.browsing import Browser, text
-from tests.limiting import CODES, LOGINS, PASSWORDS, exhaust, limiting
+from tests.support.actors import PASSWORD, Api, World, selfie
+from tests.support.browsing import Browser, text
+from tests.support.limiting import CODES, LOGINS, PASSWORDS, exhaust, limiting
 from webapp.db.extensions import db
 from webapp.models import Event
 from webapp.queueing import unit_of_work

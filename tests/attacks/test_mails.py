@@ -13,12 +13,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from tests.actors import PASSWORD, Api, World
 from tests.attacks.identities import ADA, ask_for_link, join, me, one, register
 from tests.attacks.mailbox import letters
-from tests.browsing import Browser
-from tests.concurrency import at_once
-from tests.limiting import limiting
+from tests.support.actors import PASSWORD, Api, World
+from tests.support.browsing import Browser
+from tests.support.concurrency import at_once
+from tests.support.limiting import limiting
 from webapp.db.extensions import db
 from webapp.models import Mail, UserRole
 from webapp.queueing import unit_of_work

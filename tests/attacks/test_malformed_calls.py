@@ -8,9 +8,9 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from werkzeug.test import TestResponse
 
-from tests.actors import PASSWORD, Api, World
 from tests.attacks.odd_calls import Call, Identity, Target
-from tests.browsing import Browser, text
+from tests.support.actors import PASSWORD, Api, World
+from tests.support.browsing import Browser, text
 from webapp import queueing
 from webapp.models import UserRole
 from webapp.reasons import SENTENCES

@@ -17,10 +17,10 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from tests.actors import PASSWORD, Api, World
 from tests.attacks.addresses import NEUTRAL, address, ids_of
 from tests.attacks.two_events import TwoEvents, build
-from tests.browsing import HTMX, Browser
+from tests.support.actors import PASSWORD, Api, World
+from tests.support.browsing import HTMX, Browser
 from webapp.db.extensions import db
 from webapp.models import Mail
 from webapp.pages.common import safe_next

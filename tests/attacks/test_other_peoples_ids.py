@@ -18,10 +18,10 @@ from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from tests.actors import Api, World, selfie
 from tests.attacks.addresses import JSON, NEUTRAL, address, ids_of
 from tests.attacks.two_events import ADMIN, MISSING, Side, TwoEvents, build, changed
-from tests.browsing import HTMX, Browser
+from tests.support.actors import Api, World, selfie
+from tests.support.browsing import HTMX, Browser
 from webapp.pages.uploading import OFFSET_TYPE
 from webapp.web.access.permissions import PERMISSIONS, Who
 
@@ -32,8 +32,8 @@ SHOWN_TO_ADMINS = {"media.photo", "media.download", "media.selfie", "api_media.p
 """Pictures of all events, which admins may see."""
 
 OTHERS_PAGES = "rq_dashboard."
-"""Pages of another package, for admins: their ids are those of queues and jobs. tests/functional/test_permissions.py
-tries each by everybody."""
+"""Pages of another package, for admins: their ids are those of queues and jobs. Each is tried by everybody in
+tests/functional/web/test_permissions.py."""
 
 LAST = ("team.remove", "team.hand_over", "guest.withdraw")
 """Actions after which others find nothing any more."""

@@ -11,8 +11,8 @@ import pytest
 from flask import Flask
 from rq.results import Result
 
-from tests.actors import PASSWORD, World
-from tests.browsing import Browser
+from tests.support.actors import PASSWORD, World
+from tests.support.browsing import Browser
 from webapp import queueing
 from webapp.models import UserRole
 

@@ -9,11 +9,11 @@ from flask import Flask
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks.suspects import OWNER
-from tests.browsing import Browser, text
-from tests.concurrency import at_once, inside, meanwhile
-from tests.tus import Tus, partial_files
+from tests.support.actors import PASSWORD, Api, World, photos_with, selfie
+from tests.support.browsing import Browser, text
+from tests.support.concurrency import at_once, inside, meanwhile
+from tests.support.tus import Tus, partial_files
 from webapp import queueing
 from webapp.db.extensions import db
 from webapp.models import (

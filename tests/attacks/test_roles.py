@@ -14,8 +14,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from tests.actors import PASSWORD, Api, World
-from tests.browsing import Browser, text
+from tests.support.actors import PASSWORD, Api, World
+from tests.support.browsing import Browser, text
 from webapp.db.extensions import db
 from webapp.models import Event, Mail, Membership, MembershipRole, User, UserRole
 

@@ -18,11 +18,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from tests import faces
-from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks.suspects import OWNER, alerts, decide, hand_in, morph, photos_of, portraits, status, stopped
-from tests.browsing import Browser, text
-from tests.crowd import event_of
+from tests.support import faces
+from tests.support.actors import PASSWORD, Api, World, photos_with, selfie
+from tests.support.browsing import Browser, text
+from tests.support.crowd import event_of
 from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import (

@@ -12,8 +12,8 @@ from flask import Flask
 from PIL import ExifTags, Image
 from sqlalchemy import select, update
 
-from tests.actors import Api, World, selfie
-from tests.browsing import Browser
+from tests.support.actors import Api, World, selfie
+from tests.support.browsing import Browser
 from webapp.db.extensions import db
 from webapp.models import Admission, Membership, Selfie, User
 from webapp.queueing import unit_of_work

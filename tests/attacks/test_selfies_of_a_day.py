@@ -11,11 +11,11 @@ from flask import Flask
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from tests.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.attacks.phones import Phone
 from tests.attacks.suspects import grey, hand_in
-from tests.browsing import Browser, error_at, text
-from tests.concurrency import at_once
+from tests.support.actors import PASSWORD, Api, World, photos_with, selfie
+from tests.support.browsing import Browser, error_at, text
+from tests.support.concurrency import at_once
 from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import (

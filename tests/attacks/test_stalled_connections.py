@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.actors import selfie
-from tests.product import PASSWORD, Product, photographer, register, running
-from tests.stalled import Caller, get, is_served, many, post
+from tests.support.actors import selfie
+from tests.support.product import PASSWORD, Product, photographer, register, running
+from tests.support.stalled import Caller, get, is_served, many, post
 
 MANY = 40
 FORM = "Content-Type: application/x-www-form-urlencoded\r\n"

@@ -9,11 +9,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from tests.actors import PASSWORD, Api, World, photos_with
 from tests.attacks import bombs
 from tests.attacks.suspects import OWNER
-from tests.browsing import Browser
-from tests.tus import BYTES, TUS, Tus
+from tests.support.actors import PASSWORD, Api, World, photos_with
+from tests.support.browsing import Browser
+from tests.support.tus import BYTES, TUS, Tus
 from webapp.db.extensions import db
 from webapp.errors import FindMeError, NotFound
 from webapp.models import Photo, Rendition, Upload

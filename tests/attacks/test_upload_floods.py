@@ -15,10 +15,10 @@ from sqlalchemy import func, select, update
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
-from tests.actors import PASSWORD, Api, World, demo_photos
 from tests.attacks.suspects import OWNER
-from tests.browsing import Browser
-from tests.concurrency import at_once
+from tests.support.actors import PASSWORD, Api, World, demo_photos
+from tests.support.browsing import Browser
+from tests.support.concurrency import at_once
 from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import Event, EventStatus, Photo, Upload, UploadStatus, User

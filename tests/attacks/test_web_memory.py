@@ -10,7 +10,7 @@ from tests.attacks import bombs
 from tests.attacks.test_bomb_bodies import JSON, MULTIPART, REFUSED, TAKEN
 from tests.attacks.test_bombs import METADATA
 from tests.attacks.web_processes import AT_ONCE, Visitor, growth
-from tests.product import Client, Product, photographer, register, running
+from tests.support.product import Client, Product, photographer, register, running
 
 pytestmark = [pytest.mark.slow]
 

@@ -8,9 +8,9 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import select
 
-from tests.actors import PASSWORD, Api, World, photos_with, selfie
-from tests.browsing import Browser
-from tests.crowd import event_of, user_of
+from tests.support.actors import PASSWORD, Api, World, photos_with, selfie
+from tests.support.browsing import Browser
+from tests.support.crowd import event_of, user_of
 from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import (

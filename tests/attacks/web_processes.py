@@ -10,7 +10,7 @@ import psutil
 import requests
 
 from tests.bench.memory import peak
-from tests.product import PASSWORD, Product
+from tests.support.product import PASSWORD, Product
 
 AT_ONCE = 6
 _TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')

@@ -16,8 +16,8 @@ from flask_migrate import upgrade
 
 from tests.bench.page_speed import bench_app, bench_database
 from tests.bench.report import Figure
-from tests.browsing import Browser
-from tests.servers import valkey
+from tests.support.browsing import Browser
+from tests.support.servers import valkey
 from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import UserRole

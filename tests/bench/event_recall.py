@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tests import faces
 from tests.bench.cache import cache_folder, event
 from tests.bench.outcome import Outcome, Shown
 from tests.bench.report import Figure, report
 from tests.bench.through_product import through_product
+from tests.support import faces
 from webapp.faces.core.protocols import Gallery, Probe
 from webapp.faces.local.analyzer import LocalFaceAnalyzer
 from webapp.faces.local.index import LocalFaceIndex

@@ -18,9 +18,9 @@ import redis
 import requests
 from rq.suspension import resume, suspend
 
-from tests.actors import demo_photos, selfie
 from tests.bench.report import Figure
-from tests.product import Client, Product, photographer, running
+from tests.support.actors import demo_photos, selfie
+from tests.support.product import Client, Product, photographer, running
 
 WAITING_PHOTOS = 500
 GUESTS = 10

@@ -22,12 +22,12 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
-from tests import faces
 from tests.bench import photo_cost
 from tests.bench.cache import event, made_once
 from tests.bench.memory import peak
 from tests.bench.report import Figure
-from tests.product import Client, Product, photographer, running
+from tests.support import faces
+from tests.support.product import Client, Product, photographer, running
 from webapp.demo import scenes
 from webapp.faces.local.analyzer import LocalFaceAnalyzer
 from webapp.pictures import imaging

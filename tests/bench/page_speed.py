@@ -19,9 +19,9 @@ from werkzeug.test import TestResponse
 
 from tests.bench.filled_event import fill
 from tests.bench.report import Figure
-from tests.browsing import HTMX, Browser
-from tests.crowd import asked
-from tests.servers import postgres, valkey
+from tests.support.browsing import HTMX, Browser
+from tests.support.crowd import asked
+from tests.support.servers import postgres, valkey
 from webapp import create_app
 from webapp.db.extensions import db
 from webapp.models import UserRole

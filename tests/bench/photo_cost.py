@@ -11,9 +11,9 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from tests import faces
 from tests.bench.cache import made_once
 from tests.bench.report import Figure
+from tests.support import faces
 from webapp.demo import scenes
 from webapp.demo.compositions import PEOPLE, portrait_path
 from webapp.faces.local.alignment import align

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests import faces
+from tests.support import faces
 from webapp.faces.core.protocols import Frame
 from webapp.services.strangers.strangers import DRIFT_OF_ACCOUNT, FACES_OF_ACCOUNT, SAME_FACE
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.bench.outcome import Outcome, Shown
-from tests.product import Client, photographer, register, running
+from tests.support.product import Client, photographer, register, running
 
 UPLOADS_AT_ONCE = 3
 

@@ -16,7 +16,7 @@ from tests.bench import photo_cost
 from tests.bench.cache import made_once
 from tests.bench.memory import peak
 from tests.bench.report import Figure
-from tests.product import PASSWORD, Client, Product, photographer, running
+from tests.support.product import PASSWORD, Client, Product, photographer, running
 
 FILES, AT_ONCE = 20, 5
 BYTES, PIECE = 30 * 1024 * 1024, 8 * 1024 * 1024

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image, ImageOps
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
 
-from tests.actors import selfie
 from tests.cloud.installation import BUCKET, cloud
-from tests.product import ROOT, Product, demo_facts, running
+from tests.support.actors import selfie
+from tests.support.product import ROOT, Product, demo_facts, running
 
 QUIET = [
     "--disable-background-networking",

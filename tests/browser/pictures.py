@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.browser.conftest import DESKTOP, PHONE, QUIET
 from tests.browser.steps import SOME, folder_of, throttled
 from tests.browser.studio import INVITED, invitation_link, walk, walk_administration
-from tests.product import ROOT, Product, demo_facts, running
+from tests.support.product import ROOT, Product, demo_facts, running
 
 README_PICTURES = ROOT / "docs" / "images"
 IN_README = ("join-390-light", "my-photos-390-light", "event-1280-light", "photos-1280-light", "upload-1280-light")

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page
 
-from tests.actors import selfie
+from tests.support.actors import selfie
 
 SHOWN = "#grid > li[id^='photo-']"
 """A photo in a guest's grid."""

@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import ON_LAPTOP, OpenPage
 from tests.browser.steps import sign_in
-from tests.product import Product, demo_facts
+from tests.support.product import Product, demo_facts
 
 pytestmark = [pytest.mark.browser, ON_LAPTOP]
 

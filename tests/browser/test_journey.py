@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.actors import photos_with, photos_without, selfie
 from tests.browser.conftest import DESKTOP, MOVING, ON_BOTH, ON_LAPTOP, PHONE, OpenPage
 from tests.browser.steps import SHOWN, sign_in
-from tests.product import Product, demo_facts
+from tests.support.actors import photos_with, photos_without, selfie
+from tests.support.product import Product, demo_facts
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import DESKTOP, MOVING, ON_LAPTOP, PHONE, OpenPage
 from tests.browser.steps import SHOWN, sign_in
 from tests.browser.studio import INVITED, invitation_link, walk, walk_administration
-from tests.product import Product, demo_facts
+from tests.support.product import Product, demo_facts
 
 pytestmark = [pytest.mark.browser, ON_LAPTOP]
 

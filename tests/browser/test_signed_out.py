@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 
 from tests.browser.conftest import DESKTOP, ON_LAPTOP, QUIET, OpenPage, chromium_path
 from tests.browser.steps import SHOWN, sign_in
-from tests.product import Product, demo_facts
+from tests.support.product import Product, demo_facts
 
 pytestmark = [pytest.mark.browser, ON_LAPTOP]
 

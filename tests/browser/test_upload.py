@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import DESKTOP, ON_BOTH, ON_LAPTOP, OpenPage
 from tests.browser.steps import SOME, folder_of, sign_in, throttled
-from tests.product import Product, demo_facts
+from tests.support.product import Product, demo_facts
 
 pytestmark = pytest.mark.browser
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from tests.chaos import points
 from tests.chaos.points import Outcome, Party
-from tests.product import photographer, running
-from tests.servers import Valkey
+from tests.support.product import photographer, running
+from tests.support.servers import Valkey
 
 ON_ITS_WAY = 90.0
 """Seconds in which every row has to be on its way again after Redis lost everything."""

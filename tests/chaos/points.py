@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 from PIL import Image, ImageEnhance
 
-from tests import faces
-from tests.actors import selfie
-from tests.product import Client, Product, photographer, register
-from tests.servers import Valkey, start_valkey
+from tests.support import faces
+from tests.support.actors import selfie
+from tests.support.product import Client, Product, photographer, register
+from tests.support.servers import Valkey, start_valkey
 
 GUESTS = ("grace", "eileen")
 _OF = "FROM photo p JOIN event v ON v.id = p.event_id"

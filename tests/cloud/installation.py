@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.cloud.rekognition import RemoteRekognition, rekognition_process
 from tests.cloud.s3_servers import ACCESS_KEY, SECRET_KEY, S3Server, moto, seaweedfs
-from tests.servers import Postgres, postgres
+from tests.support.servers import Postgres, postgres
 
 BUCKET = "findme-tests"
 

@@ -1,10 +1,10 @@
-"""The S3 servers as fixtures, which conftest knows: all processes of a run share one of each (tests.shared_servers)."""
+"""The S3 servers as fixtures, for conftest: all processes of a run share one of each (tests.support.shared_servers)."""
 
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import shared_servers
+from tests.support import shared_servers
 
 if TYPE_CHECKING:
     from tests.cloud.s3_servers import S3Server

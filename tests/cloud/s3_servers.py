@@ -22,7 +22,7 @@ from typing import Any
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.servers import free_port
+from tests.support.servers import free_port
 from webapp import aws
 from webapp.processes import die_with_parent
 from webapp.settings import Settings

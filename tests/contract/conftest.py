@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cloud.rekognition import RekognitionServer
-from tests.rekognition import GALLERY, KEY, SECRET, Account, rekognition_for_tests
-from tests.servers import Valkey
+from tests.support.rekognition import GALLERY, KEY, SECRET, Account, rekognition_for_tests
+from tests.support.servers import Valkey
 
 
 @pytest.fixture(scope="package")

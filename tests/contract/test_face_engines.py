@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from tests import faces
 from tests.cloud.rekognition import RekognitionServer
-from tests.rekognition import GALLERY, GUESTS, Account, crop, rekognition_for_tests
-from tests.scenes import crowd, lit, selfie, shot
-from tests.servers import Valkey
+from tests.support import faces
+from tests.support.rekognition import GALLERY, GUESTS, Account, crop, rekognition_for_tests
+from tests.support.scenes import crowd, lit, selfie, shot
+from tests.support.servers import Valkey
 from webapp.faces.core.protocols import (
     REASONS,
     Angle,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import faces
 from tests.cloud.rekognition import RekognitionServer
-from tests.rekognition import (
+from tests.support import faces
+from tests.support.rekognition import (
     GALLERY,
     GUESTS,
     PHOTOS,
@@ -23,8 +23,8 @@ from tests.rekognition import (
     probe_of,
     rekognition_for_tests,
 )
-from tests.scenes import crowd, lit, selfie, shot
-from tests.servers import Valkey
+from tests.support.scenes import crowd, lit, selfie, shot
+from tests.support.servers import Valkey
 from webapp.errors import LimitReached, NotFound, Transient
 from webapp.faces.core.protocols import FaceAnalyzer, FaceIndex, Keep, Probe, UserVectors
 from webapp.faces.rekognition import index, pictures

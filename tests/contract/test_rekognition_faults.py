@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cloud.rekognition import RekognitionServer
-from tests.rekognition import (
+from tests.support.rekognition import (
     GALLERY,
     PHOTOS,
     SELFIES,
@@ -17,9 +17,9 @@ from tests.rekognition import (
     probe_of,
     rekognition_for_tests,
 )
-from tests.scenes import selfie, shot
-from tests.servers import Valkey
-from tests.settings import make_settings
+from tests.support.scenes import selfie, shot
+from tests.support.servers import Valkey
+from tests.support.settings import make_settings
 from webapp.errors import ConfigurationError, FindMeError, Invalid, MissingRights, Transient
 from webapp.faces.rekognition.engine import load
 

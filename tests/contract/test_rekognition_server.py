@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from PIL import Image, ImageFilter
 
-from tests import faces
 from tests.cloud.rekognition import RekognitionServer
 from tests.cloud.rekognition.clients import (
     NOBODY,
@@ -22,6 +21,7 @@ from tests.cloud.rekognition.clients import (
 from tests.cloud.rekognition.fixtures import cloud, event, server
 from tests.cloud.rekognition.operations import OPERATIONS
 from tests.cloud.rekognition.wire import service_model
+from tests.support import faces
 
 __all__ = ["cloud", "event", "server"]
 

@@ -22,8 +22,8 @@ from tests.cloud.rekognition.clients import KEY, REGION, SECRET, client, crowd, 
 from tests.cloud.rekognition.fixtures import cloud, event, server
 from tests.cloud.rekognition.operations import OPERATIONS
 from tests.cloud.rekognition.wire import CONTENT_TYPE, TARGET, OwnFault, operation_of, service_model, write_answer
-from tests.faces import portrait as portrait_frame
-from tests.faces import prepared
+from tests.support.faces import portrait as portrait_frame
+from tests.support.faces import prepared
 from webapp.faces.rekognition.client import OPERATIONS as USED
 
 __all__ = ["cloud", "event", "server"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.rekognition import GUESTS, SELFIES, Account, index_guest, probe_of
-from tests.scenes import lit, selfie
+from tests.support.rekognition import GUESTS, SELFIES, Account, index_guest, probe_of
+from tests.support.scenes import lit, selfie
 from webapp.errors import NotFound
 from webapp.faces.core.protocols import Gallery, Probe
 

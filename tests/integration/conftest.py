@@ -7,9 +7,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from tests.databases import Databases, PostgresTemplate
-from tests.servers import Postgres, postgres
-from tests.settings import make_settings
+from tests.support.databases import Databases, PostgresTemplate
+from tests.support.servers import Postgres, postgres
+from tests.support.settings import make_settings
 from webapp import create_app
 from webapp.db.extensions import db
 

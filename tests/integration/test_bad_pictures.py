@@ -20,9 +20,9 @@ import pytest
 import requests
 from PIL import ExifTags, Image
 
-from tests import scenes
 from tests.chaos.points import until
-from tests.product import Client, Product, photographer, running
+from tests.support import scenes
+from tests.support.product import Client, Product, photographer, running
 
 pytestmark = [pytest.mark.slow]
 

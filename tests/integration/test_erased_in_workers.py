@@ -4,8 +4,8 @@ import re
 import time
 from pathlib import Path
 
-from tests.actors import photos_with, selfie
-from tests.product import QUICK, Product, photographer, register, running
+from tests.support.actors import photos_with, selfie
+from tests.support.product import QUICK, Product, photographer, register, running
 
 AT_ONCE = 5.0
 """Seconds: a worker that waits looks every second, and a machine may be busy with other tests."""

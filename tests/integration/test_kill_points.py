@@ -17,8 +17,8 @@ import requests
 
 from tests.chaos import points
 from tests.chaos.points import Outcome, Party, until
-from tests.product import QUICK, Client, Product, photographer, running
-from tests.servers import Postgres, Valkey, postgres
+from tests.support.product import QUICK, Client, Product, photographer, running
+from tests.support.servers import Postgres, Valkey, postgres
 
 PHOTOS = 12
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]

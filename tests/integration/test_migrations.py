@@ -19,9 +19,9 @@ from flask import Flask
 from flask_migrate import downgrade, upgrade
 from sqlalchemy import inspect, select, text
 
-from tests import databases
-from tests.actors import Api, World, photos_with, selfie
-from tests.settings import make_settings
+from tests.support import databases
+from tests.support.actors import Api, World, photos_with, selfie
+from tests.support.settings import make_settings
 from webapp import create_app
 from webapp.db import migrating
 from webapp.db.extensions import db, migrate

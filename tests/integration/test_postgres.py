@@ -8,10 +8,10 @@ import pytest
 from flask import Flask, Response
 from sqlalchemy import text
 
-from tests.actors import PASSWORD, Api, World
-from tests.browsing import Browser
 from tests.integration.conftest import MakeApp, name_of_database, shown
-from tests.servers import Postgres
+from tests.support.actors import PASSWORD, Api, World
+from tests.support.browsing import Browser
+from tests.support.servers import Postgres
 from webapp.db import database
 from webapp.db.extensions import db
 from webapp.settings import Settings

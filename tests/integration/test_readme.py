@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from tests.actors import World, demo_photos
+from tests.support.actors import World, demo_photos
 from webapp.db.extensions import db
 from webapp.models import Photo
 from webapp.settings import Settings

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import pytest
 from flask import Flask
 
-from tests.actors import PASSWORD, World, photos_with
-from tests.browsing import Browser, text
 from tests.cloud import s3_servers
 from tests.cloud.s3_servers import S3Server, open_bucket, refusal
-from tests.servers import free_port
+from tests.support.actors import PASSWORD, World, photos_with
+from tests.support.browsing import Browser, text
+from tests.support.servers import free_port
 from webapp.errors import Invalid, MissingRights, NotFound, Transient
 from webapp.reasons import sentence
 from webapp.services.core import alarms

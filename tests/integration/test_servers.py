@@ -2,7 +2,7 @@
 
 import stat
 
-from tests import servers
+from tests.support import servers
 
 
 def test_postgresql_starts_from_a_copy_of_its_programs() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.servers import Valkey, start_valkey, valkey
-from tests.settings import make_settings
+from tests.support.servers import Valkey, start_valkey, valkey
+from tests.support.settings import make_settings
 from webapp.errors import Transient
 from webapp.faces.rekognition import quotas
 from webapp.faces.rekognition.quotas import Buckets

@@ -27,11 +27,11 @@ from PIL import Image
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from tests.actors import demo_photos
 from tests.chaos import points
 from tests.chaos.points import until
-from tests.product import QUICK, Client, Product, photographer, running
-from tests.servers import Valkey
+from tests.support.actors import demo_photos
+from tests.support.product import QUICK, Client, Product, photographer, running
+from tests.support.servers import Valkey
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 

@@ -12,7 +12,7 @@ from flask_migrate import downgrade, upgrade
 from sqlalchemy import text
 
 from tests.integration.conftest import MakeApp, name_of_database, shown
-from tests.servers import Postgres
+from tests.support.servers import Postgres
 from webapp.db import migrating
 from webapp.db.extensions import db
 

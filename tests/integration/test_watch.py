@@ -21,9 +21,9 @@ from PIL import Image
 from sqlalchemy import select, update
 from werkzeug.serving import make_server
 
-from tests.actors import World
-from tests.product import ROOT
-from tests.servers import free_port
+from tests.support.actors import World
+from tests.support.product import ROOT
+from tests.support.servers import free_port
 from webapp.db.extensions import db
 from webapp.models import Event, EventStatus, Photo, UploadToken, User
 from webapp.queueing import unit_of_work

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.plain_app import LARGE
-from tests.product import ROOT
-from tests.servers import free_port
-from tests.stalled import PATIENCE, Caller, get, is_served, many, post
+from tests.support.product import ROOT
+from tests.support.servers import free_port
+from tests.support.stalled import PATIENCE, Caller, get, is_served, many, post
 from webapp.server import connection
 
 MANY = 40

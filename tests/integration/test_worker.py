@@ -16,7 +16,7 @@ from rq.command import send_kill_horse_command, send_stop_job_command
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from tests.servers import REFUSALS, Valkey, valkey
+from tests.support.servers import REFUSALS, Valkey, valkey
 
 ROOT = Path(__file__).resolve().parents[2]
 RQ = Path(sys.executable).with_name("rq")

@@ -16,7 +16,7 @@ import psutil
 import requests
 
 from tests.load.systems import System
-from tests.product import PASSWORD, Client
+from tests.support.product import PASSWORD, Client
 from webapp.services.accounts.accounts import LOAD_TEST
 
 GUESTS = 30

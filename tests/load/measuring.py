@@ -15,7 +15,7 @@ from tests.load import systems
 from tests.load.killing import Loss, kill
 from tests.load.runs import SCENARIOS, Run, locust
 from tests.load.systems import Prepared, System
-from tests.product import ROOT
+from tests.support.product import ROOT
 
 WAITING_PHOTOS = 5000
 SECONDS = {"A": 30, "B": 40, "A+": 45}

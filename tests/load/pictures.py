@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from tests import faces
 from tests.bench import cache
+from tests.support import faces
 from webapp.faces.core.protocols import Frame
 from webapp.faces.local import VERSION
 from webapp.faces.local.analyzer import LocalFaceAnalyzer

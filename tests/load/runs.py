@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tests.load.systems import System
-from tests.product import ROOT
+from tests.support.product import ROOT
 
 USERS, SPAWN_RATE = 30, 5
 SCENARIOS = {"A": "AppGuest", "B": "PageGuest", "A+": "ApiGuest"}

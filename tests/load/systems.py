@@ -17,8 +17,8 @@ import psutil
 import requests
 
 from tests.bench.cache import cache_folder
-from tests.product import ROOT, Product, photographer, running
-from tests.servers import Postgres, free_port, postgres, valkey
+from tests.support.product import ROOT, Product, photographer, running
+from tests.support.servers import Postgres, free_port, postgres, valkey
 from webapp.processes import die_with_parent
 
 STANDINS = {"request": "matching in the request", "pool": "matching in a pool of 10 threads"}

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.faces import find_faces_dir
 from tests.mutants import ROOT, Mutant, all_mutants
+from tests.support.faces import find_faces_dir
 
 AT_ONCE = 2
 SKIPPED = shutil.ignore_patterns(".git", ".venv", "node_modules", "data", "__pycache__", ".*_cache", "load-results")

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from PIL import Image
 
-from tests import faces
+from tests.support import faces
 from webapp.faces.core.protocols import Frame
 
 NOBODY = "00000000-0000-4000-8000-000000000000"

@@ -118,9 +118,9 @@ class Eyes:
 def shared_eyes() -> Eyes:
     """One engine for all servers of this process.
 
-    It is not the one of `tests.faces`, which the test's own thread may be using meanwhile.
+    It is not the one of `tests.support.faces`, which the test's own thread may be using meanwhile.
     """
-    from tests import faces
+    from tests.support import faces
 
     return Eyes(lambda: LocalFaceAnalyzer.load(faces.prepared() / "models"))
 
