@@ -22,7 +22,7 @@ from tests.support.settings import SECRET
 from webapp.web.access.security import QUEUE_PAGES
 from webapp.web.requests import forms
 
-WEBAPP = Path(forms.__file__).parent
+WEBAPP = Path(forms.__file__).parents[2]
 MAY_BE_AWAY = {"api_health.ready"}
 """Its 503 is an answer, and there are no workers here."""
 
@@ -178,7 +178,8 @@ def _names() -> list[str]:
     """The names of all inputs: those of forms and schemas, and those that views ask requests for."""
     asked = re.compile(r'(?:args|form|files|body)(?:\.get|\.getlist|\.pop)?[(\[]\s*"(\w+)"')
     fields = re.compile(r"^    (\w+) = (?:\w+Field|fields\.\w+)\(", re.MULTILINE)
-    files = [WEBAPP / "forms.py", WEBAPP / "polls.py", *(WEBAPP / "pages").glob("*.py"), *(WEBAPP / "api").glob("*.py")]
+    web, requests = WEBAPP / "web", WEBAPP / "web" / "requests"
+    files = [requests / "forms.py", web / "polls.py", *(WEBAPP / "pages").glob("*.py"), *(WEBAPP / "api").glob("*.py")]
     text = "\n".join(path.read_text() for path in sorted(files))
     return sorted({*asked.findall(text), *fields.findall(text), "csrf_token", "cursor"})
 

@@ -163,7 +163,7 @@ def test_a_reader_puts_off_the_checkpoint_until_it_has_ended(
 ) -> None:
     monkeypatch.setattr(traces, "ATTEMPTS", 1)
     monkeypatch.setattr(traces, "ATTEMPT_SECONDS", 0.05)
-    monkeypatch.setattr(sweeper.duties, "take", lambda *_: True)
+    monkeypatch.setattr(sweeper.periodic, "take", lambda *_: True)
     gone = template_of(app, "grace")
     with closing(sqlite3.connect(db.engine.url.database or "", isolation_level=None)) as reader:
         reader.execute("BEGIN")

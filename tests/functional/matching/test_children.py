@@ -8,13 +8,13 @@ from sqlalchemy import select, update
 from tests.support.actors import PASSWORD, Api, World, photos_with, photos_without, selfie
 from tests.support.browsing import HTMX, Browser, text
 from tests.support.crowd import DETAILS, event_of, user_of
-from tests.support.drawn_faces import DIMENSIONS, add_face, at, found, known
+from tests.support.drawn_faces import DIMENSIONS, add_face, at, found
 from webapp.db.database import reading
 from webapp.db.extensions import db
 from webapp.faces import rekognition
 from webapp.models import Band, Event, Match, Person, Photo, RematchTrigger, User, UserRole, Verdict
 from webapp.queueing import unit_of_work
-from webapp.services.core import claims, thresholds
+from webapp.services.core import claims, rematch_requests, thresholds
 from webapp.services.events import events
 from webapp.services.matching import hosted_search, matching, rematches, searching
 from webapp.services.queries import event_figures, guest_list, guests_without
@@ -22,7 +22,6 @@ from webapp.services.queries.guests_without import Why
 
 pytestmark = pytest.mark.both_databases
 
-__all__ = ["known"]
 
 OWNER = "photographer@example.com"
 
@@ -237,7 +236,7 @@ def test_a_search_by_the_thresholds_of_before_ends_by_those_of_now(
         with app.app_context():
             with unit_of_work():
                 person = db.session.scalars(select(Person).join(Match).distinct()).one()
-                matching.marking.mark([person.id])
+                rematch_requests.mark([person.id])
                 public_id = person.public_id
             token = claims.claim(Person, public_id, Person.match_wanted != Person.match_done)
             assert token is not None

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from tests.support.actors import Api, World, demo_photos, selfie
-from tests.support.drawn_faces import DIMENSIONS, add_face, at, found, known
+from tests.support.drawn_faces import DIMENSIONS, add_face, at, found
 from webapp.db.extensions import db
 from webapp.models import (
     Face,
@@ -19,8 +19,6 @@ from webapp.models import (
 )
 from webapp.queueing import unit_of_work
 from webapp.services.matching import matching
-
-__all__ = ["known"]
 
 
 def rows(app: Flask) -> set[tuple[str, str, int, str, float]]:

@@ -14,6 +14,7 @@ from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import Match, Photo, PhotoStatus, Selfie, SelfieStatus, Upload, UploadStatus, UploadWay, UserRole
 from webapp.queueing import unit_of_work
+from webapp.services.core import rematch_requests
 from webapp.services.events import timezones
 from webapp.services.matching import matching, rematches
 from webapp.services.queries import guest_list, problems, timeline
@@ -284,7 +285,7 @@ def test_later_searches_do_not_count_for_the_last_rematch(app: Flask, event_id: 
     with app.app_context():
         before = rematches.of_event(event_of(event_id)).report
     with app.app_context(), unit_of_work():
-        matching.marking.mark([key])
+        rematch_requests.mark([key])
     world.work()
     with app.app_context():
         assert rematches.of_event(event_of(event_id)).report == before is not None
