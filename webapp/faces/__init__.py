@@ -1,7 +1,7 @@
 """Face engines, and the one place that chooses between them: they find faces in pictures and say how alike two are.
 
-Who is searched for, and what a similarity means, is decided in `webapp.services`. Callers know the protocols and the
-functions here; implementations are loaded on demand.
+Who is searched for, and what a similarity means, is never decided here. Callers know the protocols and the functions
+here; implementations are loaded on demand.
 """
 
 from dataclasses import dataclass
