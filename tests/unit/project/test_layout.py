@@ -25,19 +25,20 @@ def test_little_lies_flat() -> None:
 
 
 def test_the_page_draws_the_layers_that_are_checked() -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
-        "contracts"
-    ]
-    ranked = [
-        name.strip()
-        for contract in contracts
-        if contract["type"] == "layers" and contract["containers"] != ["webapp.faces"]
-        for layer in contract["layers"]
-        for name in layer.split("|")
-    ]
-    drawn = PAGE.partition("## Layers")[2].partition("## Rules")[0].split("```")[1]
-    places = [re.search(rf"(?:^|[\s·]){name}(?:[\s·]|$)", drawn, re.MULTILINE) for name in ranked]
-    assert [name for name, place in zip(ranked, places, strict=True) if place is None] == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    checked = {
+        contract["containers"][0]: [[name.strip() for name in layer.split("|")] for layer in contract["layers"]]
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "layers"
+    }
+    drawn: dict[str, list[list[str]]] = {"webapp": []}
+    for line in PAGE.partition("## Layers")[2].split("```")[1].strip().splitlines():
+        indent = len(line) - len(line.lstrip())
+        if indent <= 4:
+            names = re.split(r"\s{2,}", line.strip())[0].split(" · ")
+            room = f"webapp.{drawn['webapp'][-1][0]}" if indent else "webapp"
+            drawn.setdefault(room, []).append(names)
+    assert drawn == {room: layers for room, layers in checked.items() if room != "webapp.faces"}
 
 
 def test_files_that_the_page_names_exist() -> None:
