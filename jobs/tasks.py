@@ -17,11 +17,11 @@ from jobs.runtime import get_app
 from webapp import queueing
 from webapp.services.core import claims, deletion_outbox, engines
 from webapp.services.erasure import bulk, traces
-from webapp.services.joining import precheck, selfies
+from webapp.services.joining import judging, precheck
 from webapp.services.matching import face_templates, matching, reconciling
 from webapp.services.matching.matching import Diff
 from webapp.services.photos import indexing
-from webapp.services.upkeep import cleanup, sweeper
+from webapp.services.upkeep import cleanup, dead_workers, sweeper
 from webapp.web import mails
 
 P = ParamSpec("P")
@@ -89,7 +89,7 @@ def index_photo(public_id: str) -> None:
 @matches
 def match_selfie(public_id: str) -> Diff | None:
     """Judge a selfie; if it is accepted, find its person's photos at once."""
-    person_id = selfies.check_selfie(public_id)
+    person_id = judging.check_selfie(public_id)
     return matching.match_person_by_id(person_id) if person_id is not None else None
 
 
@@ -165,13 +165,13 @@ def sweep() -> None:
 @job
 def release_claims(worker_name: str) -> None:
     """Free the rows of a dead worker."""
-    sweeper.release_claims([worker_name])
+    dead_workers.release_claims([worker_name])
 
 
 @job
 def record_death(worker_name: str, death: str) -> None:
     """Count the death of a worker's job process against the rows that it had in hand; `death` says of what it died."""
-    sweeper.record_deaths([worker_name], claims.Death(death))
+    dead_workers.record_deaths([worker_name], claims.Death(death))
 
 
 @job

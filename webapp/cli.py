@@ -18,10 +18,10 @@ from webapp.models import Event, User, UserRole
 from webapp.queueing import unit_of_work
 from webapp.reasons import explain
 from webapp.services.accounts import accounts, disabling, ending_access
-from webapp.services.erasure import erasure
+from webapp.services.erasure import delete_event
 from webapp.services.events import events
 from webapp.services.matching import reconciling
-from webapp.services.upkeep import affected, cleanup, installation_check, load_data, sweeper
+from webapp.services.upkeep import affected, cleanup, dead_workers, installation_check, load_data, sweeper
 from webapp.watching.command import watch
 
 findme = AppGroup("findme", help="Look after a FindMe installation.")
@@ -106,7 +106,7 @@ def adopt_store() -> None:
 @click.argument("workers", nargs=-1, required=True)
 def release_claims(workers: tuple[str, ...]) -> None:
     """Free the rows that these dead workers held."""
-    click.echo(f"{sweeper.release_claims(workers)} rows freed.")
+    click.echo(f"{dead_workers.release_claims(workers)} rows freed.")
 
 
 @findme.command("reconcile")
@@ -130,7 +130,7 @@ def reconcile(event: str, check: bool) -> None:
 def erase_event(event: str) -> None:
     """Erase EVENT (its code or id) with everything in it, here and at a face service."""
     with _said(), unit_of_work():
-        receipt = erasure.erase_event(_event(event), None)
+        receipt = delete_event.erase_event(_event(event), None)
     click.echo(f"Erased; the files follow within a minute. Receipt: {receipt}")
 
 

@@ -47,7 +47,7 @@ from webapp.models import (
 from webapp.queueing import unit_of_work
 from webapp.services.accounts import accounts, disabling, sign_in_links
 from webapp.services.core import blobs
-from webapp.services.joining import selfies
+from webapp.services.joining import judging, selfies
 from webapp.services.matching import matching
 from webapp.services.upkeep import cleanup, sweeper
 from webapp.services.uploads import tus as tus_uploads
@@ -328,7 +328,7 @@ def test_a_selfie_that_is_being_judged_is_not_accepted(
 ) -> None:
     world.party()
     Api(app).register(world.code).upload_selfie(selfie("grace"))
-    judge = selfies.judge
+    judge = judging.judge
 
     def slow(task: Any) -> Any:
         verdict = judge(task)

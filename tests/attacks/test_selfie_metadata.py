@@ -18,7 +18,7 @@ from webapp.db.extensions import db
 from webapp.models import Admission, Membership, Selfie, User
 from webapp.queueing import unit_of_work
 from webapp.services.erasure import selfie_erasure
-from webapp.services.joining import selfies
+from webapp.services.joining import judging
 
 
 def taken_at_home(person: str) -> bytes:
@@ -98,7 +98,7 @@ def test_one_that_is_erased_while_its_rendition_is_made_leaves_none(
 
     monkeypatch.setattr(store, "put", put_late)
     with app.app_context():
-        selfies.check_selfie(waiting)
+        judging.check_selfie(waiting)
     monkeypatch.undo()
     world.work()
     assert list(app.extensions["settings"].data_dir.rglob("selfies/**/*.jpg")) == []

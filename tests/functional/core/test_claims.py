@@ -12,7 +12,7 @@ from webapp.db.extensions import db
 from webapp.models import Photo, PhotoStatus
 from webapp.queueing import unit_of_work
 from webapp.services.core import claims
-from webapp.services.upkeep import sweeper
+from webapp.services.upkeep import dead_workers
 
 pytestmark = pytest.mark.both_databases
 
@@ -52,7 +52,7 @@ def test_it_is_free_when_its_worker_is_known_to_be_dead(
 ) -> None:
     with app.app_context():
         claim_as("first", photo_id, monkeypatch)
-        assert sweeper.release_claims(["first"]) == 1
+        assert dead_workers.release_claims(["first"]) == 1
         assert claim_as("second", photo_id, monkeypatch) is not None
 
 

@@ -29,7 +29,7 @@ from webapp.models import (
 from webapp.queueing import unit_of_work
 from webapp.services.core import claims, consents
 from webapp.services.events import closing
-from webapp.services.joining import enrolment, selfies
+from webapp.services.joining import enrolment, judging, selfies
 from webapp.services.matching import matching, searching
 from webapp.services.queries import gallery
 from webapp.services.uploads import intake
@@ -171,7 +171,7 @@ def test_nothing_found_is_never_said_before_the_search(app: Flask, api: Api, wor
         person = db.session.scalars(select(Person).join(Selfie)).one()
         membership, public_id = person.membership, db.session.scalars(select(Selfie.public_id)).one()
         # The selfie is accepted after the person was read, and before the selfie is.
-        meanwhile(inside(app, lambda: selfies.check_selfie(public_id)))
+        meanwhile(inside(app, lambda: judging.check_selfie(public_id)))
         told = gallery.progress_of(membership, person)
     assert told.status != "done"
     assert told.found == 0
@@ -201,9 +201,9 @@ def test_what_is_erased_while_the_selfie_is_checked_leaves_no_picture(app: Flask
     with app.app_context():
         public_id = db.session.scalars(select(Selfie.public_id)).one()
         db.session.rollback()
-        judged = selfies.judge
+        judged = judging.judge
 
-        def judge_late(task: selfies.Task) -> Any:
+        def judge_late(task: judging.Task) -> Any:
             """The owner erases between the reading of the picture and the writing of its small rendition."""
             with app.extensions["blobs"].open(task.blob_key) as stream:
                 assert meanwhile(lambda: guest.delete("/my-selfie")).status_code == 200
@@ -212,7 +212,7 @@ def test_what_is_erased_while_the_selfie_is_checked_leaves_no_picture(app: Flask
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(selfies, "judge", judge_late)
-            assert selfies.check_selfie(public_id) is None
+            assert judging.check_selfie(public_id) is None
     world.work()
     assert list(app.extensions["blobs"].keys("events/")) == []
     assert count(app, Selfie) == 0
@@ -224,13 +224,13 @@ def test_consent_withdrawn_while_the_selfie_is_checked_is_obeyed(app: Flask, api
     with app.app_context():
         public_id = db.session.scalars(select(Selfie.public_id)).one()
         token = claims.claim(Selfie, public_id, Selfie.status.in_(selfies.WAITING), status=SelfieStatus.CHECKING)
-        task = selfies._task(db.session.scalars(select(Selfie)).one())
+        task = judging._task(db.session.scalars(select(Selfie)).one())
         db.session.rollback()
-        verdict = selfies.judge(task)
+        verdict = judging.judge(task)
         with unit_of_work():
             consents.withdraw_consent(db.session.scalars(select(Person).join(Selfie)).one())
         assert verdict.face is not None and token is not None
-        assert selfies._accept(public_id, token, task.guests, verdict.face, set()) is None
+        assert judging._accept(public_id, token, task.guests, verdict.face, set()) is None
     world.work()
     assert guest.get("/rematch-status").json["reason"] == "consent_required"
     assert count(app, Match) == 0
@@ -255,7 +255,7 @@ def test_a_retake_while_the_first_is_checked_wins_whichever_is_judged_first(app:
         first, second = db.session.scalars(select(Selfie.public_id).order_by(Selfie.id))
         db.session.rollback()
         for public_id in (second, first):
-            person_id = selfies.check_selfie(public_id)
+            person_id = judging.check_selfie(public_id)
             assert person_id is not None
             matching.match_person_by_id(person_id)
         in_use = db.session.scalars(select(Selfie.public_id).where(Selfie.retired_at.is_(None))).all()
@@ -324,7 +324,7 @@ def test_erasing_checking_matching_and_verdicts_together_never_fail(app: Flask, 
             person = db.session.scalars(select(Person.public_id).join(Selfie).distinct()).one()
         matches = [row["match_id"] for row in guest.get("/my-photos").json]
         at_once(
-            inside(app, lambda waiting=waiting: selfies.check_selfie(waiting)),
+            inside(app, lambda waiting=waiting: judging.check_selfie(waiting)),
             inside(app, lambda person=person: matching.match_person(person)),
             inside(app, lambda: matching.rematch_event(event_id)),
             lambda: guest.delete("/my-selfie").status_code,

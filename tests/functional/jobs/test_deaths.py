@@ -21,7 +21,7 @@ from webapp.services.core import claims, deletion_outbox
 from webapp.services.core.claims import DEATH_PAUSES, MAX_CRASHES, MAX_INTERRUPTIONS, Death
 from webapp.services.joining import selfies
 from webapp.services.photos import indexing
-from webapp.services.upkeep import sweeper
+from webapp.services.upkeep import dead_workers, sweeper
 
 pytestmark = pytest.mark.both_databases
 
@@ -56,7 +56,7 @@ def take(model: type[Any] = Photo) -> str | None:
 def die(death: Death, model: type[Any] = Photo) -> None:
     """A process takes the row and dies; its pause is over at once."""
     assert take(model)
-    sweeper.record_deaths([claims.worker_name()], death)
+    dead_workers.record_deaths([claims.worker_name()], death)
     end_pause(model)
 
 
@@ -110,7 +110,7 @@ def test_so_many_interruptions_are_no_chance_any_more(app: Flask, api: Api, worl
 
 def test_a_try_that_was_never_begun_counts_for_nothing(app: Flask, event_id: str) -> None:
     with app.app_context():
-        sweeper.record_deaths([claims.worker_name()], Death.CRASH)
+        dead_workers.record_deaths([claims.worker_name()], Death.CRASH)
         assert (row().crashes, row().interruptions) == (0, 0)
         assert take()
         assert (row().crashes, row().interruptions) == (0, 0)
@@ -131,7 +131,7 @@ def test_the_pause_grows_with_each_death(app: Flask, event_id: str) -> None:
         for _ in range(len(DEATH_PAUSES) + 1):
             assert take()
             before = utcnow()
-            sweeper.release_claims([claims.worker_name()])
+            dead_workers.release_claims([claims.worker_name()])
             paused_until = row().retry_at
             pauses.append(round((paused_until - before).total_seconds()) if paused_until else 0)
             end_pause(Photo)
@@ -143,7 +143,7 @@ def test_nobody_takes_it_during_the_pause(app: Flask, event_id: str) -> None:
     with app.app_context():
         die(Death.INTERRUPTION)
         assert take()
-        sweeper.release_claims([claims.worker_name()])
+        dead_workers.release_claims([claims.worker_name()])
         assert take() is None
 
 
@@ -151,7 +151,7 @@ def test_after_the_first_interruption_it_is_enqueued_at_once(app: Flask, event_i
     with app.app_context():
         assert take()
         queueing.connection().flushall()
-        sweeper.release_claims([claims.worker_name()])
+        dead_workers.release_claims([claims.worker_name()])
         assert queueing.queue("photos").get_job_ids() == [INDEX_PHOTO.job_id(row().public_id)]
 
 
@@ -231,7 +231,7 @@ def test_a_removal_that_kills_is_tried_for_ever_with_growing_pauses(app: Flask, 
         for _ in range(5):
             assert claims.claim(Removal, row(Removal).public_id, true())
             before = utcnow()
-            sweeper.record_deaths([claims.worker_name()], Death.CRASH)
+            dead_workers.record_deaths([claims.worker_name()], Death.CRASH)
             paused = row(Removal).retry_at
             pauses.append(round((paused - before).total_seconds()) if paused else 0)
             end_pause(Removal)

@@ -14,7 +14,7 @@ from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import Face, Lease, Match, Person, Photo, PhotoStatus, Rendition, Selfie
 from webapp.services.core import claims
-from webapp.services.joining import selfies
+from webapp.services.joining import judging
 from webapp.services.matching import matching
 from webapp.services.photos import indexing
 from webapp.services.upkeep import sweeper
@@ -111,7 +111,7 @@ def test_jobs_that_run_twice_change_nothing(app: Flask, api: Api, world: World) 
         taken = db.session.scalars(select(Selfie.public_id)).all()
         assert not any(indexing.index_photo(photo) for photo in photos)
         assert all(matching.match_person(person) is None for person in people)
-        assert all(selfies.check_selfie(one) is None for one in taken)
+        assert all(judging.check_selfie(one) is None for one in taken)
     assert facts() == before
 
 

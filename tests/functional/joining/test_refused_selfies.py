@@ -15,7 +15,7 @@ from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import Lease, Selfie, SelfieStatus
 from webapp.queueing import unit_of_work
-from webapp.services.joining import selfies
+from webapp.services.joining import judging
 from webapp.services.queries import guest_list
 from webapp.services.upkeep import cleanup
 
@@ -116,7 +116,7 @@ def test_an_earlier_one_that_is_refused_last_goes_at_once(app: Flask, world: Wor
     hand_in(world, guest, selfie("grace"))
     assert len(pictures(app)) == 3, "the one that waits has no preview yet"
     with app.app_context():
-        selfies.check_selfie(waiting_id)
+        judging.check_selfie(waiting_id)
     world.work()
     assert len(pictures(app)) == 2
 

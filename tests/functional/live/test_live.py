@@ -35,7 +35,7 @@ from webapp.models import (
 )
 from webapp.queueing import connection, unit_of_work
 from webapp.services.core import claims, consents, rematch_requests, usage_meter
-from webapp.services.erasure import erasure, selfie_erasure
+from webapp.services.erasure import delete_event, erasure, selfie_erasure
 from webapp.services.joining import selfies
 from webapp.services.live import versions
 from webapp.services.matching import matching
@@ -338,7 +338,7 @@ ENDED: dict[str, tuple[int, Callable[[Scene], object]]] = {
     "all accounts are disabled": (401, lambda s: db.session.execute(update(User).values(disabled_at=utcnow()))),
     "the account is deleted": (401, lambda s: [db.session.delete(it) for it in (s.membership(GUEST), user_of(GUEST))]),
     "the place in the event is taken": (404, lambda s: db.session.delete(s.membership(GUEST))),
-    "the event is erased": (404, lambda s: erasure.erase_event(s.event, None)),
+    "the event is erased": (404, lambda s: delete_event.erase_event(s.event, None)),
     "the event has another code": (404, lambda s: set_(s.event, code="NEWCODE9", code_key="NEWCODE9")),
 }  # fmt: skip
 

@@ -46,7 +46,7 @@ from webapp.models import (
 from webapp.pictures import crops
 from webapp.queueing import unit_of_work
 from webapp.services.core import deletion_outbox
-from webapp.services.erasure import erasure, selfie_erasure
+from webapp.services.erasure import delete_event, erasure, selfie_erasure
 from webapp.services.joining import selfies
 from webapp.services.matching import comparing, hosted_person, hosted_search, matching, reconciling
 from webapp.services.photos import indexing
@@ -82,7 +82,7 @@ def erase_event(app: Flask, event_id: str) -> None:
     """The event, and what its removals name, at once."""
     with app.app_context():
         with unit_of_work():
-            erasure.erase_event(db.session.scalars(select(Event).where(Event.public_id == event_id)).one(), None)
+            delete_event.erase_event(db.session.scalars(select(Event).where(Event.public_id == event_id)).one(), None)
         with reading():
             waiting = list(db.session.scalars(select(Removal.public_id)))
         for public_id in waiting:

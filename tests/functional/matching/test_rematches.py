@@ -15,7 +15,7 @@ from webapp.queueing import unit_of_work
 from webapp.services.core import claims, rematch_requests
 from webapp.services.erasure import selfie_erasure
 from webapp.services.matching import matching, rematches, searching
-from webapp.services.upkeep import sweeper
+from webapp.services.upkeep import dead_workers, sweeper
 
 pytestmark = pytest.mark.both_databases
 
@@ -165,7 +165,7 @@ def test_a_worker_that_dies_holds_up_but_loses_nothing(
     world.work()
     assert (report(app, event_id).pending, report(app, event_id).removed) == (1, 2)
     with app.app_context():
-        sweeper.release_claims(["dead"])
+        dead_workers.release_claims(["dead"])
         matching.match_person_by_id(person_of("ada").id)
     assert (report(app, event_id).pending, report(app, event_id).removed) == (0, 4)
 

@@ -16,7 +16,7 @@ from webapp.errors import Transient
 from webapp.models import Camera, Match, Photo, PhotoStatus, Rematch, Removal, User
 from webapp.queueing import unit_of_work
 from webapp.services.core import rematch_requests
-from webapp.services.erasure import bulk, delete_event, erasure
+from webapp.services.erasure import bulk, delete_event
 from webapp.services.events import events
 from webapp.services.queries import event_overview, gallery
 
@@ -289,7 +289,7 @@ def test_an_event_is_erased_while_its_photos_are(desk: Desk, world: World) -> No
 
     def erase_event() -> None:
         with unit_of_work():
-            erasure.erase_event(event_of(desk.event_id), None)
+            delete_event.erase_event(event_of(desk.event_id), None)
 
     at_once(
         inside(desk.app, lambda: bulk.erase_piece(desk.event_id)),

@@ -25,7 +25,7 @@ from webapp.faces.core.protocols import Meter
 from webapp.models import Event
 from webapp.queueing import MATCH_PERSON, MATCH_SELFIE, JobKind
 from webapp.services.core import engines
-from webapp.services.joining import selfies
+from webapp.services.joining import judging
 from webapp.services.matching import face_templates, matching
 
 log = structlog.get_logger()
@@ -106,7 +106,7 @@ def _work(app: Flask, ready: Engines, kind: JobKind, key: str) -> None:
             if kind is MATCH_PERSON:
                 matching.match_person(key.partition("-")[0])
                 return
-            person_id = selfies.check_selfie(key)
+            person_id = judging.check_selfie(key)
             if person_id is not None:
                 matching.match_person_by_id(person_id)
     except Exception:

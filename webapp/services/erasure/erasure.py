@@ -7,7 +7,6 @@ from sqlalchemy import select
 from webapp.db.extensions import db
 from webapp.models import (
     ConfirmedVector,
-    Event,
     Face,
     FaceVector,
     Match,
@@ -72,14 +71,3 @@ def _is_indexed(photo: Photo) -> bool:
     if photo.status is PhotoStatus.ERASING:
         return photo.indexed_at is not None
     return photo.status in (PhotoStatus.INDEXED, PhotoStatus.REPLACED)
-
-
-def erase_event(event: Event, actor: User | None) -> str:
-    """Erase an event with everything and everybody in it; accounts stay. Returns the receipt's id."""
-    event = locks.lock_event(event.id)
-    deletion_outbox.remove_collections(event)
-    deletion_outbox.remove_blobs_below(event.public_id, f"events/{event.public_id}/")
-    public_id = event.public_id
-    db.session.delete(event)
-    db.session.flush()
-    return audit.record(actor, "event.erased", "event", public_id)

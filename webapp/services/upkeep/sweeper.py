@@ -1,69 +1,35 @@
 """Finding work that nobody does: after a lost queue, a killed worker or a pause, waiting rows are enqueued again."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import redis
 import structlog
 from flask import current_app
-from sqlalchemy import or_, select, true
+from sqlalchemy import or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from webapp.clock import utcnow
 from webapp.db.database import reading
 from webapp.db.extensions import db
-from webapp.models import Event, Mail, MailStatus, Person, Photo, Rematch, Removal, Selfie
+from webapp.models import Event, Rematch
 from webapp.queueing import (
     ERASE_PHOTOS,
-    INDEX_PHOTO,
-    MATCH_PERSON,
-    MATCH_SELFIE,
     RECONCILE_EVENT,
     REMATCH_EVENT,
-    REMOVE,
     REMOVE_TRACES,
-    SEND_MAIL,
     JobKind,
     enqueue,
-    enqueue_after_commit,
     enqueued_ids,
-    unit_of_work,
 )
-from webapp.services.core import claims, periodic, rematch_requests, search_gate
-from webapp.services.core.claims import Death
+from webapp.services.core import claims, periodic
 from webapp.services.erasure import bulk, traces
-from webapp.services.joining import selfies
-from webapp.services.photos import indexing
+from webapp.services.upkeep.waiting_rows import CLAIMED, Kind
 
 log = structlog.get_logger()
 
 DUTY = "sweep"
 BATCH = 10_000
 """Rows of one kind that one sweep enqueues; the next one goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """A kind of row that workers claim: the job that does it, its key, and which rows wait for it."""
-
-    job: JobKind
-    model: type[Any]
-    waits: ColumnElement[bool]
-
-    def key(self) -> ColumnElement[str]:
-        """The key of a row's job."""
-        public_id: ColumnElement[str] = self.model.public_id
-        return rematch_requests.job_key_column() if self.model is Person else public_id
-
-
-CLAIMED = (
-    _Kind(MATCH_SELFIE, Selfie, selfies.waits()),
-    _Kind(MATCH_PERSON, Person, rematch_requests.is_waiting() & search_gate.lets_person_pass()),
-    _Kind(REMOVE, Removal, true()),
-    _Kind(SEND_MAIL, Mail, Mail.status.in_((MailStatus.WAITING, MailStatus.SENDING))),
-    _Kind(INDEX_PHOTO, Photo, Photo.status.in_(indexing.WAITING)),
-)
 
 
 def sweep() -> int | None:
@@ -113,26 +79,6 @@ def _enqueue_suspect() -> int:
     return len(free[:1])
 
 
-def release_claims(worker_names: Iterable[str]) -> int:
-    """Free the rows that dead workers held, so that nobody waits for their leases to run out."""
-    return record_deaths(worker_names, Death.INTERRUPTION)
-
-
-def record_deaths(worker_names: Iterable[str], death: Death) -> int:
-    """Free the rows that were in the hands of processes that died, and count the death; returns how many rows."""
-    names, freed = list(worker_names), 0
-    with unit_of_work():
-        for kind in CLAIMED:
-            for row in claims.count_deaths(kind.model, names, death):
-                freed += 1
-                log.info("claims.released", job=kind.job.job_id(row.public_id), death=death.value)
-                if row.retry_at is None:
-                    enqueue_after_commit(
-                        kind.job, rematch_requests.job_key(row) if isinstance(row, Person) else row.public_id
-                    )
-    return freed
-
-
 def _waiting() -> dict[JobKind, list[str]]:
     """Keys of the jobs that should be in a queue."""
     claimed = {kind.job: _keys(kind, ~claims.suspect(kind.model)) for kind in CLAIMED}
@@ -161,7 +107,7 @@ def _events(condition: ColumnElement[bool]) -> list[str]:
     return list(db.session.scalars(select(Event.public_id).where(condition)))
 
 
-def _keys(kind: _Kind, condition: ColumnElement[bool]) -> list[str]:
+def _keys(kind: Kind, condition: ColumnElement[bool]) -> list[str]:
     model = kind.model
     wanted = select(kind.key()).where(kind.waits, condition, _free(model)).order_by(model.id).limit(BATCH)
     return list(db.session.scalars(wanted))
