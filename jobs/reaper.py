@@ -110,7 +110,7 @@ def _unregister(connection: Redis, names: Collection[str]) -> None:
 def release_claims(names: Collection[str]) -> None:
     """Free the rows that these workers had claimed, through the app."""
     from jobs.runtime import get_app
-    from webapp.services.upkeep.dead_workers import release_claims as release
+    from webapp.services.recovery.dead_workers import release_claims as release
 
     with get_app().app_context():
         release(list(names))

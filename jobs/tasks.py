@@ -17,11 +17,12 @@ from jobs.runtime import get_app
 from webapp import queueing
 from webapp.services.core import claims, deletion_outbox, engines
 from webapp.services.erasure import bulk, traces
-from webapp.services.joining import judging, precheck
 from webapp.services.matching import face_templates, matching, reconciling
 from webapp.services.matching.matching import Diff
 from webapp.services.photos import indexing
-from webapp.services.upkeep import cleanup, dead_workers, sweeper
+from webapp.services.recovery import dead_workers, sweeper
+from webapp.services.selfies import judging, precheck
+from webapp.services.upkeep import cleanup
 from webapp.web import mails
 
 P = ParamSpec("P")

@@ -7,7 +7,7 @@ _FIRST = ("browser", "integration", "contract")
 """Folders whose tests share what takes long to start, in the order in which they begin."""
 
 
-_SHARING = ("test_kept_faces.py", "test_kept_faces_attacks.py")
+_SHARING = ("test_hosted_faces.py", "test_hosted_faces_attacks.py")
 """Other modules whose tests share a server, which remembers the pictures that it has seen."""
 
 

@@ -18,10 +18,11 @@ from webapp.models import Event, User, UserRole
 from webapp.queueing import unit_of_work
 from webapp.reasons import explain
 from webapp.services.accounts import accounts, disabling, ending_access
-from webapp.services.erasure import delete_event
+from webapp.services.erasure import event_erasure
 from webapp.services.events import events
 from webapp.services.matching import reconciling
-from webapp.services.upkeep import affected, cleanup, dead_workers, installation_check, load_data, sweeper
+from webapp.services.recovery import dead_workers, sweeper
+from webapp.services.upkeep import affected, cleanup, installation_check, load_data
 from webapp.watching.command import watch
 
 findme = AppGroup("findme", help="Look after a FindMe installation.")
@@ -130,7 +131,7 @@ def reconcile(event: str, check: bool) -> None:
 def erase_event(event: str) -> None:
     """Erase EVENT (its code or id) with everything in it, here and at a face service."""
     with _said(), unit_of_work():
-        receipt = delete_event.erase_event(_event(event), None)
+        receipt = event_erasure.erase_event(_event(event), None)
     click.echo(f"Erased; the files follow within a minute. Receipt: {receipt}")
 
 

@@ -41,7 +41,7 @@ from webapp.services.accounts import accounts
 from webapp.services.core import blobs, consents
 from webapp.services.events import join_period, team
 from webapp.services.joining import admission
-from webapp.services.upkeep import sweeper
+from webapp.services.recovery import sweeper
 
 OWNER = "photographer@example.com"
 

@@ -31,7 +31,7 @@ from webapp.models import (
 )
 from webapp.queueing import unit_of_work
 from webapp.services.core import blobs, deletion_outbox
-from webapp.services.erasure import delete_event
+from webapp.services.erasure import event_erasure
 from webapp.services.events import events, team
 from webapp.services.upkeep import cleanup
 from webapp.services.uploads import intake
@@ -275,7 +275,7 @@ def test_an_event_is_deleted_while_everything_comes_in(app: Flask, world: World,
 
     def delete() -> int:
         with unit_of_work():
-            delete_event.erase_event(event_of(tus.event_id), None)
+            event_erasure.erase_event(event_of(tus.event_id), None)
         return 0
 
     answers = at_once(

@@ -18,7 +18,7 @@ from webapp.db.extensions import db
 from webapp.models import Admission, Membership, Selfie, User
 from webapp.queueing import unit_of_work
 from webapp.services.erasure import selfie_erasure
-from webapp.services.joining import judging
+from webapp.services.selfies import judging
 
 
 def taken_at_home(person: str) -> bytes:

@@ -27,7 +27,7 @@ from webapp.db import migrating
 from webapp.db.extensions import db, migrate
 from webapp.models import Event, InstallationFact, Person, Photo, RematchPerson
 from webapp.services.matching import rematches
-from webapp.services.upkeep import sweeper
+from webapp.services.recovery import sweeper
 from webapp.settings import Settings
 
 pytestmark = pytest.mark.both_databases

@@ -27,7 +27,7 @@ from tests.support.servers import free_port
 from webapp.db.extensions import db
 from webapp.models import Event, EventStatus, Photo, UploadToken, User
 from webapp.queueing import unit_of_work
-from webapp.services.erasure import delete_event
+from webapp.services.erasure import event_erasure
 from webapp.services.events import events
 from webapp.services.uploads import upload_tokens
 from webapp.watching import watch as watching
@@ -377,7 +377,7 @@ def test_another_event_with_the_same_code_gets_every_picture(place: Place) -> No
             with unit_of_work():
                 event = db.session.scalars(select(Event)).one()
                 owner, code = event.memberships[0].user.id, event.code
-                delete_event.erase_event(event, None)
+                event_erasure.erase_event(event, None)
             with unit_of_work():
                 user = db.session.get_one(User, owner)
                 event = events.create_event(user, name="The real one", date=date(2026, 7, 1), code=code)

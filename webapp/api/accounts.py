@@ -13,7 +13,8 @@ from webapp.services.accounts import accounts, sign_in_links
 from webapp.services.core import consents
 from webapp.services.erasure import selfie_erasure
 from webapp.services.events import events
-from webapp.services.joining import enrolment, rejoining, selfies
+from webapp.services.joining import enrolment, rejoining
+from webapp.services.selfies import selfie_intake
 from webapp.web.access import devices, event_codes, limits, network
 from webapp.web.access.permissions import SELFIE_BODY, Who
 from webapp.web.access.sessions import bearer_token, sign_out, signed_in
@@ -102,12 +103,12 @@ def register_with_selfie(form: dict[str, Any]) -> dict[str, Any]:
     """The same, with a selfie, which is taken in at once and checked by a worker."""
     faults = {} if form["consent"] else {"consent": "consent_required"}
     event = _event_and_check(form["event_code"], form, faults)
-    with selfies.staged(event, form["file"].stream) as picture, unit_of_work():
+    with selfie_intake.staged(event, form["file"].stream) as picture, unit_of_work():
         membership = _enrol(event, form)
         person = enrolment.own_person(membership)
         consents.grant_consent(person, consents.CONSENT_VERSION, language=language())
         origin = network.origin(form["source"], devices.known())
-        selfie = selfies.receive_selfie(person, picture, origin=origin)
+        selfie = selfie_intake.receive_selfie(person, picture, origin=origin)
         token = accounts.open_session(membership.user, "api", "")
         status = selfie.status
     return _registered(membership, token, consent_required=False) | {"selfie": {"status": status}}

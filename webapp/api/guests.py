@@ -23,11 +23,12 @@ from webapp.queueing import unit_of_work
 from webapp.reasons import sentence
 from webapp.services.core import consents
 from webapp.services.erasure import selfie_erasure
-from webapp.services.joining import enrolment, precheck, selfies
-from webapp.services.joining.precheck import Verdict
+from webapp.services.joining import enrolment
 from webapp.services.matching import matching
 from webapp.services.queries import gallery
 from webapp.services.queries.gallery import PhotoCard
+from webapp.services.selfies import precheck, selfie_intake
+from webapp.services.selfies.precheck import Verdict
 from webapp.web.access import devices, network
 from webapp.web.access.limits import checks, count, slow_down
 from webapp.web.access.permissions import SELFIE_BODY, Who
@@ -122,12 +123,12 @@ def upload_selfie(form: dict[str, Any]) -> dict[str, Any]:
     membership = member(caller(), form["event_id"])
     if not (form["consent"] or consents.has_agreed(enrolment.own_person(membership))):
         raise Conflict(code="consent_required", fields={"consent": "consent_required"})
-    with selfies.staged(membership.event, form["file"].stream) as picture, unit_of_work():
+    with selfie_intake.staged(membership.event, form["file"].stream) as picture, unit_of_work():
         person = enrolment.own_person(membership)
         if form["consent"]:
             consents.grant_consent(person, consents.CONSENT_VERSION, language=language())
         origin = network.origin(form["source"], devices.known())
-        selfie = selfies.receive_selfie(person, picture, form["angle"], adds=form["add"], origin=origin)
+        selfie = selfie_intake.receive_selfie(person, picture, form["angle"], adds=form["add"], origin=origin)
         return {"status": selfie.status}
 
 

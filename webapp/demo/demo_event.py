@@ -14,7 +14,8 @@ from webapp.queueing import unit_of_work
 from webapp.services.accounts import accounts, demo_accounts
 from webapp.services.core import consents
 from webapp.services.events import events
-from webapp.services.joining import enrolment, selfies
+from webapp.services.joining import enrolment
+from webapp.services.selfies import selfie_intake
 from webapp.services.uploads import intake
 from webapp.settings import Settings
 
@@ -96,7 +97,7 @@ def _guest(event: Event, email: str, picture: bytes) -> None:
     )
     if membership is not None:
         return
-    with selfies.staged(event, io.BytesIO(picture)) as staged, unit_of_work():
+    with selfie_intake.staged(event, io.BytesIO(picture)) as staged, unit_of_work():
         person = enrolment.own_person(enrolment.join(event, _user(email)))
         consents.grant_consent(person, consents.CONSENT_VERSION, language="en")
-        selfies.receive_selfie(person, staged)
+        selfie_intake.receive_selfie(person, staged)

@@ -10,7 +10,7 @@ from webapp.errors import FindMeError, Invalid
 from webapp.models import Event, Membership, MembershipRole
 from webapp.pages.common import refuse
 from webapp.queueing import unit_of_work
-from webapp.services.erasure import delete_event
+from webapp.services.erasure import event_erasure
 from webapp.services.events import closing, covers, events, publishing_rules
 from webapp.services.events import publishing as service
 from webapp.services.events.join_period import last_day
@@ -151,7 +151,7 @@ def delete(event: Event, membership: Membership) -> ResponseReturnValue:
     form, name = DeletionForm(), event.name
     try:
         with unit_of_work():
-            receipt = delete_event.delete_event(event, form.name.data or "", membership.user)
+            receipt = event_erasure.delete_event(event, form.name.data or "", membership.user)
     except FindMeError as error:
         form.show(error)
         return refuse(form, PAGE, **_values(event, membership, deletion_form=form, part="delete"))
@@ -199,7 +199,7 @@ def _values(event: Event, membership: Membership, **forms: PageForm | str) -> di
         "choice": covers.choice(event),
         "waiting": service.waiting_of(event),
         "to_index": closing.to_index(event) if event.closed_at is not None else 0,
-        "contents": delete_event.contents_of(event),
+        "contents": event_erasure.contents_of(event),
         "part": None,
     }
     return values | forms

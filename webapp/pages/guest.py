@@ -15,10 +15,11 @@ from webapp.services.accounts import sign_in_links
 from webapp.services.core import consents, rematch_requests
 from webapp.services.erasure import selfie_erasure
 from webapp.services.events import join_period
-from webapp.services.joining import enrolment, merging, rejoining, selfies
+from webapp.services.joining import enrolment, merging, rejoining
 from webapp.services.live.versions import EVENT, PERSON, mark_of, stamp
 from webapp.services.matching import matching
 from webapp.services.queries import gallery
+from webapp.services.selfies import selfie_intake
 from webapp.web import polls
 from webapp.web.access import devices, event_codes, network
 from webapp.web.access.permissions import SELFIE_BODY, Who
@@ -39,7 +40,7 @@ def landing(code: str) -> ResponseReturnValue:
     event, user = event_codes.find(code), signed_in()
     if user is not None and enrolment.membership_of(event, user) is not None:
         return go(url_for("guest.photos", code=event.code))
-    known = user is not None and selfies.newest_accepted(user) is not None
+    known = user is not None and selfie_intake.newest_accepted(user) is not None
     form = JoinForm() if user is None else JoinAgainForm(reuse=known)
     values = {"event": event, "known_selfie": known, "over": _over(event)}
     if not form.is_submitted():
@@ -164,7 +165,7 @@ def _join(event: Event, user: User | None, form: JoinForm | JoinAgainForm) -> No
     if isinstance(form, JoinAgainForm) and form.reuse.data and user is not None:
         rejoining.join_further(event, user, consent=form.consent_version.data, language=language, origin=origin)
         return
-    with selfies.staged(event, form.file.data.stream) as picture, unit_of_work():
+    with selfie_intake.staged(event, form.file.data.stream) as picture, unit_of_work():
         if isinstance(form, JoinForm):
             membership = enrolment.enrol(
                 event,
@@ -179,18 +180,18 @@ def _join(event: Event, user: User | None, form: JoinForm | JoinAgainForm) -> No
             membership = enrolment.join(event, me())
         person = enrolment.own_person(membership)
         consents.grant_consent(person, form.consent_version.data or "", language=language)
-        selfies.receive_selfie(person, picture, origin=origin)
+        selfie_intake.receive_selfie(person, picture, origin=origin)
         if user is None:
             # Last, since a refusal above must leave the browser as it was, with the token of the form that it shows.
             sign_in(membership.user)
 
 
 def _take_selfie(event: Event, membership: Membership, form: SelfieForm) -> None:
-    with selfies.staged(event, form.file.data.stream) as picture, unit_of_work():
+    with selfie_intake.staged(event, form.file.data.stream) as picture, unit_of_work():
         person = enrolment.own_person(membership)
         if form.consent:
             consents.grant_consent(person, form.consent_version.data or "", language=choose_language())
-        selfies.receive_selfie(person, picture, origin=network.origin(form.source.data, devices.ensure()))
+        selfie_intake.receive_selfie(person, picture, origin=network.origin(form.source.data, devices.ensure()))
 
 
 def _live_values(membership: Membership) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from sqlalchemy import select
 from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.errors import Transient
-from webapp.mail import deliver
 from webapp.models import Event, Mail, MailStatus, User
 from webapp.queueing import unit_of_work
 from webapp.services.accounts import accounts, sign_in_links
@@ -22,6 +21,7 @@ from webapp.services.accounts.mail_budgets import Purpose
 from webapp.services.core import claims
 from webapp.services.events import invitations, team
 from webapp.settings import Settings
+from webapp.smtp import deliver
 from webapp.web.links import absolute, path_to
 
 WAITING = (MailStatus.WAITING, MailStatus.SENDING)

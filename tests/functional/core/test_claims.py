@@ -12,7 +12,7 @@ from webapp.db.extensions import db
 from webapp.models import Photo, PhotoStatus
 from webapp.queueing import unit_of_work
 from webapp.services.core import claims
-from webapp.services.upkeep import dead_workers
+from webapp.services.recovery import dead_workers
 
 pytestmark = pytest.mark.both_databases
 

@@ -29,9 +29,10 @@ from webapp.models import (
 from webapp.queueing import unit_of_work
 from webapp.services.core import claims, consents
 from webapp.services.events import closing
-from webapp.services.joining import enrolment, judging, selfies
+from webapp.services.joining import enrolment
 from webapp.services.matching import matching, searching
 from webapp.services.queries import gallery
+from webapp.services.selfies import judging, selfie_intake
 from webapp.services.uploads import intake
 
 pytestmark = pytest.mark.both_databases
@@ -211,7 +212,7 @@ def test_what_is_erased_while_the_selfie_is_checked_leaves_no_picture(app: Flask
             return judged(task)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(selfies, "judge", judge_late)
+            patch.setattr(selfie_intake, "judge", judge_late)
             assert judging.check_selfie(public_id) is None
     world.work()
     assert list(app.extensions["blobs"].keys("events/")) == []
@@ -223,7 +224,7 @@ def test_consent_withdrawn_while_the_selfie_is_checked_is_obeyed(app: Flask, api
     guest = guest_with_selfie(api, world)
     with app.app_context():
         public_id = db.session.scalars(select(Selfie.public_id)).one()
-        token = claims.claim(Selfie, public_id, Selfie.status.in_(selfies.WAITING), status=SelfieStatus.CHECKING)
+        token = claims.claim(Selfie, public_id, Selfie.status.in_(selfie_intake.WAITING), status=SelfieStatus.CHECKING)
         task = judging._task(db.session.scalars(select(Selfie)).one())
         db.session.rollback()
         verdict = judging.judge(task)

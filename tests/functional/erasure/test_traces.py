@@ -18,9 +18,9 @@ from webapp.models import Event, Face, FaceVector, InstallationFact, Person, Pho
 from webapp.queueing import unit_of_work
 from webapp.redis_keys import ERASURES
 from webapp.services.core import engines
-from webapp.services.erasure import bulk, delete_event, erasure, selfie_erasure, traces
+from webapp.services.erasure import bulk, event_erasure, photo_erasure, selfie_erasure, traces
 from webapp.services.matching import face_templates
-from webapp.services.upkeep import sweeper
+from webapp.services.recovery import sweeper
 
 SLICE = 64
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -128,7 +128,7 @@ def test_no_file_holds_the_faces_of_a_deleted_photo(app: Flask, world: World, co
     gone = faces_of(app, photo_id)
     staying = [vector for vector in faces_of(app) if vector not in gone]
     with unit_of_work():
-        erasure.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == photo_id)).one(), None)
+        photo_erasure.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == photo_id)).one(), None)
     world.work()
     assert found_in(app, gone) == set()
     assert found_in(app, staying)
@@ -151,7 +151,7 @@ def test_no_file_holds_a_face_of_a_deleted_event(app: Flask, world: World, conte
     gone = [*faces_of(app), *template_of(app, "grace"), *template_of(app, "eileen")]
     with unit_of_work():
         owner = db.session.scalars(select(User).where(User.email == "photographer@example.com")).one()
-        delete_event.delete_event(the_event(), "party", owner)
+        event_erasure.delete_event(the_event(), "party", owner)
     world.work()
     assert found_in(app, gone) == set()
     assert not [path for path in app.extensions["settings"].blobs_dir.rglob("*") if "events" in path.parts]
@@ -204,7 +204,7 @@ def test_the_file_is_rewritten_once_a_day_after_erasures(app: Flask, world: Worl
         db.session.add_all(InstallationFact(name=f"large {number}", value="x" * 3000) for number in range(20))
     with unit_of_work():
         db.session.execute(delete(InstallationFact).where(InstallationFact.name.startswith("large")))
-        delete_event.erase_event(the_event(), None)
+        event_erasure.erase_event(the_event(), None)
     world.work()
     assert free_pages() > 0
     traces.compact_daily()
@@ -225,7 +225,7 @@ def test_each_erasure_raises_the_version_and_an_undone_one_does_not(app: Flask, 
 
     before = state()
     with suppress(ZeroDivisionError), unit_of_work():
-        delete_event.erase_event(the_event(), None)
+        event_erasure.erase_event(the_event(), None)
         1 / 0  # noqa: B018 - whatever goes wrong
     with unit_of_work():
         the_event().name = "Fete"
@@ -235,7 +235,7 @@ def test_each_erasure_raises_the_version_and_an_undone_one_does_not(app: Flask, 
     assert after[0] == before[0] + 1
     assert after[1] != before[1]
     with unit_of_work():
-        delete_event.erase_event(the_event(), None)
+        event_erasure.erase_event(the_event(), None)
     assert state()[0] == after[0] + 1
 
 
@@ -257,7 +257,7 @@ def test_a_worker_drops_all_matrices_of_a_deleted_event(app: Flask, context: Non
     rows = index._galleries[event.id, "photos"]._rows[: index.size(gallery)]  # type: ignore[attr-defined]
     assert rows.any()
     with unit_of_work():
-        delete_event.erase_event(event, None)
+        event_erasure.erase_event(event, None)
     face_templates.drop_erased()
     assert not index.size(gallery) and not rows.any() and not held.matrix.any()
     assert app.extensions["vector_memory"].faces == {}
@@ -266,7 +266,7 @@ def test_a_worker_drops_all_matrices_of_a_deleted_event(app: Flask, context: Non
 def test_matrices_of_other_events_stay(app: Flask, world: World, context: None) -> None:
     other = world.event("OTHER234")
     with unit_of_work():
-        delete_event.erase_event(db.session.scalars(select(Event).where(Event.public_id == other)).one(), None)
+        event_erasure.erase_event(db.session.scalars(select(Event).where(Event.public_id == other)).one(), None)
     held = face_templates.all_templates(the_event())
     face_templates.drop_erased()
     assert face_templates.all_templates(the_event()) is held and held.matrix.any()
@@ -276,7 +276,7 @@ def test_a_busy_worker_drops_them_before_its_next_use(app: Flask, world: World, 
     world.event("OTHER234")
     held = face_templates.all_templates(the_event())
     with unit_of_work():
-        delete_event.erase_event(the_event(), None)
+        event_erasure.erase_event(the_event(), None)
     face_templates.all_templates(the_event())
     assert not held.matrix.any()
 
@@ -286,6 +286,6 @@ def test_a_sweep_drops_them_while_redis_is_away(app: Flask, context: None, monke
     away = app.extensions["settings"].model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
     monkeypatch.setitem(app.extensions, "redis", queueing.connect(away))
     with unit_of_work():
-        delete_event.erase_event(the_event(), None)
+        event_erasure.erase_event(the_event(), None)
     tasks.sweep()
     assert not held.matrix.any()

@@ -19,7 +19,7 @@ from webapp import accents
 from webapp.db.extensions import db
 from webapp.models import AuditEntry, Event, EventStatus, Face, FaceVector, Photo, PhotoStatus, UserRole
 from webapp.queueing import unit_of_work
-from webapp.services.erasure import erasure
+from webapp.services.erasure import photo_erasure
 from webapp.services.events import events
 from webapp.storage.blobs import BlobInfo
 
@@ -199,7 +199,7 @@ def test_a_cover_goes_with_the_photo_that_it_is_a_copy_of(app: Flask, world: Wor
 
     def delete(photo_id: str | None) -> None:
         with app.app_context(), unit_of_work():
-            erasure.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == photo_id)).one(), None)
+            photo_erasure.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == photo_id)).one(), None)
         world.work()
 
     delete(other)
@@ -223,7 +223,7 @@ def test_a_photo_that_is_deleted_while_it_becomes_the_cover_does_not(
         """Somebody deletes the photo between its being read and the cover's being written down."""
         stored: BlobInfo = put(key, source)
         with app.app_context(), unit_of_work():
-            erasure.erase_photo(db.session.scalars(select(Photo)).one(), None)
+            photo_erasure.erase_photo(db.session.scalars(select(Photo)).one(), None)
         return stored
 
     monkeypatch.setattr(store, "put", put_late)

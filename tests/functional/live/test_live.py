@@ -35,10 +35,10 @@ from webapp.models import (
 )
 from webapp.queueing import connection, unit_of_work
 from webapp.services.core import claims, consents, rematch_requests, usage_meter
-from webapp.services.erasure import delete_event, erasure, selfie_erasure
-from webapp.services.joining import selfies
+from webapp.services.erasure import event_erasure, photo_erasure, selfie_erasure
 from webapp.services.live import versions
 from webapp.services.matching import matching
+from webapp.services.selfies import selfie_intake
 
 pytestmark = pytest.mark.both_databases
 
@@ -132,7 +132,9 @@ class Scene:
         return db.session.scalars(select(Membership).join(User).where(User.email == email)).one()
 
     def hand_in(self, person: Person) -> None:
-        selfies.receive_selfie(person, selfies.StagedSelfie("new-selfie", "events/x/selfies/new/o.jpg", "image/jpeg"))
+        selfie_intake.receive_selfie(
+            person, selfie_intake.StagedSelfie("new-selfie", "events/x/selfies/new/o.jpg", "image/jpeg")
+        )
 
 
 def populate(app: Flask, world: World) -> Scene:
@@ -249,7 +251,7 @@ SEEN_BY_GUEST: dict[str, Callable[[Scene], object]] = {
     "a photo is hidden": lambda s: set_(s.photo, hidden_at=utcnow()),
     "a photo is withdrawn": lambda s: set_(s.photo, published_at=None),
     "all photos are hidden by one statement": lambda s: db.session.execute(update(Photo).values(hidden_at=utcnow())),
-    "a photo is deleted": lambda s: erasure.erase_photo(s.photo, None),
+    "a photo is deleted": lambda s: photo_erasure.erase_photo(s.photo, None),
     "the event's clock is set": lambda s: set_(s.event, timezone="Europe/Paris"),
     "consent is withdrawn": lambda s: selfie_erasure.withdraw(s.person()),
     "selfies are erased": lambda s: selfie_erasure.erase_with_receipt(s.person(), user_of(GUEST)),
@@ -338,7 +340,7 @@ ENDED: dict[str, tuple[int, Callable[[Scene], object]]] = {
     "all accounts are disabled": (401, lambda s: db.session.execute(update(User).values(disabled_at=utcnow()))),
     "the account is deleted": (401, lambda s: [db.session.delete(it) for it in (s.membership(GUEST), user_of(GUEST))]),
     "the place in the event is taken": (404, lambda s: db.session.delete(s.membership(GUEST))),
-    "the event is erased": (404, lambda s: delete_event.erase_event(s.event, None)),
+    "the event is erased": (404, lambda s: event_erasure.erase_event(s.event, None)),
     "the event has another code": (404, lambda s: set_(s.event, code="NEWCODE9", code_key="NEWCODE9")),
 }  # fmt: skip
 

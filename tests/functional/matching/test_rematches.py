@@ -15,7 +15,7 @@ from webapp.queueing import unit_of_work
 from webapp.services.core import claims, rematch_requests
 from webapp.services.erasure import selfie_erasure
 from webapp.services.matching import matching, rematches, searching
-from webapp.services.upkeep import dead_workers, sweeper
+from webapp.services.recovery import dead_workers, sweeper
 
 pytestmark = pytest.mark.both_databases
 

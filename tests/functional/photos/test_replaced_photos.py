@@ -20,7 +20,7 @@ from webapp.faces.core.protocols import Box
 from webapp.models import Event, Face, FaceVector, KeptVerdict, Match, Photo
 from webapp.queueing import unit_of_work
 from webapp.services.core import blobs
-from webapp.services.erasure import bulk, erasure, selfie_erasure
+from webapp.services.erasure import bulk, photo_erasure, selfie_erasure
 from webapp.services.events import covers
 from webapp.services.photos import cameras, photo_actions
 from webapp.services.photos.likeness import frame_of
@@ -231,7 +231,7 @@ def test_the_pictures_of_the_two_are_not_mixed_up(shots: Shots) -> None:
     shots.world.work()
     assert (thumbnail(earlier), thumbnail(former)) == (bleak, colour)
     with shots.app.app_context(), unit_of_work():
-        erasure.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == former)).one(), None)
+        photo_erasure.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == former)).one(), None)
     shots.world.work()
     assert thumbnail(earlier) == bleak
     shots.assert_blobs_are_known()

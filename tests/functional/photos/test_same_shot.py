@@ -18,7 +18,7 @@ from webapp.models import Event, Face, Match, Photo, PhotoStatus, Rendition, Ren
 from webapp.queueing import unit_of_work
 from webapp.services.core import blobs, deletion_outbox
 from webapp.services.core.visibility import is_there
-from webapp.services.erasure import erasure
+from webapp.services.erasure import photo_erasure
 from webapp.services.photos import same_shot
 from webapp.services.photos.same_shot import Decision
 from webapp.services.queries import photo_grid
@@ -107,7 +107,7 @@ def test_a_shot_is_replaced_again_and_again_and_leaves_nothing_when_it_is_erased
     shots.assert_blobs_are_known()
     assert len(shots.replaced()) == 2
     with shots.app.app_context(), unit_of_work():
-        erasure.erase_photo(db.session.scalars(select(Photo).where(is_there())).one(), None)
+        photo_erasure.erase_photo(db.session.scalars(select(Photo).where(is_there())).one(), None)
     shots.world.work()
     assert shots.replaced() == {}
     with shots.app.app_context():

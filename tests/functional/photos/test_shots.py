@@ -16,7 +16,7 @@ from webapp.errors import Transient
 from webapp.models import Camera, Match, Photo, PhotoStatus, Rematch, Removal, User
 from webapp.queueing import unit_of_work
 from webapp.services.core import rematch_requests
-from webapp.services.erasure import bulk, delete_event
+from webapp.services.erasure import bulk, event_erasure
 from webapp.services.events import events
 from webapp.services.queries import event_overview, gallery
 
@@ -253,7 +253,7 @@ def test_what_is_being_erased_is_nowhere(desk: Desk, api: Api) -> None:
         event = event_of(desk.event_id)
         assert event_overview.progress_of_event(event).total == 3
         assert [card.photos for card in events.all_cards()] == [3]
-        assert delete_event.contents_of(event).photos == 3
+        assert event_erasure.contents_of(event).photos == 3
         assert gallery.photo_progress(event.id) == (3, 3) and gallery.shown_to_all(event) == []
 
 
@@ -289,7 +289,7 @@ def test_an_event_is_erased_while_its_photos_are(desk: Desk, world: World) -> No
 
     def erase_event() -> None:
         with unit_of_work():
-            delete_event.erase_event(event_of(desk.event_id), None)
+            event_erasure.erase_event(event_of(desk.event_id), None)
 
     at_once(
         inside(desk.app, lambda: bulk.erase_piece(desk.event_id)),

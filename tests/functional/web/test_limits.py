@@ -14,7 +14,7 @@ from tests.support.servers import Valkey, valkey
 from webapp import create_app
 from webapp.db.extensions import db
 from webapp.reasons import SENTENCES
-from webapp.services.joining import precheck
+from webapp.services.selfies import precheck
 from webapp.settings import Settings
 from webapp.web.access import limits
 

@@ -21,7 +21,7 @@ from tests.support.settings import SECRET
 from webapp import observability
 from webapp.db.extensions import db
 from webapp.queueing import connection, workers_alive
-from webapp.services.upkeep import sweeper
+from webapp.services.recovery import sweeper
 from webapp.settings import ROOT, Settings
 
 RQ = Path(sys.executable).with_name("rq")

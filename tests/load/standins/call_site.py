@@ -25,8 +25,8 @@ from webapp.faces.core.protocols import Meter
 from webapp.models import Event
 from webapp.queueing import MATCH_PERSON, MATCH_SELFIE, JobKind
 from webapp.services.core import engines
-from webapp.services.joining import judging
 from webapp.services.matching import face_templates, matching
+from webapp.services.selfies import judging
 
 log = structlog.get_logger()
 

@@ -14,9 +14,9 @@ from PIL import Image
 from tests.support import faces
 from webapp import aws
 from webapp.errors import Invalid
-from webapp.faces.core import boxes, selfie_gate
+from webapp.faces.core import boxes, selfie_rules
 from webapp.faces.core.protocols import REASONS, Box
-from webapp.faces.rekognition import details, galleries, gate, index, pictures, quotas, users
+from webapp.faces.rekognition import details, galleries, index, pictures, quotas, selfie_gate, users
 from webapp.faces.rekognition.analyzer import MOST_FACES
 from webapp.faces.rekognition.client import LAST_ATTEMPT, OPERATIONS
 from webapp.settings import Settings
@@ -61,8 +61,8 @@ def test_each_operation_and_each_member_that_we_read_is_in_the_model(name: str) 
 
 def test_each_reason_of_the_service_has_a_word_of_ours() -> None:
     known = set(MODEL.shape_for("Reason").enum) - {"EXCEEDS_MAX_FACES"}
-    assert set(gate.REASONS_OF_SERVICE) == known
-    assert set(gate.REASONS_OF_SERVICE.values()) <= set(REASONS)
+    assert set(selfie_gate.REASONS_OF_SERVICE) == known
+    assert set(selfie_gate.REASONS_OF_SERVICE.values()) <= set(REASONS)
 
 
 def test_the_landmarks_are_the_services() -> None:
@@ -225,7 +225,7 @@ def test_the_turn_of_a_head_is_the_same_to_both_sides(yaw: float) -> None:
     turn = details.describe(a_detail(Pose={"Yaw": yaw}), PICTURE).turn
     assert turn == details.turn(-yaw)
     if abs(yaw) == 33.69:
-        assert turn == pytest.approx(selfie_gate.MOST_TURN["front"], abs=0.001)
+        assert turn == pytest.approx(selfie_rules.MOST_TURN["front"], abs=0.001)
 
 
 @pytest.mark.parametrize(
@@ -242,8 +242,8 @@ def test_small_and_blurred_faces_are_weak(changes: dict[str, object]) -> None:
 # --- the gate
 
 
-def seen(kept: bool = True, reasons: tuple[str, ...] = (), **changes: object) -> gate.Seen:
-    return gate.Seen(details.describe(a_detail(**changes), PICTURE, "kept" if kept else None), reasons)
+def seen(kept: bool = True, reasons: tuple[str, ...] = (), **changes: object) -> selfie_gate.Seen:
+    return selfie_gate.Seen(details.describe(a_detail(**changes), PICTURE, "kept" if kept else None), reasons)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def seen(kept: bool = True, reasons: tuple[str, ...] = (), **changes: object) ->
     ],
 )  # fmt: skip
 def test_the_kept_face_is_judged_as_well(changes: dict[str, object], angle: str, reason: str | None) -> None:
-    assert gate.judge([seen(**changes)], 1000, angle) == reason  # type: ignore[arg-type]
+    assert selfie_gate.judge([seen(**changes)], 1000, angle) == reason  # type: ignore[arg-type]
 
 
 SMALLER = {"BoundingBox": {"Left": 0.5, "Top": 0.2, "Width": 0.25, "Height": 0.4}}
@@ -271,25 +271,25 @@ TINY = {"BoundingBox": {"Left": 0.5, "Top": 0.2, "Width": 0.1, "Height": 0.2}}
 
 def test_whose_selfie_it_is() -> None:
     beyond = ("EXCEEDS_MAX_FACES",)
-    assert gate.judge([seen(), seen(False, beyond, **SMALLER)], 1000, "front") == "several_faces"
-    assert gate.judge([seen(), seen(False, beyond, **TINY)], 1000, "front") is None
-    assert gate.judge([seen(), seen(False, beyond, **SMALLER, Pose={"Yaw": 80.0})], 1000, "front") is None
-    assert gate.judge([seen(), seen(False, ("LOW_FACE_QUALITY",), **SMALLER)], 1000, "front") is None
+    assert selfie_gate.judge([seen(), seen(False, beyond, **SMALLER)], 1000, "front") == "several_faces"
+    assert selfie_gate.judge([seen(), seen(False, beyond, **TINY)], 1000, "front") is None
+    assert selfie_gate.judge([seen(), seen(False, beyond, **SMALLER, Pose={"Yaw": 80.0})], 1000, "front") is None
+    assert selfie_gate.judge([seen(), seen(False, ("LOW_FACE_QUALITY",), **SMALLER)], 1000, "front") is None
 
 
 def test_the_largest_face_decides_even_if_the_service_kept_another() -> None:
-    assert gate.judge([seen(**TINY), seen(False, ("LOW_SHARPNESS",))], 1000, "front") == "blurred"
+    assert selfie_gate.judge([seen(**TINY), seen(False, ("LOW_SHARPNESS",))], 1000, "front") == "blurred"
     both = seen(False, ("LOW_SHARPNESS", "LOW_BRIGHTNESS"))
-    assert gate.judge([both], 1000, "front") == "too_dark", "the plainest cause first"
-    assert gate.judge([seen(False, ("SOMETHING_NEW",))], 1000, "front") == "unclear"
+    assert selfie_gate.judge([both], 1000, "front") == "too_dark", "the plainest cause first"
+    assert selfie_gate.judge([seen(False, ("SOMETHING_NEW",))], 1000, "front") == "unclear"
 
 
 @pytest.mark.parametrize(("shade", "reason"), [(4, "too_dark"), (250, "too_bright"), (120, "no_face")])
 def test_why_nobody_is_seen(shade: int, reason: str) -> None:
     frame = np.full((200, 200, 3), shade, dtype=np.uint8)
-    assert gate.explain_absence(frame) == "no_face"
+    assert selfie_gate.explain_absence(frame) == "no_face"
     frame[:100] += 3
-    assert gate.explain_absence(frame) == reason
+    assert selfie_gate.explain_absence(frame) == reason
 
 
 # --- what is loaded

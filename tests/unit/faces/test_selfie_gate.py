@@ -10,7 +10,7 @@ import pytest
 from tests.support import faces
 from webapp.demo import compositions
 from webapp.faces.core.protocols import REASONS, Frame, SelfieCheck
-from webapp.faces.local import gate
+from webapp.faces.local import selfie_gate
 from webapp.pictures import imaging
 
 
@@ -54,8 +54,8 @@ def on_wall(frame: Frame, face_height: int, face_now: int) -> Frame:
 def test_a_good_selfie_is_accepted(person: str, angle: str) -> None:
     face = check(selfie(person), angle).face
     assert face is not None and face.vector is not None
-    assert face.quality >= gate.LEAST_QUALITY
-    assert face.size >= gate.SMALLEST
+    assert face.quality >= selfie_gate.LEAST_QUALITY
+    assert face.size >= selfie_gate.SMALLEST
 
 
 @pytest.mark.parametrize("person", ["grace", "eileen"])

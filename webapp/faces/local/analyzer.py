@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from webapp.faces.core import selfie_gate
+from webapp.faces.core import selfie_rules
 from webapp.faces.core.protocols import Angle, Box, DetectedFace, Frame, Keep, SelfieCheck
-from webapp.faces.local import ENGINE, VERSION, gate
+from webapp.faces.local import ENGINE, VERSION, selfie_gate
 from webapp.faces.local.alignment import align
 from webapp.faces.local.detector import Detections, Detector, shrink, suppress
 from webapp.faces.local.embedder import Embedder
@@ -84,11 +84,13 @@ class LocalFaceAnalyzer:
         and on its head before it is refused; the face is reported in the picture as it was given.
         """
         check = self._check_upright(frame, angle)
-        if check.reason in gate.WORTH_TURNING:
+        if check.reason in selfie_gate.WORTH_TURNING:
             for turns in (1, 3, 2):
-                turned = self._check_upright(np.ascontiguousarray(np.rot90(frame, turns)), angle, gate.TURNED_SCORE)
+                turned = self._check_upright(
+                    np.ascontiguousarray(np.rot90(frame, turns)), angle, selfie_gate.TURNED_SCORE
+                )
                 if turned.face is not None:
-                    return SelfieCheck(gate.turn_back(turned.face, turns), None)
+                    return SelfieCheck(selfie_gate.turn_back(turned.face, turns), None)
         if check.reason == "no_face":
             return SelfieCheck(None, self._explain_absence(frame))
         return check
@@ -98,14 +100,14 @@ class LocalFaceAnalyzer:
         if not len(found):
             return SelfieCheck(None, "no_face")
         areas = found.boxes[:, 2:].prod(axis=1)
-        large = found.chosen(np.nonzero(areas >= selfie_gate.BYSTANDER * areas.max())[0])
+        large = found.chosen(np.nonzero(areas >= selfie_rules.BYSTANDER * areas.max())[0])
         faces = self._describe(frame, large, factor)
         # A pattern on a shirt is no second person, and must not hide the first one.
         faces = [face for face in faces if face.quality >= PHANTOM_BELOW] or faces[:1]
-        if gate.is_contested(faces):
+        if selfie_gate.is_contested(faces):
             return SelfieCheck(None, "several_faces")
-        face = max(faces, key=selfie_gate.area)
-        reason = gate.judge(face, angle)
+        face = max(faces, key=selfie_rules.area)
+        reason = selfie_gate.judge(face, angle)
         return SelfieCheck(None if reason else face, reason)
 
     def _explain_absence(self, frame: Frame) -> str:
@@ -113,10 +115,10 @@ class LocalFaceAnalyzer:
         found, factor = self.find(frame, PHOTO_SIDE)
         if len(found) and found.boxes[:, 2:].max() >= SMALLEST * factor:
             share = float(found.boxes[:, 2:].max()) / max(frame.shape[:2])
-            return "too_small" if share * SELFIE_SIDE < gate.SMALLEST else "unclear"
-        stretched = gate.stretch(shrink(frame, SELFIE_SIDE)[0])
+            return "too_small" if share * SELFIE_SIDE < selfie_gate.SMALLEST else "unclear"
+        stretched = selfie_gate.stretch(shrink(frame, SELFIE_SIDE)[0])
         seen_when_lit = stretched is not None and len(self.detector.detect(stretched, SCORE)) > 0
-        return gate.explain_absence(frame, seen_when_lit)
+        return selfie_gate.explain_absence(frame, seen_when_lit)
 
     def find(self, frame: Frame, long_side: int, score: float = SCORE) -> tuple[Detections, float]:
         """Faces in pixels of the frame, and how many of them one pixel of the searched picture is (≥ 1)."""

@@ -6,7 +6,7 @@ import structlog
 
 from webapp.faces.core.boxes import overlap
 from webapp.faces.core.protocols import Angle, DetectedFace, Frame, Keep, SelfieCheck
-from webapp.faces.rekognition import ENGINE, galleries, gate, pictures
+from webapp.faces.rekognition import ENGINE, galleries, pictures, selfie_gate
 from webapp.faces.rekognition.client import Client
 from webapp.faces.rekognition.details import describe
 from webapp.faces.rekognition.pictures import Picture
@@ -62,7 +62,7 @@ class RekognitionAnalyzer:
             found += self._without_known(seen, found, keep)
             if len(seen) < MOST_FACES:
                 break
-            done = [one.face.box for one in seen if one.kept or set(one.reasons) & set(gate.REASONS_OF_SERVICE)]
+            done = [one.face.box for one in seen if one.kept or set(one.reasons) & set(selfie_gate.REASONS_OF_SERVICE)]
             shown = pictures.hide(shown, done)
         else:
             log.warning("rekognition.faces_beyond_limit", name=keep.name, faces=len(found))
@@ -85,9 +85,9 @@ class RekognitionAnalyzer:
         repeated = keep.again or (picture is not None and self._client.maybe_repeated)
         kept = next((one.face for one in seen if one.kept), None)
         if picture is None or not seen:
-            reason: str | None = gate.explain_absence(frame)
+            reason: str | None = selfie_gate.explain_absence(frame)
         else:
-            reason = gate.judge(seen, max(picture.width, picture.height), angle)
+            reason = selfie_gate.judge(seen, max(picture.width, picture.height), angle)
         stays = {str(kept.external_id)} if kept and not reason else set()
         if kept and reason:
             galleries.delete(self._client, keep.gallery, [kept.external_id])
@@ -95,7 +95,7 @@ class RekognitionAnalyzer:
             galleries.delete_others(self._client, keep.gallery, keep.name, stays)
         return SelfieCheck(None if reason else kept, reason)
 
-    def _index(self, picture: Picture, keep: Keep, most: int) -> list[gate.Seen]:
+    def _index(self, picture: Picture, keep: Keep, most: int) -> list[selfie_gate.Seen]:
         """Send a picture; returns the faces that were kept, and those that were seen and not kept."""
         answer: dict[str, Any] = self._client.call(
             "IndexFaces",
@@ -108,15 +108,15 @@ class RekognitionAnalyzer:
             QualityFilter="AUTO",
         )
         kept = [
-            gate.Seen(describe(record["FaceDetail"], picture, record["Face"]["FaceId"]))
+            selfie_gate.Seen(describe(record["FaceDetail"], picture, record["Face"]["FaceId"]))
             for record in answer.get("FaceRecords", ())
         ]
         return kept + [
-            gate.Seen(describe(other["FaceDetail"], picture), tuple(other.get("Reasons", ())))
+            selfie_gate.Seen(describe(other["FaceDetail"], picture), tuple(other.get("Reasons", ())))
             for other in answer.get("UnindexedFaces", ())
         ]
 
-    def _without_known(self, seen: list[gate.Seen], found: list[DetectedFace], keep: Keep) -> list[DetectedFace]:
+    def _without_known(self, seen: list[selfie_gate.Seen], found: list[DetectedFace], keep: Keep) -> list[DetectedFace]:
         """The kept faces of one round that no earlier one had; the others are deleted again."""
         kept = [one.face for one in seen if one.kept]
         known = [face for face in kept if any(overlap(face.box, other.box) > SAME_FACE for other in found)]

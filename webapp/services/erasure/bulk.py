@@ -9,7 +9,7 @@ from webapp.db.extensions import db
 from webapp.models import Event, Photo, PhotoStatus, User
 from webapp.queueing import ERASE_PHOTOS, enqueue_after_commit, unit_of_work
 from webapp.services.core import audit, locks
-from webapp.services.erasure import erasure
+from webapp.services.erasure import photo_erasure
 
 AT_ONCE = 24
 """As many as are erased while somebody waits for the answer."""
@@ -27,7 +27,7 @@ def erase(event: Event, condition: ColumnElement[bool], actor: User | None) -> l
         return _take_away(event, condition, actor)
     ids = [photo.public_id for photo in few]
     if few:
-        erasure.erase_photos(event.id, few, actor)
+        photo_erasure.erase_photos(event.id, few, actor)
     return ids
 
 
@@ -85,7 +85,7 @@ def erase_piece(event_public_id: str) -> int:
         wanted = select(Photo).where(Photo.event_id == event_id, Photo.status == PhotoStatus.ERASING)
         photos = db.session.scalars(wanted.order_by(Photo.id).limit(PIECE)).all()
         if photos:
-            erasure.erase_photos(event_id, photos, None)
+            photo_erasure.erase_photos(event_id, photos, None)
         return len(photos)
 
 

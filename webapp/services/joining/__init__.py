@@ -1,4 +1,4 @@
-"""Joining an event: enrolling, being admitted, handing in selfies and having them judged, and moving between accounts.
+"""Joining an event: enrolling, being admitted, joining again, and accounts that become one.
 
-What is found with an accepted selfie is in `matching`.
+The selfie that a guest joins with is taken in and judged in `selfies`.
 """

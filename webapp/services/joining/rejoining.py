@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from webapp.models import Event, Membership, SelfieStatus, User
 from webapp.queueing import unit_of_work
 from webapp.services.core import blobs, consents
-from webapp.services.joining import enrolment, selfies
-from webapp.services.joining.origin import Origin
+from webapp.services.joining import enrolment
+from webapp.services.selfies import selfie_intake
+from webapp.services.selfies.origin import Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Joined:
 
 
 def join_further(
-    event: Event, user: User, *, consent: str | None, language: str, origin: Origin = selfies.UNKNOWN
+    event: Event, user: User, *, consent: str | None, language: str, origin: Origin = selfie_intake.UNKNOWN
 ) -> Joined:
     """Join an event, in a unit of work of its own. With consent (the version of its text), the user's selfie of an
     earlier event is taken along, unless they have one in this event.
@@ -31,12 +32,12 @@ def join_further(
         Invalid: the consent's text has changed meanwhile.
         TooMany: the user has handed in all selfies of the day there.
     """
-    known = selfies.newest_accepted(user) if consent and not selfies.is_searched(event, user) else None
+    known = selfie_intake.newest_accepted(user) if consent and not selfie_intake.is_searched(event, user) else None
     with ExitStack() as stack:
         picture = None
         if known is not None:
             stream = stack.enter_context(blobs.store().open(known.blob_key))
-            picture = stack.enter_context(selfies.staged(event, stream))
+            picture = stack.enter_context(selfie_intake.staged(event, stream))
         stack.enter_context(unit_of_work())
         membership = enrolment.join(event, user)
         person = enrolment.own_person(membership)
@@ -45,7 +46,7 @@ def join_further(
         selfie = None
         if picture is not None and known is not None:
             taken = replace(origin, source=known.source)
-            selfie = selfies.receive_selfie(person, picture, origin=taken)
+            selfie = selfie_intake.receive_selfie(person, picture, origin=taken)
         status = selfie.status if selfie is not None else None
         agreed = consents.active_consent(person) is not None
     return Joined(membership, agreed, status)

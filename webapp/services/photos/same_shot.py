@@ -33,7 +33,7 @@ from webapp.models import (
 from webapp.queueing import unit_of_work
 from webapp.services.core import audit, locks, rematch_requests
 from webapp.services.core.visibility import is_there
-from webapp.services.erasure import erasure
+from webapp.services.erasure import photo_erasure
 from webapp.services.events import covers
 from webapp.services.photos import likeness, photo_faces, renditions, replaced
 from webapp.services.photos.photo_filter import PhotoFilter, State
@@ -206,7 +206,7 @@ def _replace(event: Event, earlier: Photo, later: Photo, actor: User) -> None:
         byte_size=new.byte_size,
     )
     digest, size, filename, pixel_hash = later.sha256, later.byte_size, later.filename, later.pixel_hash
-    erasure.erase_photos(event.id, [later], actor)
+    photo_erasure.erase_photos(event.id, [later], actor)
     earlier.renditions.append(original)
     earlier.sha256, earlier.byte_size, earlier.filename, earlier.pixel_hash = digest, size, filename, pixel_hash
     intake.wait_again(earlier)

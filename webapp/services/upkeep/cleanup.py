@@ -15,8 +15,8 @@ from webapp.queueing import unit_of_work
 from webapp.services.accounts import address_claims
 from webapp.services.core import alarms, blobs, locks, periodic, usage_meter
 from webapp.services.erasure import orphans, selfie_erasure, traces
-from webapp.services.joining import precheck
 from webapp.services.photos import replaced
+from webapp.services.selfies import precheck
 from webapp.services.strangers import search_alerts
 from webapp.services.upkeep import usage
 from webapp.services.uploads import multipart, tus, upload_ledger

@@ -7,7 +7,7 @@ import ipaddress
 
 from flask import request
 
-from webapp.services.joining.origin import Origin, source_named
+from webapp.services.selfies.origin import Origin, source_named
 from webapp.web.access.hidden import hidden
 
 

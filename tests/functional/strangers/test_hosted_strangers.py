@@ -6,7 +6,7 @@ from sqlalchemy import select
 from tests.attacks.phones import Phone
 from tests.cloud.rekognition import RekognitionServer
 from tests.support.actors import Api, World, selfie
-from tests.support.kept_faces import app, cloud, service, settings
+from tests.support.hosted_faces import app, cloud, service, settings
 from webapp.db.extensions import db
 from webapp.models import AlertKind, EngineUsage, Membership, Person, SearchAlert
 

@@ -17,7 +17,7 @@ from webapp.pictures import imaging
 from webapp.queueing import unit_of_work
 from webapp.services.core import blobs, claims, consents, deletion_outbox, engines, locks, rematch_requests, search_gate
 from webapp.services.erasure import selfie_erasure
-from webapp.services.joining.selfies import waits
+from webapp.services.selfies.selfie_intake import waits
 from webapp.services.strangers import strangers
 
 

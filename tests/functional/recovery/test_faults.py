@@ -14,10 +14,10 @@ from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import Face, Lease, Match, Person, Photo, PhotoStatus, Rendition, Selfie
 from webapp.services.core import claims
-from webapp.services.joining import judging
 from webapp.services.matching import matching
 from webapp.services.photos import indexing
-from webapp.services.upkeep import sweeper
+from webapp.services.recovery import sweeper
+from webapp.services.selfies import judging
 
 pytestmark = pytest.mark.both_databases
 

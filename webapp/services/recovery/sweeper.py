@@ -23,7 +23,7 @@ from webapp.queueing import (
 )
 from webapp.services.core import claims, periodic
 from webapp.services.erasure import bulk, traces
-from webapp.services.upkeep.waiting_rows import CLAIMED, Kind
+from webapp.services.recovery.waiting_rows import CLAIMED, Kind
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from tests.support.limiting import LOGINS, limiting
 from tests.support.servers import REFUSALS, Valkey
 from webapp.db.extensions import db
 from webapp.models import Lease
-from webapp.services.upkeep import sweeper
+from webapp.services.recovery import sweeper
 from webapp.settings import Settings
 
 

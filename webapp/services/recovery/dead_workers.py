@@ -8,7 +8,7 @@ from webapp.models import Person
 from webapp.queueing import enqueue_after_commit, unit_of_work
 from webapp.services.core import claims, rematch_requests
 from webapp.services.core.claims import Death
-from webapp.services.upkeep.waiting_rows import CLAIMED
+from webapp.services.recovery.waiting_rows import CLAIMED
 
 log = structlog.get_logger()
 

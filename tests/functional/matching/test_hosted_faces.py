@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from tests.cloud.rekognition import RekognitionServer
 from tests.support import faces
 from tests.support.actors import Api, World, photos_with, photos_without, selfie
-from tests.support.kept_faces import (
+from tests.support.hosted_faces import (
     a_guest,
     app,
     cloud,

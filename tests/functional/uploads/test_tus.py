@@ -22,7 +22,7 @@ from webapp.errors import Conflict, Transient
 from webapp.models import Event, Photo, Upload, UploadStatus, UploadWay
 from webapp.queueing import unit_of_work
 from webapp.services.core import blobs, deletion_outbox
-from webapp.services.erasure import delete_event
+from webapp.services.erasure import event_erasure
 from webapp.services.upkeep import cleanup
 from webapp.services.uploads import intake as services
 from webapp.services.uploads import tus as tus_uploads
@@ -246,7 +246,7 @@ def test_erasing_an_event_takes_what_was_on_its_way(app: Flask, tus: Tus, pictur
     assert len(partial_files(app)) == 1
     with app.app_context():
         with unit_of_work():
-            delete_event.erase_event(db.session.scalars(select(Event)).one(), None)
+            event_erasure.erase_event(db.session.scalars(select(Event)).one(), None)
         for public_id in db.session.scalars(select(deletion_outbox.Removal.public_id)).all():
             deletion_outbox.carry_out(public_id)
     assert partial_files(app) == []

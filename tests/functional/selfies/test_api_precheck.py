@@ -20,7 +20,7 @@ from tests.support.servers import valkey
 from webapp import create_app, queueing
 from webapp.db.extensions import db
 from webapp.reasons import SENTENCES
-from webapp.services.joining import precheck
+from webapp.services.selfies import precheck
 from webapp.settings import Settings
 
 

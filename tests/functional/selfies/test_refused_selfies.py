@@ -15,8 +15,8 @@ from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import Lease, Selfie, SelfieStatus
 from webapp.queueing import unit_of_work
-from webapp.services.joining import judging
 from webapp.services.queries import guest_list
+from webapp.services.selfies import judging
 from webapp.services.upkeep import cleanup
 
 pytestmark = pytest.mark.both_databases

@@ -9,8 +9,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from webapp.models import Mail, MailStatus, Person, Photo, Removal, Selfie
 from webapp.queueing import INDEX_PHOTO, MATCH_PERSON, MATCH_SELFIE, REMOVE, SEND_MAIL, JobKind
 from webapp.services.core import rematch_requests, search_gate
-from webapp.services.joining import selfies
 from webapp.services.photos import indexing
+from webapp.services.selfies import selfie_intake
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Kind:
 
 
 CLAIMED = (
-    Kind(MATCH_SELFIE, Selfie, selfies.waits()),
+    Kind(MATCH_SELFIE, Selfie, selfie_intake.waits()),
     Kind(MATCH_PERSON, Person, rematch_requests.is_waiting() & search_gate.lets_person_pass()),
     Kind(REMOVE, Removal, true()),
     Kind(SEND_MAIL, Mail, Mail.status.in_((MailStatus.WAITING, MailStatus.SENDING))),

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from tests.cloud.rekognition import RekognitionServer, collection_operations
 from tests.support.actors import Api, World, photos_with, photos_without, selfie
 from tests.support.concurrency import meanwhile
-from tests.support.kept_faces import (
+from tests.support.hosted_faces import (
     a_guest,
     app,
     cloud,
@@ -46,10 +46,10 @@ from webapp.models import (
 from webapp.pictures import crops
 from webapp.queueing import unit_of_work
 from webapp.services.core import deletion_outbox
-from webapp.services.erasure import delete_event, erasure, selfie_erasure
-from webapp.services.joining import selfies
+from webapp.services.erasure import event_erasure, photo_erasure, selfie_erasure
 from webapp.services.matching import comparing, hosted_person, hosted_search, matching, reconciling
 from webapp.services.photos import indexing
+from webapp.services.selfies import selfie_intake
 from webapp.services.upkeep import usage
 
 __all__ = ["app", "cloud", "service", "settings"]
@@ -75,14 +75,14 @@ def engine_of(app: Flask) -> Any:
 
 def erase_photo(app: Flask, public_id: str | None) -> None:
     with app.app_context(), unit_of_work():
-        erasure.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == public_id)).one(), None)
+        photo_erasure.erase_photo(db.session.scalars(select(Photo).where(Photo.public_id == public_id)).one(), None)
 
 
 def erase_event(app: Flask, event_id: str) -> None:
     """The event, and what its removals name, at once."""
     with app.app_context():
         with unit_of_work():
-            delete_event.erase_event(db.session.scalars(select(Event).where(Event.public_id == event_id)).one(), None)
+            event_erasure.erase_event(db.session.scalars(select(Event).where(Event.public_id == event_id)).one(), None)
         with reading():
             waiting = list(db.session.scalars(select(Removal.public_id)))
         for public_id in waiting:
@@ -197,7 +197,7 @@ def test_a_selfie_erased_while_its_answer_is_lost_leaves_no_face(
     event_id = world.event()
     a_guest(world, api)
     service.faults.lose("IndexFaces", times=1)
-    just_before(monkeypatch, selfies, "_try_later", lambda: erase_selfies(app))
+    just_before(monkeypatch, selfie_intake, "_try_later", lambda: erase_selfies(app))
     until_quiet(world, app)
     assert kept_ids(service, event_id, "guests") == set()
 

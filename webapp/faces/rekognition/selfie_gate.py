@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from webapp.faces.core import selfie_gate
+from webapp.faces.core import selfie_rules
 from webapp.faces.core.protocols import Angle, DetectedFace, Frame
-from webapp.faces.core.selfie_gate import Limits, area
+from webapp.faces.core.selfie_rules import Limits, area
 
 LEAST_SHARE = 0.125
 """The longer side of the face's box over the picture's: 80 pixels of 640."""
@@ -52,7 +52,7 @@ def judge(seen: Sequence[Seen], picture_side: int, angle: Angle) -> str | None:
         return "several_faces"
     if not dominant.kept:
         return _of_service(dominant)
-    return selfie_gate.judge(dominant.face, angle, Limits(LEAST_SHARE * picture_side, LIGHT, LEAST_SHARPNESS))
+    return selfie_rules.judge(dominant.face, angle, Limits(LEAST_SHARE * picture_side, LIGHT, LEAST_SHARPNESS))
 
 
 def explain_absence(frame: Frame) -> str:
@@ -61,13 +61,13 @@ def explain_absence(frame: Frame) -> str:
     if float(luma.max()) == float(luma.min()):
         return "no_face"
     mean = float(luma.mean())
-    return selfie_gate.explain_absence(mean)
+    return selfie_rules.explain_absence(mean)
 
 
 def _is_contested(seen: Sequence[Seen], dominant: Seen) -> bool:
     """Whether another face is large enough to be the one that is meant. One that is hardly a face at all is not."""
     others = (one.face for one in seen if one is not dominant and not set(one.reasons) & set(REASONS_OF_SERVICE))
-    return selfie_gate.is_contested(dominant.face, others)
+    return selfie_rules.is_contested(dominant.face, others)
 
 
 def _of_service(dominant: Seen) -> str:

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from webapp.faces.core import selfie_gate
+from webapp.faces.core import selfie_rules
 from webapp.faces.core.protocols import Angle, Box, DetectedFace, Frame
-from webapp.faces.core.selfie_gate import Limits, area
+from webapp.faces.core.selfie_rules import Limits, area
 
 SMALLEST = 80
 """Pixels of the longer side of the box in the 640 px frame."""
@@ -33,12 +33,12 @@ TURNED_SCORE = 0.8
 def is_contested(faces: Sequence[DetectedFace]) -> bool:
     """Whether a second face is large enough to be the one that is meant."""
     largest = max(faces, key=area)
-    return selfie_gate.is_contested(largest, (face for face in faces if face is not largest))
+    return selfie_rules.is_contested(largest, (face for face in faces if face is not largest))
 
 
 def judge(face: DetectedFace, angle: Angle) -> str | None:
     """What is wrong with the dominant face, the plainest cause first; None if it serves."""
-    reason = selfie_gate.judge(face, angle, LIMITS)
+    reason = selfie_rules.judge(face, angle, LIMITS)
     if reason is None and face.quality < LEAST_QUALITY:
         return "too_bright" if face.light > GLARE else "unclear"
     return reason
@@ -52,7 +52,7 @@ def explain_absence(frame: Frame, seen_when_lit: bool) -> str:
         return "too_dark" if mean < 128 else "too_bright"
     if int(brightness.max()) == int(brightness.min()):
         return "no_face"
-    return selfie_gate.explain_absence(mean)
+    return selfie_rules.explain_absence(mean)
 
 
 def stretch(frame: Frame) -> Frame | None:

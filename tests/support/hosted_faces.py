@@ -22,7 +22,7 @@ from webapp.models import (
     Selfie,
 )
 from webapp.services.core import usage_meter
-from webapp.services.upkeep import sweeper
+from webapp.services.recovery import sweeper
 from webapp.settings import Settings
 
 KEY, SECRET = "AKIATESTSTESTSTESTS1", "tests-only-secret"

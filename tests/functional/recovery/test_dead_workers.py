@@ -19,9 +19,9 @@ from webapp.models import Lease, Person, Photo, PhotoStatus, Removal, Selfie, Se
 from webapp.queueing import INDEX_PHOTO, JobKind, unit_of_work
 from webapp.services.core import claims, deletion_outbox
 from webapp.services.core.claims import DEATH_PAUSES, MAX_CRASHES, MAX_INTERRUPTIONS, Death
-from webapp.services.joining import selfies
 from webapp.services.photos import indexing
-from webapp.services.upkeep import dead_workers, sweeper
+from webapp.services.recovery import dead_workers, sweeper
+from webapp.services.selfies import selfie_intake
 
 pytestmark = pytest.mark.both_databases
 
@@ -38,7 +38,7 @@ def waits(model: type[Any]) -> Any:
         case "Photo":
             return Photo.status.in_(indexing.WAITING)
         case "Selfie":
-            return Selfie.status.in_(selfies.WAITING)
+            return Selfie.status.in_(selfie_intake.WAITING)
     return Person.match_wanted != Person.match_done
 
 
