@@ -78,7 +78,7 @@ class LocalFaceAnalyzer:
         angle: Angle = "front",
         keep: Keep | None = None,  # noqa: ARG002 - the protocol's
     ) -> SelfieCheck:
-        """Judge a selfie by the rules of `gate`. frame: (height, width, 3), RGB, upright if its EXIF said how.
+        """Judge a selfie by the rules of `selfie_gate`. frame: (height, width, 3), RGB, upright if its EXIF said how.
 
         Some phones and messengers lose the orientation, so a picture that fails as it lies is tried lying on its sides
         and on its head before it is refused; the face is reported in the picture as it was given.

@@ -71,7 +71,7 @@ class RekognitionAnalyzer:
         return sorted(found, key=lambda face: -face.size)
 
     def check_selfie(self, frame: Frame, angle: Angle = "front", keep: Keep | None = None) -> SelfieCheck:
-        """Judge a selfie by the rules of `gate`; of a refused one nothing stays in the gallery.
+        """Judge a selfie by the rules of `selfie_gate`; of a refused one nothing stays in the gallery.
 
         frame: (height, width, 3), RGB, upright.
 
