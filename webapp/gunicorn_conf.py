@@ -34,7 +34,7 @@ _M_ARENA_MAX = -8
 bind = f"{_settings.host}:{_settings.port}"
 # Threads, since pages wait for the database, not for the processor. Clients are waited for in a loop: a thread has a
 # request when all of it is here, so that slow or silent clients hold up nobody but themselves.
-worker_class = "webapp.server.worker.Worker"
+worker_class = "webapp.web_worker.worker.Worker"
 workers = _settings.workers
 threads = _settings.threads
 # Each takes a file handle, and another one while it brings or takes something large.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse
 
-from webapp.server import worker
+from webapp.web_worker import worker
 
 LARGE = 8 * 1024 * 1024
 

@@ -18,7 +18,7 @@ from tests.integration.plain_app import LARGE
 from tests.support.product import ROOT
 from tests.support.servers import free_port
 from tests.support.stalled import PATIENCE, Caller, get, is_served, many, post
-from webapp.server import connection
+from webapp.web_worker import connection
 
 MANY = 40
 QUICK = {"REQUEST_HEAD_SECONDS": "1.5", "REQUEST_SILENCE_SECONDS": "1.5"}
@@ -40,7 +40,7 @@ def serving(folder: Path, *arguments: str, largest_file: int | None = None, **se
     """Gunicorn with our worker, one process and two threads."""
     file, log, port = folder / "file", folder / "log", free_port()
     file.write_bytes(bytes(range(256)) * (LARGE // 256))
-    command = [sys.executable, "-m", "gunicorn", "-k", "webapp.server.worker.Worker", "-w", "1", "--threads", "2"]
+    command = [sys.executable, "-m", "gunicorn", "-k", "webapp.web_worker.worker.Worker", "-w", "1", "--threads", "2"]
     command += ["--no-control-socket", "--keep-alive", "30", "-b", f"127.0.0.1:{port}", *arguments]
     env = os.environ | {"DATA_DIR": str(folder), "SERVED_FILE": str(file)} | settings
 

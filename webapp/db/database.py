@@ -46,7 +46,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     """Options for SQLAlchemy's engine: how many connections, and how they behave.
 
     SQLite gets one for every thread of a web process, with those for bodies that are read while they come
-    (webapp/server/worker.py): a connection is an open file. PostgreSQL's are dear, so DB_POOL_SIZE and
+    (webapp/web_worker/worker.py): a connection is an open file. PostgreSQL's are dear, so DB_POOL_SIZE and
     DB_MAX_OVERFLOW hold exactly; where threads outnumber them, a thread waits for one up to POOL_SECONDS.
     """
     # Errors end up in the log; names, addresses and vectors have no business there.

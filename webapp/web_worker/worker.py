@@ -32,9 +32,9 @@ from typing import Any
 
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
-from webapp.server.connection import MEGABYTE, MOST_HEAD, Connection, Phase
-from webapp.server.socket import PIECE, Wire
 from webapp.settings import Settings
+from webapp.web_worker.connection import MEGABYTE, MOST_HEAD, Connection, Phase
+from webapp.web_worker.socket import PIECE, Wire
 
 MOST_ON_DISK = 1024 * MEGABYTE
 """Bytes of bodies that a process keeps on the disk. Beyond them, the body that has taken up most of it for longer than
@@ -78,7 +78,9 @@ class Worker(ThreadWorker):
         """
         super().check_config(cfg, log)
         if cfg.is_ssl or cfg.http2_cleartext not in ("", "off", None):
-            raise RuntimeError("TLS and HTTP/2 are for the proxy in front: webapp.server.worker speaks HTTP/1.1 alone.")
+            raise RuntimeError(
+                "TLS and HTTP/2 are for the proxy in front: webapp.web_worker.worker speaks HTTP/1.1 alone."
+            )
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002 - `addr` is left out on purpose
         """Answer what is no request. Gunicorn would write the client's address into the log."""

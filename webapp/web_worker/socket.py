@@ -1,7 +1,7 @@
 """A client's socket that never holds a thread up: bytes of a request that have arrived, bytes of an answer that wait.
 
-The web worker's loop (webapp/server/worker.py) fills `inbox` and empties `outbox`; gunicorn's parser and response, in a
-thread, read from the one and write into the other through the methods of a socket. Loop and thread never have a
+The web worker's loop (webapp/web_worker/worker.py) fills `inbox` and empties `outbox`; gunicorn's parser and response,
+in a thread, read from the one and write into the other through the methods of a socket. Loop and thread never have a
 connection at the same time, so nothing here is locked.
 """
 
@@ -12,7 +12,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from webapp.server.buffers import Inbox, Outbox, Pace
+from webapp.web_worker.buffers import Inbox, Outbox, Pace
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

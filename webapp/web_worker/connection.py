@@ -7,7 +7,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn
 
-from webapp.server.socket import Wire
+from webapp.web_worker.socket import Wire
 
 MEGABYTE = 1024 * 1024
 
