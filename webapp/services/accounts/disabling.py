@@ -26,7 +26,7 @@ from webapp.models import (
 )
 from webapp.queueing import MATCH_PERSON, enqueue_after_commit
 from webapp.services.accounts import accounts
-from webapp.services.core import audit, claims, locks, rematch_requests, search_gate
+from webapp.services.core import admitting, audit, claims, locks, rematch_requests
 
 _UNCHECKED = (SelfieStatus.RECEIVED, SelfieStatus.CHECKING)
 
@@ -93,7 +93,7 @@ def enable(public_id: str, actor: User | None) -> User:
     # What was opened by a request that had begun before the account was disabled must not come to life now.
     _end_access(user)
     for membership in db.session.scalars(select(Membership).where(Membership.user_id == user.id)):
-        search_gate.check_selfies(membership)
+        admitting.check_selfies(membership)
     searched = _people_of(user).where(rematch_requests.is_searched())
     ids = db.session.scalars(searched).all()
     rematch_requests.mark(ids, enqueue=False)

@@ -10,7 +10,7 @@ from sqlalchemy import case, exists, select
 from webapp.db.extensions import db
 from webapp.errors import Conflict, NotFound
 from webapp.models import Consent, Event, Match, Membership, MembershipRole, Person, Selfie, User
-from webapp.services.core import audit, locks, rematch_requests, search_gate
+from webapp.services.core import admitting, audit, locks, rematch_requests
 from webapp.services.events import events
 
 RUNNING = (MembershipRole.OWNER, MembershipRole.TEAM)
@@ -59,7 +59,7 @@ def add(event: Event, user: User, actor: User | None) -> bool:
         known.search_stopped_at = None
         rematch_requests.mark([person.id for person in known.persons])
     db.session.flush()
-    search_gate.let_in(known, actor)
+    admitting.let_in(known, actor)
     db.session.flush()
     audit.record(actor, "team.added", "user", user.public_id)
     return True

@@ -13,7 +13,8 @@ from webapp.db.extensions import db
 from webapp.errors import Conflict, Invalid, NotFound
 from webapp.models import Admission, Event, Membership, Person, PersonKind, User
 from webapp.services.core import audit, locks
-from webapp.services.core.search_gate import attends, let_in
+from webapp.services.core.admitting import let_in
+from webapp.services.core.search_gate import attends
 from webapp.services.erasure import selfie_erasure
 from webapp.services.events.join_period import MOST_DAYS
 from webapp.services.strangers import present_selfies
