@@ -16,8 +16,8 @@ from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import Event, Face, Lease, Match, Photo, Rendition
 from webapp.services.core import blobs
-from webapp.services.core.visibility import is_there
 from webapp.services.photos import replaced
+from webapp.services.rules.visibility import is_there
 from webapp.services.upkeep import cleanup
 
 OWNER = "photographer@example.com"

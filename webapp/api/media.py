@@ -7,7 +7,7 @@ from webapp.api import schemas
 from webapp.api.common import Blueprint, caller
 from webapp.errors import NotFound
 from webapp.models import RenditionKind
-from webapp.services.core import visibility
+from webapp.services.rules import visibility
 from webapp.web.access.permissions import Who
 from webapp.web.media import send_photo
 

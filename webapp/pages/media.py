@@ -6,8 +6,9 @@ from webapp.errors import NotFound
 from webapp.models import RenditionKind
 from webapp.pages.common import me
 from webapp.queueing import MATCH_SELFIE, try_enqueue
-from webapp.services.core import blobs, visibility
+from webapp.services.core import blobs
 from webapp.services.queries import event_overview, gallery
+from webapp.services.rules import visibility
 from webapp.web.access.permissions import Who
 from webapp.web.media import as_picture, send_blob, send_photo
 

@@ -14,11 +14,12 @@ from webapp.db.extensions import db
 from webapp.faces import rekognition
 from webapp.models import Band, Event, Match, Person, Photo, RematchTrigger, User, UserRole, Verdict
 from webapp.queueing import unit_of_work
-from webapp.services.core import claims, rematch_requests, thresholds
+from webapp.services.core import claims, rematch_requests
 from webapp.services.events import events
 from webapp.services.matching import hosted_search, matching, rematches, searching
 from webapp.services.queries import event_figures, guest_list, guests_without
 from webapp.services.queries.guests_without import Why
+from webapp.services.rules import thresholds
 
 pytestmark = pytest.mark.both_databases
 

@@ -17,11 +17,11 @@ from webapp.errors import Conflict, NotFound
 from webapp.models import Event, Face, Match, Photo, PhotoStatus, Rendition, RenditionKind, Upload, User, Verdict
 from webapp.queueing import unit_of_work
 from webapp.services.core import blobs, deletion_outbox
-from webapp.services.core.visibility import is_there
 from webapp.services.erasure import photo_erasure
 from webapp.services.photos import same_shot
 from webapp.services.photos.same_shot import Decision
 from webapp.services.queries import photo_grid
+from webapp.services.rules.visibility import is_there
 
 
 @pytest.fixture

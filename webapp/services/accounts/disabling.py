@@ -1,6 +1,6 @@
 """Disabling an account, so that all its access and pending work end at once, and enabling it again.
 
-Disabling erases nothing: selfies, matches, events and uploaded photos stay. `webapp.services.core.search_gate` keeps
+Disabling erases nothing: selfies, matches, events and uploaded photos stay. `webapp.services.rules.search_gate` keeps
 workers from searching for the account's people, and whatever identifies somebody asks whether their account is
 disabled.
 """

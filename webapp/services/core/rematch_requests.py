@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Integer, String, cast, delete, exists, fun
 from webapp.db.extensions import db
 from webapp.models import Event, Match, Person, Rematch, RematchPerson, RematchTrigger, Selfie, SelfieStatus, User
 from webapp.queueing import MATCH_PERSON, REMATCH_EVENT, enqueue_after_commit
-from webapp.services.core import audit, locks, search_gate
+from webapp.services.core import audit, locks
+from webapp.services.rules import search_gate
 
 
 def mark(person_ids: Iterable[int], *, enqueue: bool = True) -> int:

@@ -8,8 +8,8 @@ from webapp.db.extensions import db
 from webapp.errors import Invalid
 from webapp.models import Event, Membership, MembershipRole, Photo, User
 from webapp.services.core import audit, deletion_outbox, locks
-from webapp.services.core.visibility import is_there
 from webapp.services.events import events
+from webapp.services.rules.visibility import is_there
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from webapp.db.extensions import db
 from webapp.models import Camera, Event, Photo
 from webapp.services.core import locks
-from webapp.services.core.visibility import is_there
+from webapp.services.rules.visibility import is_there
 
 BATCH = 500
 

@@ -15,7 +15,7 @@ from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, U
 from webapp.pictures import cover_process, imaging
 from webapp.queueing import unit_of_work
 from webapp.services.core import audit, blobs, deletion_outbox, locks
-from webapp.services.core.visibility import is_out
+from webapp.services.rules.visibility import is_out
 
 MOST_MEGABYTES = 30
 MOST_MEGAPIXELS = 24

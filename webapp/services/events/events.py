@@ -28,8 +28,8 @@ from webapp.models import (
 )
 from webapp.models.event import new_join_token
 from webapp.services.core import audit, locks, rematch_requests
-from webapp.services.core.visibility import is_there
 from webapp.services.events import capture_times
+from webapp.services.rules.visibility import is_there
 
 CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 """Letters and digits without those that are taken for one another."""

@@ -8,7 +8,7 @@ from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import Event, Photo, User
 from webapp.services.core import audit
-from webapp.services.core.visibility import is_there
+from webapp.services.rules.visibility import is_there
 
 
 def published_at_for(event: Event) -> datetime | None:

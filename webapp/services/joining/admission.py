@@ -1,7 +1,7 @@
 """Admitting guests: an event can be set so that nobody is searched for before its photographer has said yes.
 
 Who waits has handed in everything: the selfie is kept, but nothing looks into it. Whoever is admitted is searched for
-at once; of whoever is refused the selfie is erased. `webapp.services.core.search_gate` keeps workers away meanwhile.
+at once; of whoever is refused the selfie is erased. `webapp.services.rules.search_gate` keeps workers away meanwhile.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from webapp.errors import Conflict, Invalid, NotFound
 from webapp.models import Admission, Event, Membership, Person, PersonKind, User
 from webapp.services.core import audit, locks
 from webapp.services.core.admitting import let_in
-from webapp.services.core.search_gate import attends
 from webapp.services.erasure import selfie_erasure
 from webapp.services.events.join_period import MOST_DAYS
+from webapp.services.rules.search_gate import attends
 from webapp.services.strangers import present_selfies
 from webapp.services.strangers.present_selfies import one_is_from_file
 

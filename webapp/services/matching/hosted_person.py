@@ -30,7 +30,7 @@ from webapp.pictures import crops, imaging
 from webapp.queueing import unit_of_work
 from webapp.services.core import blobs, claims, deletion_outbox, engines
 from webapp.services.core.claims import ClaimLostError
-from webapp.services.core.thresholds import Thresholds
+from webapp.services.rules.thresholds import Thresholds
 
 SAME_PLACE = 0.3
 """Overlap (intersection over union) from which a face of a crop is the one that it was made for."""

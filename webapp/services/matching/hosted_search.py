@@ -36,9 +36,9 @@ from webapp.models import (
 from webapp.pictures import crops
 from webapp.services.core import blobs, engines
 from webapp.services.core.claims import ClaimLostError
-from webapp.services.core.thresholds import Found, Outcome, thresholds_of
 from webapp.services.matching import hosted_person
 from webapp.services.matching.hosted_person import KeptFace, Subject, face_rows
+from webapp.services.rules.thresholds import Found, Outcome, thresholds_of
 
 log = structlog.get_logger()
 

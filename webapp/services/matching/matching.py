@@ -17,12 +17,13 @@ from webapp.errors import FindMeError, Invalid, NotFound, Transient
 from webapp.faces.core.vectors import from_blobs
 from webapp.models import Band, Event, Face, Match, Membership, Person, User, Verdict
 from webapp.queueing import unit_of_work
-from webapp.services.core import claims, locks, rematch_requests, search_gate
+from webapp.services.core import claims, locks, rematch_requests
 from webapp.services.core.claims import ClaimLostError
-from webapp.services.core.thresholds import Found, Outcome, thresholds_of
 from webapp.services.matching import rematches
 from webapp.services.matching.face_templates import all_templates, faces_state
 from webapp.services.matching.searching import search
+from webapp.services.rules import search_gate
+from webapp.services.rules.thresholds import Found, Outcome, thresholds_of
 
 
 @dataclass(slots=True)

@@ -15,9 +15,9 @@ from webapp.faces.core.protocols import Probe
 from webapp.faces.core.vectors import Matrix, from_blobs, to_blob
 from webapp.models import Event, Face, FaceVector, Match, Person, Verdict
 from webapp.services.core import engines
-from webapp.services.core.thresholds import Found, Outcome, thresholds_of
 from webapp.services.matching import hosted_search
 from webapp.services.matching.face_templates import faces_state, synced_index, templates_of
+from webapp.services.rules.thresholds import Found, Outcome, thresholds_of
 
 STRONG = 0.55
 """Cosine similarity to a template from which a face is beyond doubt: one stranger in a million is as alike."""

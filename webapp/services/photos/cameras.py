@@ -17,9 +17,9 @@ from webapp.models import Camera, Event, Photo, PhotoStatus, User
 from webapp.pictures.exif import CameraBody
 from webapp.pictures.imaging import PictureInfo
 from webapp.services.core import audit, locks
-from webapp.services.core.visibility import is_there
 from webapp.services.events.capture_times import moment, move
 from webapp.services.photos import likeness
+from webapp.services.rules.visibility import is_there
 
 MOST_SECONDS = 10 * 366 * 24 * 3600
 """How far a clock may be off: ten years, for one that was never set."""

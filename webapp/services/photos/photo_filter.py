@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, select, tuple_
 
 from webapp.db.columns import is_row_id
 from webapp.models import Camera, Event, Match, Photo, PhotoStatus, User
-from webapp.services.core.visibility import is_theirs, is_there
+from webapp.services.rules.visibility import is_theirs, is_there
 
 ON_THEIR_WAY = (PhotoStatus.RECEIVING, PhotoStatus.UPLOADED, PhotoStatus.INDEXING)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

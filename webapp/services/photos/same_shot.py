@@ -32,11 +32,11 @@ from webapp.models import (
 )
 from webapp.queueing import unit_of_work
 from webapp.services.core import audit, locks, rematch_requests
-from webapp.services.core.visibility import is_there
 from webapp.services.erasure import photo_erasure
 from webapp.services.events import covers
 from webapp.services.photos import likeness, photo_faces, renditions, replaced
 from webapp.services.photos.photo_filter import PhotoFilter, State
+from webapp.services.rules.visibility import is_there
 from webapp.services.uploads import intake
 
 SECONDS = 8.0

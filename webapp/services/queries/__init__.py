@@ -1,4 +1,4 @@
 """What pages show of an event, read in a constant number of queries.
 
-Nothing here decides who sees what (`core.visibility` does).
+Nothing here decides who sees what (`rules.visibility` does).
 """

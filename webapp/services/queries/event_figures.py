@@ -11,9 +11,9 @@ from sqlalchemy import func, select
 
 from webapp.db.extensions import db
 from webapp.models import Event, Match, Person, Photo, PhotoStatus
-from webapp.services.core.visibility import is_theirs
 from webapp.services.live import versions
 from webapp.services.queries import timeline
+from webapp.services.rules.visibility import is_theirs
 
 _NAME = "figures"
 

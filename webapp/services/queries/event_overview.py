@@ -18,12 +18,13 @@ from webapp.models import (
     SelfieStatus,
     User,
 )
-from webapp.services.core import rematch_requests, search_gate
-from webapp.services.core.search_gate import attends
-from webapp.services.core.visibility import is_there
+from webapp.services.core import rematch_requests
 from webapp.services.matching import rematches
 from webapp.services.queries import guests_without, timeline
 from webapp.services.queries.guests_without import Why
+from webapp.services.rules import search_gate
+from webapp.services.rules.search_gate import attends
+from webapp.services.rules.visibility import is_there
 
 LATEST = 12
 """Photos that the overview shows."""

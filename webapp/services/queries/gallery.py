@@ -25,7 +25,7 @@ from webapp.models import (
 )
 from webapp.pictures import imaging
 from webapp.services.core import blobs
-from webapp.services.core.visibility import is_out, is_question, is_theirs, shows_face
+from webapp.services.rules.visibility import is_out, is_question, is_theirs, shows_face
 from webapp.services.strangers.search_stops import Stop, code_of, stop_of
 
 PAGE = 60

@@ -22,8 +22,7 @@ from webapp.models import (
     Verdict,
 )
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit
-from webapp.services.core import claims, locks, rematch_requests, search_gate
-from webapp.services.core.visibility import is_theirs
+from webapp.services.core import claims, locks, rematch_requests
 from webapp.services.queries.guests_without import (
     Why,
     gave_up,
@@ -33,6 +32,8 @@ from webapp.services.queries.guests_without import (
     reason,
     sees_photos,
 )
+from webapp.services.rules import search_gate
+from webapp.services.rules.visibility import is_theirs
 from webapp.services.strangers.present_selfies import one_is_from_file
 
 LATEST = 8

@@ -22,9 +22,10 @@ from webapp.models import (
     Selfie,
     SelfieStatus,
 )
-from webapp.services.core import search_gate, usage_meter
-from webapp.services.core.search_gate import attends
-from webapp.services.core.visibility import is_out, is_question, is_theirs
+from webapp.services.core import usage_meter
+from webapp.services.rules import search_gate
+from webapp.services.rules.search_gate import attends
+from webapp.services.rules.visibility import is_out, is_question, is_theirs
 
 
 class Why(StrEnum):

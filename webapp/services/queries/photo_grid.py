@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 from webapp.db.extensions import db
 from webapp.errors import NotFound
 from webapp.models import GONE, Band, Camera, Event, Face, Match, Person, Photo, PhotoStatus, User, Verdict
-from webapp.services.core.visibility import is_theirs, is_there
 from webapp.services.photos.photo_filter import ON_THEIR_WAY, PhotoFilter, Place, State
+from webapp.services.rules.visibility import is_theirs, is_there
 
 PAGE = 60
 """Photos of a page: rows of two to six are all full."""

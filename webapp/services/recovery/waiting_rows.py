@@ -8,8 +8,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from webapp.models import Mail, MailStatus, Person, Photo, Removal, Selfie
 from webapp.queueing import INDEX_PHOTO, MATCH_PERSON, MATCH_SELFIE, REMOVE, SEND_MAIL, JobKind
-from webapp.services.core import rematch_requests, search_gate
+from webapp.services.core import rematch_requests
 from webapp.services.photos import indexing
+from webapp.services.rules import search_gate
 from webapp.services.selfies import selfie_intake
 
 

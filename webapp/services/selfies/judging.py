@@ -15,8 +15,9 @@ from webapp.faces.core.vectors import to_blob
 from webapp.models import Event, RemovalKind, Selfie, SelfieStatus, SelfieVector
 from webapp.pictures import imaging
 from webapp.queueing import unit_of_work
-from webapp.services.core import blobs, claims, consents, deletion_outbox, engines, locks, rematch_requests, search_gate
+from webapp.services.core import blobs, claims, consents, deletion_outbox, engines, locks, rematch_requests
 from webapp.services.erasure import selfie_erasure
+from webapp.services.rules import search_gate
 from webapp.services.selfies.selfie_intake import waits
 from webapp.services.strangers import strangers
 

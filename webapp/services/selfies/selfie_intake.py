@@ -25,7 +25,8 @@ from webapp.models import (
 )
 from webapp.pictures import imaging
 from webapp.queueing import MATCH_SELFIE, enqueue_after_commit
-from webapp.services.core import blobs, consents, locks, search_gate
+from webapp.services.core import blobs, consents, locks
+from webapp.services.rules import search_gate
 from webapp.services.selfies.origin import Origin
 from webapp.services.strangers import selfie_allowance
 

@@ -1,4 +1,4 @@
-"""Who sees which photo: the whole table of services/core/visibility.py, asked of the services that routes call.
+"""Who sees which photo: the whole table of services/rules/visibility.py, asked of the services that routes call.
 
 That each route asks them is in test_visibility.py.
 """
@@ -15,8 +15,8 @@ from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.errors import NotFound
 from webapp.models import Band, Match, Membership, MembershipRole, Person, Photo, PhotoStatus, User, UserRole, Verdict
-from webapp.services.core import visibility
 from webapp.services.queries import gallery
+from webapp.services.rules import visibility
 
 MATCHES = list(product(("sure", "maybe", "none"), ("none", "confirmed", "rejected")))
 """Band and verdict."""
