@@ -1,4 +1,4 @@
 """Files of pictures: what they are, their pixels and metadata, and the renditions that are made of them.
 
-Nothing here knows of faces, events, the database or the web.
+Nothing here finds faces, or knows of events, the database or the web.
 """
