@@ -49,7 +49,7 @@ from webapp.services.accounts import accounts, disabling, sign_in_links
 from webapp.services.core import blobs
 from webapp.services.matching import matching
 from webapp.services.recovery import sweeper
-from webapp.services.selfies import judging, selfie_intake
+from webapp.services.selfies import judging
 from webapp.services.upkeep import cleanup
 from webapp.services.uploads import tus as tus_uploads
 from webapp.services.uploads import upload_tokens
@@ -337,7 +337,7 @@ def test_a_selfie_that_is_being_judged_is_not_accepted(
         end(admin, GUEST)
         return verdict
 
-    monkeypatch.setattr(selfie_intake, "judge", slow)
+    monkeypatch.setattr(judging, "judge", slow)
     world.work()
     with app.app_context():
         assert db.session.scalars(select(Selfie)).one().status is SelfieStatus.RECEIVED

@@ -212,7 +212,7 @@ def test_what_is_erased_while_the_selfie_is_checked_leaves_no_picture(app: Flask
             return judged(task)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(selfie_intake, "judge", judge_late)
+            patch.setattr(judging, "judge", judge_late)
             assert judging.check_selfie(public_id) is None
     world.work()
     assert list(app.extensions["blobs"].keys("events/")) == []

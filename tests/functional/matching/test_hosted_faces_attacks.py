@@ -49,7 +49,7 @@ from webapp.services.core import deletion_outbox
 from webapp.services.erasure import event_erasure, photo_erasure, selfie_erasure
 from webapp.services.matching import comparing, hosted_person, hosted_search, matching, reconciling
 from webapp.services.photos import indexing
-from webapp.services.selfies import selfie_intake
+from webapp.services.selfies import judging
 from webapp.services.upkeep import usage
 
 __all__ = ["app", "cloud", "service", "settings"]
@@ -197,7 +197,7 @@ def test_a_selfie_erased_while_its_answer_is_lost_leaves_no_face(
     event_id = world.event()
     a_guest(world, api)
     service.faults.lose("IndexFaces", times=1)
-    just_before(monkeypatch, selfie_intake, "_try_later", lambda: erase_selfies(app))
+    just_before(monkeypatch, judging, "_try_later", lambda: erase_selfies(app))
     until_quiet(world, app)
     assert kept_ids(service, event_id, "guests") == set()
 
