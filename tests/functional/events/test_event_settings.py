@@ -4,10 +4,10 @@ import io
 import logging
 from typing import IO
 
-import cv2
 import numpy as np
 import pypdfium2
 import pytest
+import zxingcpp
 from flask import Flask
 from PIL import Image
 from sqlalchemy import select, update
@@ -318,17 +318,16 @@ def test_an_event_goes_once_its_name_is_typed_and_a_receipt_stays(app: Flask, wo
 
 
 def read_link(content: bytes) -> str:
-    """What a camera reads; this reader fails at one code in a hundred at one size, and reads it at another."""
-    read = (cv2.QRCodeDetector().detectAndDecode(drawn(content, scale))[0] for scale in (1.5, 2, 2.5))
-    return next(filter(None, read), "")
+    """What a camera reads. OpenCV's reader failed at 6 posters of 342 with random tokens, ZXing's at none."""
+    return str(zxingcpp.read_barcode(drawn(content)).text)
 
 
-def drawn(content: bytes, scale: float = 1.5) -> np.ndarray:
+def drawn(content: bytes) -> np.ndarray:
     document = pypdfium2.PdfDocument(content)
     assert len(document) == 1
     page = document[0]
     assert [round(side / 72 * 25.4) for side in page.get_size()] == [210, 297]
-    return np.array(page.render(scale=scale).to_pil().convert("RGB"))
+    return np.array(page.render(scale=1.5).to_pil().convert("RGB"))
 
 
 def words_of(content: bytes) -> str:
