@@ -132,7 +132,7 @@ def _artefacts(page: str) -> list[str]:
 
 
 class Told(Undefined):
-    """An undefined value that fails where a template prints it, or asks whether an attribute that is none is true."""
+    """An undefined value that raises where a template prints it, or tests an attribute that its object lacks."""
 
     def __str__(self) -> str:
         return str(self._fail_with_undefined_error())
