@@ -13,7 +13,8 @@ from pathlib import Path
 from webapp import private_folder
 from webapp.errors import ConfigurationError
 from webapp.run import embedded_redis
-from webapp.settings import Settings, ensure_secret
+from webapp.settings import Settings
+from webapp.settings.secret_files import ensure_secret
 
 # Browsers refuse to open these (NFS, SIP, X11, IRC and the like), whoever listens.
 _REFUSED_BY_BROWSERS = {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6697, 10080} | set(

@@ -1,17 +1,17 @@
-"""One frozen Settings; the only reader of the environment."""
+"""Every setting with its default, its limits and its effect."""
 
-import os
-import secrets
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
 from webapp.errors import ConfigurationError
+from webapp.settings.serving import refusals
+from webapp.settings.sources import LayeredSource
 
-ROOT = Path(__file__).resolve().parent.parent
-MEGABYTE = 1024 * 1024
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Settings(BaseSettings):
@@ -23,14 +23,34 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
-    environment: Literal["production", "development", "testing"] = "production"
-    data_dir: Path = ROOT / "data"
-    secret_key: SecretStr = SecretStr("")
-    public_url: str = ""
-    trusted_proxies: int = Field(0, ge=0, le=5)
+    # --- The installation ---
+    environment: Literal["production", "development", "testing"] = Field(
+        "production",
+        description="production refuses to serve without a strong secret and https; development is `make run`'s",
+    )
+    data_dir: Path = Field(
+        ROOT / "data",
+        description="folder for photos, selfies, models, unfinished uploads and, by default, the database",
+    )
+    secret_key: SecretStr = Field(
+        SecretStr(""), description="signs sessions and links; the same for all processes, 32 characters or more"
+    )
+    public_url: str = Field(
+        "", description="https address under which guests reach the installation; in QR codes and mails"
+    )
+    trusted_proxies: int = Field(
+        0, ge=0, le=5, description="proxies in front that set X-Forwarded-*; 0 ignores these headers"
+    )
+    start_wait: int = Field(
+        60, ge=0, description="seconds that a starting process waits for database, store and Redis before it gives up"
+    )
+    render: bool = Field(
+        False, description="set by the platform Render; then S3 and PostgreSQL are required, since disks are not shared"
+    )
 
-    host: str = "127.0.0.1"
-    port: int = Field(8000, ge=1, le=65535)
+    # --- The web server ---
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for other machines")
+    port: int = Field(8000, ge=1, le=65535, description="port to listen on; `make run` takes the next free one")
     workers: int = Field(2, ge=1, description="gunicorn processes")
     threads: int = Field(16, ge=1, description="threads of each gunicorn process")
     timeout: int = Field(120, ge=1, description="seconds after which a silent web worker is replaced")
@@ -38,59 +58,97 @@ class Settings(BaseSettings):
     request_silence_seconds: float = Field(60, gt=0, description="how long a client may send, or take, nothing")
     request_min_rate: float = Field(2000, gt=0, description="bytes a second that a client has to send, or take")
     graceful_timeout: int = Field(30, ge=1, description="seconds that processes get to finish when they are stopped")
-    matching_processes: int = Field(2, ge=1, description="RQ worker processes that `make run` starts")
-    matching_nice: int = Field(0, ge=0, le=19, description="how far they stand back behind pages; 0: not at all")
 
-    database_url: str = ""
-    db_pool_size: int = Field(20, ge=1)
-    db_max_overflow: int = Field(10, ge=0)
+    # --- The workers ---
+    matching_processes: int = Field(2, ge=1, description="RQ worker processes that `make run` starts")
+    matching_nice: int = Field(0, ge=0, le=19, description="nice level of the workers of `make run`; 0: that of pages")
+    job_timeout: int = Field(50, ge=5, description="seconds after which a job is ended")
+    lease_seconds: int = Field(60, ge=5, description="seconds for which a claimed row belongs to its worker")
+    sweep_interval: int = Field(
+        15, ge=1, le=60, description="seconds between two looks for rows that wait without a job"
+    )
+
+    # --- Database and Redis ---
+    database_url: str = Field("", description="PostgreSQL's address; empty: SQLite in DATA_DIR")
+    db_pool_size: int = Field(20, ge=1, description="connections that a process keeps")
+    db_max_overflow: int = Field(10, ge=0, description="connections that it may open beyond these for a while")
     db_pool_recycle: int = Field(1800, ge=1, description="seconds after which a connection is opened anew")
     db_statement_timeout: int = Field(30, ge=0, description="seconds after which PostgreSQL ends a statement; 0: never")
     db_lock_timeout: int = Field(10, ge=0, description="seconds that PostgreSQL waits for a lock; 0: for ever")
-    redis_url: str = ""
+    redis_url: str = Field("", description="Redis or Valkey that never evicts; empty: the embedded one of `make run`")
 
-    face_engine: Literal["local", "rekognition"] = "local"
-    blob_store: Literal["local", "s3"] = "local"
+    # --- The store ---
+    blob_store: Literal["local", "s3"] = Field("local", description="where photos lie: DATA_DIR/blobs, or a bucket")
+    s3_bucket: str = Field("", description="the bucket; required for BLOB_STORE=s3")
+    s3_endpoint_url: str = Field("", description="address of an S3-compatible store that is not Amazon's")
+    s3_encryption: Literal["AES256", "aws:kms", "none"] = Field(
+        "AES256", description="encryption asked for on every object"
+    )
+    s3_kms_key_id: str = Field("", description="key for aws:kms; empty: the account's own")
+    s3_url_seconds: int = Field(
+        300, ge=30, le=3600, description="seconds for which the signed address of a picture is good"
+    )
+
+    # --- Amazon ---
+    aws_region: str = Field(
+        "", description="region of the bucket, and of Rekognition where REKOGNITION_REGION is empty"
+    )
+    aws_access_key_id: SecretStr = Field(
+        SecretStr(""), description="access key; empty: boto3 looks in its usual places, such as the machine's role"
+    )
+    aws_secret_access_key: SecretStr = Field(SecretStr(""), description="its secret")
+    aws_session_token: SecretStr = Field(SecretStr(""), description="session token of temporary keys")
+
+    # --- Faces ---
+    face_engine: Literal["local", "rekognition"] = Field(
+        "local", description="engine of new events; an event keeps its own"
+    )
     sure_threshold: float = Field(0.55, ge=0, le=1, description="cosine similarity from which a match is sure")
     maybe_threshold: float = Field(0.42, ge=0, le=1, description="cosine similarity from which a match is asked about")
-
-    aws_region: str = ""
-    aws_access_key_id: SecretStr = SecretStr("")
-    aws_secret_access_key: SecretStr = SecretStr("")
-    aws_session_token: SecretStr = SecretStr("")
-    rekognition_region: str = ""
-    rekognition_endpoint_url: str = ""
+    rekognition_region: str = Field("", description="Rekognition's region where it is not AWS_REGION")
+    rekognition_endpoint_url: str = Field("", description="address of a service that is not Amazon's")
     rekognition_sure: float = Field(95, ge=0, le=100, description="Rekognition's similarity from which a match is sure")
     rekognition_maybe: float = Field(80, ge=0, le=100, description="the one from which a match is asked about")
     rekognition_calls_per_second: float = Field(0, ge=0, description="of each operation, all workers; 0: the region's")
     rekognition_price_per_1000: float = Field(1.0, ge=0, description="dollars for 1,000 billable calls")
     event_call_limit: int = Field(0, ge=0, description="billable calls an event may make; 0: no limit")
-    s3_bucket: str = ""
-    s3_endpoint_url: str = ""
-    s3_encryption: Literal["AES256", "aws:kms", "none"] = "AES256"
-    s3_kms_key_id: str = ""
-    s3_url_seconds: int = Field(300, ge=30, le=3600, description="how long a signed address of a picture is good for")
 
-    max_photo_mb: int = Field(60, ge=1)
-    max_selfie_mb: int = Field(15, ge=1)
-    max_megapixels: int = Field(80, ge=1)
+    # --- Limits ---
+    max_photo_mb: int = Field(60, ge=1, description="MB of a photo at most")
+    max_selfie_mb: int = Field(15, ge=1, description="MB of a selfie at most")
+    max_megapixels: int = Field(80, ge=1, description="millions of pixels of a picture at most")
     upload_keep_hours: int = Field(48, ge=1, description="how long an unfinished upload waits to be gone on with")
     upload_open_files: int = Field(100, ge=1, description="unfinished uploads that one person may have")
     upload_open_mb: int = Field(2048, ge=1, description="MB of the files that these become")
     upload_open_files_all: int = Field(2000, ge=1, description="unfinished uploads of all together")
     upload_open_mb_all: int = Field(20480, ge=1, description="MB of the files that these become")
     upload_reserve_mb: int = Field(512, ge=0, description="MB of the disk that uploads leave free; 0: none")
-
     session_days: int = Field(30, ge=1, description="how long a browser or an API token stays signed in")
-    sweep_interval: int = Field(15, ge=1, le=60, description="seconds between two looks for rows that wait")
-    job_timeout: int = Field(50, ge=5, description="seconds after which a job is ended")
-    lease_seconds: int = Field(60, ge=5, description="seconds for which a claimed row belongs to its worker")
 
+    # --- Mail ---
+    smtp_url: SecretStr = Field(
+        SecretStr(""), description="smtp://user:password@host:587 or smtps://…; empty: no mail is sent"
+    )
+    mail_from: str = Field("FindMe <no-reply@localhost>", description="sender of mails")
+
+    # --- make run ---
     demo: bool = Field(True, description="whether `make run` makes its demo event")
     started_as_demo: bool = Field(False, description="told by `make run` to its processes, not set by hand")
 
-    smtp_url: SecretStr = SecretStr("")
-    mail_from: str = "FindMe <no-reply@localhost>"
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then what `LayeredSource` finds outside."""
+        layered = LayeredSource(
+            settings_cls, cast("EnvSettingsSource", env_settings), cast("DotEnvSettingsSource", dotenv_settings)
+        )
+        return init_settings, layered
 
     @classmethod
     def from_env(cls) -> Self:
@@ -171,32 +229,13 @@ class Settings(BaseSettings):
         return self.data_dir / "models"
 
     def check_for_serving(self) -> None:
-        """Refuse to serve people with settings that would put them at risk.
+        """Refuse to serve people with settings that would put them, or their photos, at risk.
 
         Raises:
-            ConfigurationError: production without a strong SECRET_KEY or with a PUBLIC_URL that is not https.
+            ConfigurationError: names the setting, the risk, and what to do.
         """
-        if len(self.secret_key.get_secret_value()) < 32:
-            raise ConfigurationError(
-                "SECRET_KEY is missing or shorter than 32 characters. Sessions could be forged, so nothing is served. "
-                'Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
-            )
-        if self.environment == "production" and not self.public_url.startswith("https://"):
-            raise ConfigurationError(
-                "PUBLIC_URL must be the https:// address under which guests reach this installation: QR codes and "
-                "mails carry it, and cookies are only sent over https."
-            )
-
-
-def ensure_secret(data_dir: Path) -> str:
-    """The development installation's own secret, made once and kept in DATA_DIR, readable by its owner only."""
-    path = data_dir / "secret_key"
-    if not path.exists():
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(48))
-    return path.read_text().strip()
+        if found := refusals(self):
+            raise ConfigurationError(" ".join(found))
 
 
 def _with_driver(url: str) -> str:
