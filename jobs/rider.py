@@ -23,6 +23,7 @@ from rq.registry import StartedJobRegistry
 
 from jobs.horse import Line, Message
 from jobs.memory import resident_megabytes
+from webapp.errors import ConfigurationError, FindMeError
 from webapp.processes import loading
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class CallTimeoutError(Exception):
     """A call between jobs took too long."""
 
 
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, FindMeError) else f"{type(error).__name__}: {error}"
+
+
 class Rider(_Base):
     """The half of the worker that lives in the horse."""
 
@@ -56,9 +61,11 @@ class Rider(_Base):
         os.environ["RQ_WORKER_ID"] = self.name  # as RQ's own workers do; claims on rows carry it
         faulthandler.enable()  # a crash in native code then says where
         with loading():
-            is_warm = self._call_function(self.warm_up, [], 0)
-        if not is_warm:
-            return  # the worker sees that no horse comes up, and takes no jobs meanwhile
+            fault = self._run_function(self.warm_up, [], 0)
+        if fault is not None:
+            # The worker takes no jobs meanwhile, and decides whether another try is worth it.
+            line.send({"fault": _sentence(fault), "final": isinstance(fault, ConfigurationError)})
+            return
         line.send({"ready": True})
         done = 0
         while (order := line.receive()) is not None:
@@ -122,17 +129,24 @@ class Rider(_Base):
         return execution
 
     def _call_function(self, path: str, arguments: list[Any], seconds: int) -> bool:
-        """Call a function by its dotted name; whatever it raises is written down and goes no further."""
+        """Call a function by its dotted name; returns whether it came to its end."""
+        return self._run_function(path, arguments, seconds) is None
+
+    def _run_function(self, path: str, arguments: list[Any], seconds: int) -> Exception | None:
+        """Call a function by its dotted name; what it raises is logged and returned."""
         module, _, name = path.rpartition(".")
         log = logging.getLogger("rq.worker")
         try:
             function = getattr(importlib.import_module(module), name)
             with self.death_penalty_class(seconds, CallTimeoutError):
                 function(*arguments)
-        except Exception:
+        except FindMeError as error:
+            log.error("Worker %s: %s", self.name, error)
+            return error
+        except Exception as error:
             log.exception("Worker %s: %s failed", self.name, path)
-            return False
-        return True
+            return error
+        return None
 
     def _ride(self, line: Line) -> None:
         """What the horse does all its life."""

@@ -25,6 +25,12 @@ class Stable(_Base):
 
     _horse: Horse | None = None
     _failed_starts = 0
+    _was_ready = False
+    # What the last horse that did not come up said of it: `fault`, a sentence, and `final`, that waiting is no use.
+    _start_fault: Message | None = None
+    _born_at = 0.0
+    # Seconds after which a worker that never had a ready horse ends; START_WAIT.
+    start_wait = 60
     # How long a new horse may take to load the app and the models.
     warm_up_seconds = 180
     # How long sweeping and the like may take, in the horse by alarm and from here by force.
@@ -89,14 +95,31 @@ class Stable(_Base):
                 self._await_report(horse, 0, 1.0, until_ready=True)
         except HorseGoneError:
             self._failed_starts += 1
+            self._give_up_if_hopeless()
             pause = min(2.0**self._failed_starts, 30.0)
             self.log.error("Worker %s: no horse comes up, taking no jobs, trying again in %d s", self.name, pause)
             self._dismiss_horse()
             self._nap(pause)
             return False
         if horse.ready_at is not None:
-            self._failed_starts = 0
+            self._failed_starts, self._was_ready = 0, True
         return horse.ready_at is not None
+
+    def _give_up_if_hopeless(self) -> None:
+        """End a worker that never had a ready horse: a part will not do, or START_WAIT seconds are over.
+
+        One that had a horse before waits on: a part that is away comes back, and its jobs are safe meanwhile.
+
+        Raises:
+            SystemExit: with status 1.
+        """
+        fault = self._start_fault
+        if self._was_ready or fault is None:
+            return
+        if fault["final"] or time.monotonic() - self._born_at > self.start_wait:
+            self.log.error("Worker %s: gave up: %s", self.name, fault["fault"])
+            self._dismiss_horse()
+            raise SystemExit(1)
 
     def _await_report(
         self, horse: Horse, seconds: float, patience: float, *, until_ready: bool = False
@@ -110,6 +133,9 @@ class Stable(_Base):
         while (passed := time.monotonic() - since) < patience:
             report = horse.line.receive(min(patience - passed, self.sample_seconds))
             horse.sample_memory()
+            if report and "fault" in report:
+                self._start_fault = report
+                raise HorseGoneError
             if report and "ready" in report:
                 horse.ready_at = time.monotonic()
                 if until_ready:

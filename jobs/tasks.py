@@ -15,6 +15,7 @@ from structlog.contextvars import bound_contextvars
 
 from jobs.runtime import get_app
 from webapp import queueing
+from webapp.ops import starting
 from webapp.services.core import claims, deletion_outbox, engines
 from webapp.services.erasure import bulk, traces
 from webapp.services.matching import face_templates, matching, reconciling
@@ -23,6 +24,7 @@ from webapp.services.photos import indexing
 from webapp.services.recovery import dead_workers, sweeper
 from webapp.services.selfies import judging, precheck
 from webapp.services.upkeep import cleanup
+from webapp.settings import Settings
 from webapp.web import mails
 
 P = ParamSpec("P")
@@ -175,8 +177,18 @@ def record_death(worker_name: str, death: str) -> None:
     dead_workers.record_deaths([worker_name], claims.Death(death))
 
 
-@job
 def warm_up() -> None:
-    """Load the face engine before the first job comes."""
+    """Look whether all parts answer, and load the face engine before the first job comes.
+
+    Raises:
+        ConfigurationError: a part will not do, such as a database that a newer version migrated.
+        Transient: a part does not answer, or is not ready.
+    """
+    starting.check_parts(Settings.from_env(), needs_redis=True)
+    _load_engine()
+
+
+@job
+def _load_engine() -> None:
     engines.warm_up()
     log.info("matching.workers_ready", n=queueing.workers_alive())

@@ -68,10 +68,13 @@ class Worker(Stable, Rider, rq.worker.Worker):
         for option, (theirs, ours) in _OUR_DEFAULTS.items():
             if options.get(option) in (None, theirs):
                 options[option] = ours
+        settings = Settings.from_env()
+        self.start_wait = settings.start_wait
         if options["maintenance_interval"] is None:
             # The sweep for rows that wait is part of the upkeep, so the one comes as often as the other is wished for.
-            options["maintenance_interval"] = Settings.from_env().sweep_interval
+            options["maintenance_interval"] = settings.sweep_interval
         options.pop("default_worker_ttl", None)
+        self._born_at = time.monotonic()
         super().__init__(queues, name=name or f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}", **options)
         for queue in self.queues:
             queue.serializer = JSONSerializer
@@ -79,8 +82,22 @@ class Worker(Stable, Rider, rq.worker.Worker):
     # --- the beginning ---
 
     def register_birth(self) -> None:
-        """Register as RQ does, as soon as Redis accepts writes; RQ's worker would exit."""
-        self._until_written(super().register_birth)
+        """Register as RQ does, as soon as Redis accepts writes; RQ's worker would exit.
+
+        Raises:
+            SystemExit: Redis did not accept any for START_WAIT seconds.
+        """
+        while True:
+            try:
+                super().register_birth()
+                return
+            except AWAY as error:
+                left = self._born_at + self.start_wait - time.monotonic()
+                if left <= 0:
+                    self.log.error("Worker %s: gave up: Redis does not take jobs (%s)", self.name, error)
+                    raise SystemExit(1) from error
+                self.log.error("Worker %s: Redis is away (%s), trying again for %.0f s", self.name, error, left)
+                time.sleep(1)
 
     # --- one job ---
 

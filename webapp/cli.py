@@ -8,13 +8,18 @@ from dataclasses import astuple, fields
 from datetime import UTC, datetime
 
 import click
+import redis
 from flask import Flask, current_app
 from flask.cli import AppGroup
 from sqlalchemy import or_, select
 
+from webapp import queueing
+from webapp.db.database import beside
 from webapp.db.extensions import db
 from webapp.errors import FindMeError, NotFound
 from webapp.models import Event, User, UserRole
+from webapp.ops import identity
+from webapp.ops.doctor.command import doctor
 from webapp.queueing import unit_of_work
 from webapp.reasons import explain
 from webapp.services.accounts import accounts, disabling, ending_access
@@ -34,6 +39,7 @@ def init_app(app: Flask) -> None:
     # The short name is the one that photographers' notes carry; beside the other commands it is found as well.
     app.cli.add_command(watch)
     findme.add_command(watch)
+    findme.add_command(doctor)
 
 
 @findme.command("create-admin")
@@ -101,6 +107,18 @@ def adopt_store() -> None:
     with _said():
         store = installation_check.adopt_store()
     click.echo(f"Pictures now lie in {store}. Start all web and worker processes anew.")
+
+
+@findme.command("adopt-redis")
+def adopt_redis() -> None:
+    """Make the Redis of REDIS_URL this installation's, after another one that used it is no more."""
+    with _said(), beside(db.engine) as connection:
+        ours = identity.of_database(connection)
+    try:
+        identity.adopt_redis(queueing.connection(), ours)
+    except redis.RedisError as error:
+        raise click.ClickException(f"Redis does not take writes ({error}). Nothing was changed.") from error
+    click.echo(f"This Redis now belongs to the installation {ours}. Start all web and worker processes anew.")
 
 
 @findme.command("release-claims")

@@ -9,9 +9,11 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp import load_app
-from webapp.errors import FindMeError
+from webapp.errors import ConfigurationError, FindMeError
+from webapp.private_folder import make_files_private
 from webapp.processes import die_with_parent
 from webapp.settings import Settings
+from webapp.settings.notices import notices
 
 
 def _file_handles() -> int:
@@ -24,7 +26,10 @@ def _file_handles() -> int:
     return wanted if soft == resource.RLIM_INFINITY else soft
 
 
-_settings = Settings.from_env()
+try:
+    _settings = Settings.from_env()
+except ConfigurationError as error:
+    sys.exit(str(error))
 # The exit status by which gunicorn knows that starting another worker would not help.
 _BOOT_FAILED = 3
 # glibc's name of the option that says how many pools of memory there are.
@@ -55,9 +60,22 @@ accesslog = None
 
 
 def on_starting(server: Any) -> None:
-    """Import the app's code once for all web workers; with --reload each has to read it as it is by then."""
+    """Import the app's code once for all web workers; with --reload each has to read it as it is by then.
+
+    Then wait for the parts without which nothing can be served. Nobody is let in before: the port opens after this.
+    """
+    make_files_private()
     if not server.cfg.reload:
         load_app()
+    from webapp.ops.starting import wait_for_parts
+
+    for notice in notices(_settings):
+        server.log.warning("%s", notice)
+    try:
+        wait_for_parts(_settings, server.log.warning, needs_redis=False)
+    except ConfigurationError as error:
+        server.log.error("%s", error)
+        sys.exit(_BOOT_FAILED)
 
 
 def post_fork(_server: Any, worker: Any) -> None:

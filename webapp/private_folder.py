@@ -63,6 +63,11 @@ def claim(data_dir: Path) -> str:
             f"DATA_DIR={data_dir} belongs to another user (uid {found.st_uid}, this is {os.geteuid()}), who could read "
             "and change everything in it. Start FindMe as that user, or name a folder of this one."
         )
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"DATA_DIR={data_dir} can't be written to: its volume is read-only, or its rights forbid it. Every process "
+            "needs it for files on their way in. Mount it writable, or name another folder."
+        )
     mode = stat.S_IMODE(found.st_mode)
     if mode & stat.S_ISVTX or _is_shared(data_dir):
         raise ConfigurationError(

@@ -2,3 +2,6 @@
 
 ERASURES = "findme:erasures"
 """Changes after every erasure of face data; see `webapp.services.erasure.traces`."""
+
+INSTALLATION = "findme:installation"
+"""Holds the id of the one installation that may use this Redis; see `webapp.ops.identity`."""

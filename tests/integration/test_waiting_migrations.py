@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -86,14 +87,44 @@ def test_a_migration_goes_on_once_the_table_is_free(
 def test_a_migration_says_that_the_server_is_away(
     make_app: MakeApp, postgres_server: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = make_app()
+    app = make_app(start_wait=1)
     postgres_server.stop()
     try:
         with app.app_context(), pytest.raises(SystemExit):
             upgrade()
     finally:
         postgres_server.start()
+    assert "PostgreSQL does not answer yet, trying again" in caplog.text
     assert "PostgreSQL says: connection failed" in caplog.text
+
+
+def test_a_migration_waits_for_a_server_that_is_starting(make_app: MakeApp, postgres_server: Postgres) -> None:
+    app = make_app()
+    postgres_server.stop()
+
+    def migrate() -> None:
+        with app.app_context():
+            upgrade()
+
+    with ThreadPoolExecutor(1) as pool:
+        migration = pool.submit(migrate)
+        time.sleep(1.5)
+        assert not migration.done()
+        postgres_server.start()
+        migration.result(30)
+    assert revision(app) not in (None, "")
+
+
+def test_a_database_of_a_newer_version_is_not_touched(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app()
+    with app.app_context():
+        upgrade()
+        with db.engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        with pytest.raises(SystemExit):
+            upgrade()
+    assert "The database is at revision 9999, newer than this version of FindMe" in caplog.text
+    assert revision(app) == "9999"
 
 
 def test_of_two_migrations_one_waits_for_the_other(

