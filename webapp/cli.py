@@ -15,6 +15,7 @@ from sqlalchemy import or_, select
 from webapp.db.extensions import db
 from webapp.errors import FindMeError, NotFound
 from webapp.models import Event, User, UserRole
+from webapp.ops.try_rekognition.command import try_rekognition
 from webapp.queueing import unit_of_work
 from webapp.reasons import explain
 from webapp.services.accounts import accounts, disabling, ending_access
@@ -34,6 +35,7 @@ def init_app(app: Flask) -> None:
     # The short name is the one that photographers' notes carry; beside the other commands it is found as well.
     app.cli.add_command(watch)
     findme.add_command(watch)
+    findme.add_command(try_rekognition)
 
 
 @findme.command("create-admin")
