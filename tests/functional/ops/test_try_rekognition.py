@@ -1,10 +1,14 @@
 """`flask findme try-rekognition` against a server that speaks Rekognition's protocol."""
 
 import json
+import os
+import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -154,7 +158,7 @@ def test_collections_that_could_not_be_deleted_are_named(app: Flask, server: Rek
     assert len(server.contents()) == 2
     for name in server.contents():
         command = f"aws rekognition delete-collection --region us-east-1 --collection-id {name}"
-        assert f"NOT DELETED: {command}" in result.output
+        assert f"Delete by hand, if it exists: {command}" in result.output
 
 
 def test_a_deletion_that_fails_at_first_is_repeated(app: Flask, server: RekognitionServer) -> None:
@@ -207,7 +211,41 @@ def test_an_interrupted_trial_deletes_what_it_made(
     assert len(found["deleted"]) == 2 and server.contents() == {}
 
 
-def test_a_collection_whose_making_was_interrupted_is_deleted(app: Flask, server: RekognitionServer) -> None:
+def press_ctrl_c(server: RekognitionServer, operation: str) -> Thread:
+    """Interrupt this process as soon as the server has got a request for the operation."""
+
+    def press() -> None:
+        while not server.count(operation):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = Thread(target=press)
+    thread.start()
+    return thread
+
+
+def test_ctrl_c_in_the_middle_of_a_request_deletes_what_was_made(app: Flask, server: RekognitionServer) -> None:
+    server.faults.slow(5, "IndexFaces", times=1)
+    pressing = press_ctrl_c(server, "IndexFaces")
+    found = report(app)
+    pressing.join()
+    assert found["notes"] == ["Interrupted."] and not found["succeeded"]
+    assert len(found["deleted"]) == 2 and server.contents() == {}
+
+
+def test_a_collection_that_may_be_made_after_ctrl_c_is_named(app: Flask, server: RekognitionServer) -> None:
+    server.faults.slow(1, "CreateCollection", times=1)
+    pressing = press_ctrl_c(server, "CreateCollection")
+    found = report(app)
+    pressing.join()
+    (name,) = found["left_behind"]
+    assert name.endswith("-photos") and found["deleted"] == []
+    server.faults.calm()
+    while name not in server.contents():
+        time.sleep(0.01)
+
+
+def test_a_collection_whose_answer_was_lost_is_deleted(app: Flask, server: RekognitionServer) -> None:
     server.faults.lose("CreateCollection", times=trial.ATTEMPTS)
     found = report(app)
     assert found["left_behind"] == [] and server.contents() == {}

@@ -111,7 +111,8 @@ class Report:
             yield "No collection was made."
         region = quotas.region(self.settings)
         for name in self.trial.left_behind:
-            yield f"NOT DELETED: aws rekognition delete-collection --region {region} --collection-id {name}"
+            command = f"aws rekognition delete-collection --region {region} --collection-id {name}"
+            yield f"Delete by hand, if it exists: {command}"
 
 
 def _line(result: OperationResult) -> str:

@@ -16,7 +16,7 @@ import structlog
 from PIL import Image
 
 from webapp.demo import compositions
-from webapp.errors import FindMeError, MissingRights, Transient
+from webapp.errors import FindMeError, MissingRights, NotFound, Transient
 from webapp.faces.core.protocols import DetectedFace, Frame, Gallery, Hit, Keep, Probe, UserHit
 from webapp.faces.rekognition import galleries, pictures
 from webapp.faces.rekognition.analyzer import RekognitionAnalyzer
@@ -177,22 +177,30 @@ class _Work:
 
     def clean_up(self) -> None:
         """Delete both collections, and note those that may still exist."""
-        made = _maybe_existing(self._client.record)
-        self._trial.left_behind = sorted(made)
+        making = [call for call in self._client.record if call.operation == "CreateCollection"]
+        made = {call.collection for call in making if call.succeeded}
+        unanswered = {call.collection for call in making if _is_passing(call.error)} - made
+        self._trial.left_behind = sorted(made | unanswered)
         is_hopeless = any(call.is_hopeless for call in self._client.record)
         for gallery in (self._photos, self._guests):
             name = galleries.name(gallery)
             # One that was not made is deleted as well: it shows whether that is allowed.
-            if (name in made or not is_hopeless) and self._drop(gallery) and name in made:
+            if is_hopeless and name not in made | unanswered:
+                continue
+            if self._drop(gallery, must_exist=name not in made) and name in made | unanswered:
                 self._trial.left_behind.remove(name)
                 self._trial.deleted.append(name)
 
-    def _drop(self, gallery: Gallery) -> bool:
+    def _drop(self, gallery: Gallery, *, must_exist: bool) -> bool:
+        """Delete a collection; returns whether it is gone for good.
+
+        must_exist: a request to make it may still be under way, so that its absence proves nothing.
+        """
         try:
             self._repeat(partial(self._index.drop, gallery))
         except FindMeError:
             return False
-        return True
+        return not (must_exist and isinstance(self._client.record[-1].error, NotFound))
 
     def _make_collections(self) -> None:
         self._trial.model = self._index.prepare(self._photos)
@@ -297,12 +305,6 @@ class _Work:
         except FindMeError:
             if self._client.record and self._client.record[-1].is_hopeless:
                 raise _HopelessError from None
-
-
-def _maybe_existing(record: list[Call]) -> set[str]:
-    """The collections that were made, or whose making was not answered."""
-    making = [call for call in record if call.operation == "CreateCollection"]
-    return {call.collection for call in making if call.succeeded or _is_passing(call.error)}
 
 
 def _is_passing(error: FindMeError | None) -> bool:
