@@ -30,11 +30,11 @@ from botocore.loaders import Loader, create_loader
 from webapp.errors import ConfigurationError, FindMeError, Invalid, MissingRights, NotFound, TooLarge, Transient
 from webapp.settings import Settings
 
-Service = Literal["s3", "rekognition"]
+Service = Literal["s3", "rekognition", "organizations"]
 
 MAX_ATTEMPTS = 6
 CONNECT_SECONDS = 3
-READ_SECONDS = {"s3": 20, "rekognition": 10}
+READ_SECONDS: dict[Service, int] = {"s3": 20, "rekognition": 10, "organizations": 10}
 POOL = 32
 """Connections that a process keeps to a service: as many as it has threads."""
 
@@ -181,6 +181,8 @@ def _descriptions(paths: str | None) -> Loader:
 def _place(settings: Settings, service: Service) -> tuple[str, str]:
     if service == "rekognition":
         return settings.rekognition_region or settings.aws_region, settings.rekognition_endpoint_url
+    if service == "organizations":
+        return settings.rekognition_region or settings.aws_region, ""
     # Stores that are not Amazon's know no regions, but a signature needs one.
     return settings.aws_region or ("us-east-1" if settings.s3_endpoint_url else ""), settings.s3_endpoint_url
 

@@ -20,6 +20,7 @@ from webapp.errors import FindMeError, NotFound
 from webapp.models import Event, User, UserRole
 from webapp.ops import identity
 from webapp.ops.doctor.command import doctor
+from webapp.ops.try_rekognition.command import try_rekognition
 from webapp.queueing import unit_of_work
 from webapp.reasons import explain
 from webapp.services.accounts import accounts, disabling, ending_access
@@ -40,6 +41,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(watch)
     findme.add_command(watch)
     findme.add_command(doctor)
+    findme.add_command(try_rekognition)
 
 
 @findme.command("create-admin")

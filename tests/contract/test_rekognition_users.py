@@ -22,8 +22,7 @@ def test_a_person_is_found_by_the_vector_of_their_selfies(account: Account) -> N
     assert hit.user_id == "p-grace" and 0.8 <= hit.similarity <= 1
     both = account.index.search_users(GUESTS, probe_of("grace"), 0.0)
     assert [one.user_id for one in both] == ["p-grace", "p-eileen"]
-    assert account.index.search_users(GUESTS, Probe(key=of_eileen[0]), 0.8)[0].user_id == "p-eileen"
-    assert account.index.search_users(GUESTS, Probe(), 0.8) == []
+    assert account.index.search_users(GUESTS, Probe(key=of_eileen[0]), 0.8) == [], "only a picture is searched with"
 
 
 def test_a_user_is_made_of_exactly_these_faces_however_often(account: Account) -> None:

@@ -108,6 +108,16 @@ def selfie(person: str) -> bytes:
     return _jpeg(_draw(shot), shot.compression, Image.Exif())
 
 
+def photo(file: str) -> bytes:
+    """Draw one photo of the demo event by its file name, without EXIF.
+
+    Raises:
+        ConfigurationError: a portrait is missing or not the expected one; names the wheel to install.
+    """
+    shot = next(shot for shot in PHOTOS if shot.file == file)
+    return _jpeg(_draw(shot), shot.compression, Image.Exif())
+
+
 def portrait_path(person: str) -> Path:
     """Where the person's portrait lies in its wheel, found without importing the package.
 

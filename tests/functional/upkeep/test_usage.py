@@ -173,7 +173,7 @@ def test_the_limit_stops_at_the_last_call_and_zero_is_none(app: Flask, event_id:
     change(app, event_id, call_limit=4)
     assert allowed(app, event_id)
     change(app, event_id, call_limit=0)
-    spend(app, event_id, 10**6, "SearchUsers")
+    spend(app, event_id, 10**6, "SearchUsersByImage")
     assert allowed(app, event_id)
 
 

@@ -66,7 +66,6 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType({
         "UnsuccessfulFaceAssociations[].UserId",
     )),
     "DisassociateFaces": Operation("disassociate_faces", True, limited=False),
-    "SearchUsers": Operation("search_users", True, ONE_USER),
     "SearchUsersByImage": Operation("search_users_by_image", True, ONE_USER),
 })  # fmt: skip
 

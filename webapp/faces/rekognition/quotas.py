@@ -17,9 +17,7 @@ from webapp.settings import Settings
 log = structlog.get_logger()
 
 LARGE_REGIONS = frozenset({"us-east-1", "us-west-2", "eu-west-1"})
-SEARCHING = frozenset({
-    "IndexFaces", "ListFaces", "SearchFaces", "SearchFacesByImage", "SearchUsers", "SearchUsersByImage",
-})  # fmt: skip
+SEARCHING = frozenset({"IndexFaces", "ListFaces", "SearchFaces", "SearchFacesByImage", "SearchUsersByImage"})
 LARGE_QUOTA, SMALL_QUOTA = 50.0, 5.0
 """Calls per second and account by default: SEARCHING in LARGE_REGIONS, and everything else. Source: "Amazon Rekognition
 endpoints and quotas" in the AWS General Reference."""

@@ -54,22 +54,19 @@ class RekognitionUsers:
             return
 
     def search_users(self, gallery: Gallery, probe: Probe, floor: float) -> list[UserHit]:
-        """The people whose vectors resemble the probe, best first, at most 500. floor: 0 to 1.
+        """Return the people whose vectors resemble the probe's picture, best first, at most 500. floor: 0 to 1.
+
+        A probe without a picture finds nothing: a face is searched by its id only within its own gallery.
 
         Raises:
             NotFound: `engine_missing`, the gallery is not there.
         """
-        bounds = {"MaxUsers": MOST_USERS, "UserMatchThreshold": threshold(floor)}
         picture = pictures.as_probe(probe.picture) if probe.picture is not None else None
+        if picture is None:
+            return []
+        bounds = {"MaxUsers": MOST_USERS, "UserMatchThreshold": threshold(floor)}
         try:
-            if probe.key is not None:
-                answer = self._call("SearchUsers", gallery, FaceId=str(probe.key), **bounds)
-            elif picture is not None:
-                answer = self._call(
-                    "SearchUsersByImage", gallery, Image={"Bytes": picture}, QualityFilter="NONE", **bounds
-                )
-            else:
-                return []
+            answer = self._call("SearchUsersByImage", gallery, Image={"Bytes": picture}, QualityFilter="NONE", **bounds)
         except Invalid as error:
             if not is_without_face(error):
                 raise

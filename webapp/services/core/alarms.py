@@ -36,7 +36,7 @@ NAMES = (*RIGHTS, "engine_missing", FORWARDED)
 
 _REKOGNITION = (
     "CreateCollection DescribeCollection DeleteCollection IndexFaces ListFaces DeleteFaces SearchFaces "
-    "SearchFacesByImage CreateUser AssociateFaces DisassociateFaces ListUsers SearchUsers SearchUsersByImage DeleteUser"
+    "SearchFacesByImage CreateUser AssociateFaces DisassociateFaces ListUsers SearchUsersByImage DeleteUser"
 )
 _S3 = (
     "GetObject PutObject DeleteObject DeleteObjectVersion ListBucket ListBucketVersions ListBucketMultipartUploads "
