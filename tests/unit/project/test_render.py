@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobs.worker import Worker
 from tests.unit.project import render_blueprint_keys as keys
@@ -167,6 +168,20 @@ def test_web_listens_where_render_looks() -> None:
     assert value(WEB, "HOST") == "0.0.0.0"  # noqa: S104 - inside Render's network
     assert value(WEB, "PORT") == 10000
     assert value(WEB, "TRUSTED_PROXIES") > 0
+
+
+@pytest.mark.parametrize("forged", ["", "6.6.6.6, "])
+def test_the_number_of_proxies_fits_what_arrived_on_render(forged: str) -> None:
+    """The header is one that https://github.com/arcjet/arcjet-js/issues/3899 shows, with other addresses."""
+    seen: dict[str, Any] = {}
+
+    def inner(environ: dict[str, Any], _start: Any) -> list[bytes]:
+        seen.update(environ)
+        return []
+
+    environ = {"REMOTE_ADDR": "10.0.0.9", "HTTP_X_FORWARDED_FOR": f"{forged}192.0.2.7, 172.71.0.1, 10.226.0.1"}
+    ProxyFix(inner, x_for=value(WEB, "TRUSTED_PROXIES"))(environ, lambda *_: lambda _body: None)
+    assert seen["REMOTE_ADDR"] == "192.0.2.7"
 
 
 # --- processes ---
