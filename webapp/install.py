@@ -156,7 +156,7 @@ def install_browser() -> None:
 
 def find_caddy() -> str | None:
     """Return the path of a Caddy that the machine has, or that an earlier run unpacked into .venv."""
-    return shutil.which("caddy") or shutil.which(VENV / "caddy")
+    return shutil.which("caddy") or shutil.which(str(VENV / "caddy"))
 
 
 def install_caddy() -> None:

@@ -151,6 +151,13 @@ def test_forwarding_headers_of_clients_are_replaced_or_removed(tmp_path: Path) -
     assert seen["HTTP_X_FORWARDED_HOST"] == f"localhost:{proxy.port}"
 
 
+def test_a_request_for_another_host_never_reaches_the_app(tmp_path: Path) -> None:
+    port = free_port()
+    with _gunicorn(tmp_path, port), caddy.running(tmp_path / "caddy", f"127.0.0.1:{port}") as proxy:
+        answer = _get(proxy, "/headers", headers={"Host": "evil.example.com"})
+    assert answer.text == ""
+
+
 def test_a_restart_of_the_web_process_is_waited_for(tmp_path: Path) -> None:
     """Caddy 2.6 refuses requests with a body at once; later versions hold these, too, until they can be sent."""
     port, body = free_port(), bytes(300_000)
