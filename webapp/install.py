@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import venv
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -153,6 +154,35 @@ def install_browser() -> None:
     (VENV / "browser").write_text(found)
 
 
+def find_caddy() -> str | None:
+    """Return the path of a Caddy that the machine has, or that an earlier run unpacked into .venv."""
+    return shutil.which("caddy") or shutil.which(str(VENV / "caddy"))
+
+
+def install_caddy() -> None:
+    """Unpack Debian's Caddy into .venv for the tests of deploy/caddy; warn where there is none.
+
+    The package is not installed: that would start a service on port 80.
+    """
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        say("!!! NO CADDY, and no apt to get it from. THE TESTS OF deploy/caddy ARE SKIPPED. !!!")
+        return
+    say("getting Caddy for the tests of deploy/caddy")
+    quick = ["-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=20"]
+    with tempfile.TemporaryDirectory() as folder:
+        download = ["apt-get", *quick, "download", "caddy"]
+        if subprocess.run(download, cwd=folder, capture_output=True).returncode and os.geteuid() == 0:
+            subprocess.run(["apt-get", *quick, "update"], capture_output=True)
+            subprocess.run(download, cwd=folder, capture_output=True)
+        for package in Path(folder).glob("caddy_*.deb"):
+            subprocess.run(["dpkg-deb", "-x", package, folder], capture_output=True)
+        unpacked = Path(folder) / "usr" / "bin" / "caddy"
+        if unpacked.is_file():
+            shutil.move(unpacked, VENV / "caddy")
+    if not find_caddy():
+        say("!!! NO CADDY: apt-get download brought none. THE TESTS OF deploy/caddy ARE SKIPPED. !!!")
+
+
 def install(target: str) -> None:
     """Everything that `run` or `dev` needs, in order."""
     make_venv()
@@ -169,6 +199,8 @@ def install(target: str) -> None:
         install_browser()
     elif target == "dev":
         (VENV / "browser").write_text(find_browser() or "")
+    if target == "dev" and not find_caddy():
+        install_caddy()
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """What gunicorn serves in tests/integration/test_web_worker.py: an app that says what it was given."""
 
 import gc
+import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,11 +18,12 @@ worker.MOST_ON_DISK = int(os.environ.get("MOST_ON_DISK", worker.MOST_ON_DISK))
 def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
     """/echo counts the body, /large is bytes, /file a file (?20: from there), /stream comes in pieces, /bye closes.
 
-    /on_disk says how many bytes of bodies the worker believes to have on the disk.
+    /on_disk says how many bytes of bodies the worker believes to have on the disk, /headers the request's headers.
     """
     body: Callable[[], Iterable[bytes]] = {
         "/echo": lambda: [str(len(environ["wsgi.input"].read())).encode()],
         "/on_disk": lambda: [str(_on_disk()).encode()],
+        "/headers": lambda: [json.dumps({name: environ[name] for name in environ if name[:5] == "HTTP_"}).encode()],
         "/large": lambda: [b"x" * LARGE],
         "/file": lambda: _file(environ),
         "/stream": lambda: (b"y" * 65536 for _ in range(LARGE // 65536)),
