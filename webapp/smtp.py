@@ -2,6 +2,8 @@
 
 import smtplib
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
@@ -19,14 +21,28 @@ TIMEOUT = 20
 def deliver(message: EmailMessage) -> None:
     """Hand the message to the server of SMTP_URL (smtp://user:password@host:587; smtps:// is TLS from the start)."""
     settings: Settings = current_app.extensions["settings"]
-    url = urlsplit(settings.smtp_url.get_secret_value())
-    if not url.hostname:
+    address = settings.smtp_url.get_secret_value()
+    if not urlsplit(address).hostname:
         if settings.environment == "production":
             raise Transient(code="mail_not_set_up")
         return
+    with session(address) as server:
+        server.send_message(message)
+
+
+@contextmanager
+def session(address: str) -> Iterator[smtplib.SMTP]:
+    """Yield a connection to an SMTP server, encrypted if it can be, and signed in if `address` has a user.
+
+    address: smtp://user:password@host:587, or smtps://, which is TLS from the start.
+
+    Raises:
+        Transient: `mail_server_away`, or `mail_not_set_up` where a password would be sent in clear.
+    """
+    url = urlsplit(address)
     secure = url.scheme == "smtps"
     try:
-        with _connect(url.hostname, url.port, secure=secure) as server:
+        with _connect(url.hostname or "", url.port, secure=secure) as server:
             server.ehlo()
             if not secure and server.has_extn("starttls"):
                 server.starttls(context=ssl.create_default_context())
@@ -37,7 +53,7 @@ def deliver(message: EmailMessage) -> None:
                 raise Transient(code="mail_not_set_up")
             if url.username:
                 server.login(unquote(url.username), unquote(url.password or ""))
-            server.send_message(message)
+            yield server
     except (OSError, smtplib.SMTPException) as error:
         log.warning("mail.not_sent", error=type(error).__name__)
         raise Transient(code="mail_server_away") from error

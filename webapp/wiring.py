@@ -11,7 +11,7 @@ from webapp.db import database
 from webapp.db.extensions import babel, csrf, db, htmx, migrate
 from webapp.settings import ROOT, Settings
 from webapp.web import polls, queue_dashboard
-from webapp.web.access import devices, forwarding, limits, permissions, security, sessions
+from webapp.web.access import arrivals, devices, forwarding, limits, permissions, security, sessions
 from webapp.web.localisation import choose_language, choose_timezone
 from webapp.web.requests import error_handlers, incoming
 
@@ -45,6 +45,7 @@ def wire(settings: Settings) -> Flask:
     htmx.init_app(app)
     incoming.init_app(app)
     for room in (
+        arrivals,
         security,
         observability,
         sessions,

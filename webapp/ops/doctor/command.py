@@ -1,4 +1,7 @@
-"""The command `findme doctor`, and how its findings look."""
+"""The command `findme doctor`, and how its findings look.
+
+Imports the checks only when it runs: web processes load this module and must not load boto3.
+"""
 
 import json
 import shutil
@@ -9,11 +12,10 @@ from typing import Any
 
 import click
 
-from webapp.ops.doctor.examining import examine
 from webapp.ops.doctor.findings import Finding
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
-_NAME = 16
+_NAME = 18
 
 
 @click.command("doctor")
@@ -21,6 +23,8 @@ _NAME = 16
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
     """Look at every part of this installation. The status is 0 unless something fails."""
+    from webapp.ops.doctor.examining import examine
+
     found: list[Finding] = []
     for finding in examine():
         found.append(finding)

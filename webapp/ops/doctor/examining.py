@@ -3,14 +3,41 @@
 from collections.abc import Iterator
 
 from webapp.errors import ConfigurationError
-from webapp.ops.doctor import settings_checks
+from webapp.ops.doctor import (
+    address_checks,
+    database_checks,
+    engine_checks,
+    machine_checks,
+    mail_checks,
+    redis_checks,
+    settings_checks,
+    store_checks,
+    worker_checks,
+)
 from webapp.ops.doctor.findings import Check, Context, Finding, fail
 from webapp.settings import Settings
 
 CHECKS: tuple[Check, ...] = (
     settings_checks.check_settings,
     settings_checks.check_secrets,
+    machine_checks.check_disk,
+    database_checks.check_database,
+    database_checks.check_migrations,
+    redis_checks.check_redis,
+    redis_checks.check_redis_memory,
+    redis_checks.check_redis_persistence,
+    redis_checks.check_installation,
+    database_checks.check_connections,
+    machine_checks.check_clock,
+    store_checks.check_store,
+    store_checks.check_browser_uploads,
+    engine_checks.check_engine,
+    worker_checks.check_workers,
+    worker_checks.check_queues,
+    mail_checks.check_mail,
+    address_checks.check_address,
 )
+"""In this order: later ones leave out what needs a part that an earlier one missed."""
 
 
 def examine() -> Iterator[Finding]:
