@@ -1,5 +1,6 @@
 """How web server and worker start beside parts that are away, not ready, or another installation's."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import requests
 from flask import Flask
 from redis import Redis
 
+from tests.support import faces
 from tests.support.databases import Databases
 from tests.support.servers import Valkey, free_port
 from webapp.db.database import beside
@@ -269,3 +271,50 @@ def test_a_redis_that_came_back_empty_is_ours_again(app: Flask, settings: Settin
     client.flushall()
     check(app)
     assert client.get(INSTALLATION) == ours
+
+
+# --- the doctor ---
+
+DOCTOR = [str(BIN / "flask"), "--app", "wsgi", "findme", "doctor", "--json"]
+
+
+def findings(started: Started) -> dict[str, Any]:
+    """The report on stdout; what goes to stderr stands before it."""
+    return dict(json.loads(started.said[started.said.index("{\n") :]))
+
+
+def test_the_doctor_is_there_where_the_settings_can_not_be_used(start: Start) -> None:
+    started = start(DOCTOR, SECRET_KEY="short")
+    assert started.ended() == 1 and "Traceback" not in started.said
+    report = findings(started)
+    assert report["healthy"] is False
+    found = {finding["name"]: finding["state"] for finding in report["findings"]}
+    assert found["settings"] == "fail" and found["database"] == "ok", "the rest is looked at all the same"
+
+
+def test_a_setting_that_is_none_is_the_doctor_s_one_finding(start: Start) -> None:
+    started = start(DOCTOR, WORKERS="many")
+    assert started.ended() == 1
+    (finding,) = findings(started)["findings"]
+    assert (finding["name"], finding["state"]) == ("settings", "fail") and "WORKERS" in finding["sentence"]
+
+
+def test_the_doctor_is_content_with_a_running_installation(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "data" / "models").symlink_to(faces.prepared() / "models")
+    port = str(free_port())
+    env = {"PORT": port, "PUBLIC_URL": f"http://127.0.0.1:{port}", "START_WAIT": "30"}
+    running = [start(WEB, **env), *(start([*WORKER, "photos", "mail", "maintenance"], **env) for _ in range(2))]
+    running[0].until("Booting worker")
+    for worker in running[1:]:
+        worker.until("matching.workers_ready")
+    deadline = time.monotonic() + 20
+    while not is_served(running[0]):
+        assert time.monotonic() < deadline, running[0].said
+        time.sleep(0.1)
+    started = start(DOCTOR, **env)
+    assert started.ended() == 0, started.said
+    found = {finding["name"]: finding["state"] for finding in findings(started)["findings"]}
+    assert {name for name, state in found.items() if state != "ok"} == {"redis persistence"}, (
+        "the tests' Redis keeps none"
+    )
+    assert {"public address", "proxies", "workers", "local engine", "store"} <= set(found)

@@ -25,13 +25,14 @@ def check_settings(context: Context) -> Iterator[Finding]:
     for sentence in without_effect:
         yield warn("settings", sentence, "Remove it, or use the name that counts: docs/settings.md.")
     is_public = urlsplit(settings.public_url).hostname not in (None, *_HERE)
-    if settings.environment != "production" and is_public:
+    exposed = settings.environment != "production" and is_public
+    if exposed:
         yield warn(
             "settings",
             f"ENVIRONMENT={settings.environment}, and PUBLIC_URL is no address of this machine.",
             "For guests set ENVIRONMENT=production, which has no helpers for developers.",
         )
-    if not refused and not without_effect:
+    if not (refused or without_effect or exposed):
         yield ok("settings", f"{settings.environment}, {settings.face_engine} engine, {settings.blob_store} store")
 
 
