@@ -211,6 +211,14 @@ def test_an_interrupted_trial_deletes_what_it_made(
     assert len(found["deleted"]) == 2 and server.contents() == {}
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own reaction to Ctrl-C: RQ's workers, which other tests run in this process, leave theirs."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press_ctrl_c(server: RekognitionServer, operation: str) -> Thread:
     """Interrupt this process as soon as the server has got a request for the operation."""
 
@@ -224,6 +232,7 @@ def press_ctrl_c(server: RekognitionServer, operation: str) -> Thread:
     return thread
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_in_the_middle_of_a_request_deletes_what_was_made(app: Flask, server: RekognitionServer) -> None:
     server.faults.slow(5, "IndexFaces", times=1)
     pressing = press_ctrl_c(server, "IndexFaces")
@@ -233,6 +242,7 @@ def test_ctrl_c_in_the_middle_of_a_request_deletes_what_was_made(app: Flask, ser
     assert len(found["deleted"]) == 2 and server.contents() == {}
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_collection_that_may_be_made_after_ctrl_c_is_named(app: Flask, server: RekognitionServer) -> None:
     server.faults.slow(1, "CreateCollection", times=1)
     pressing = press_ctrl_c(server, "CreateCollection")
