@@ -16,6 +16,21 @@ from contextlib import contextmanager
 ALONE = "alone"
 """Key in the meta data of a job that the worker gives a process of its own."""
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Environment of workers: matching scales by processes, and threads of native libraries would get in their way."""
+
+_FIRST, _OTHERS = "selfies mail maintenance photos", "selfies photos mail maintenance"
+
+
+def worker_arguments(number: int) -> list[str]:
+    """Return the arguments of `rq` for the worker with this number, from 1.
+
+    The first keeps mail and upkeep going while thousands of photos wait; all serve selfies first.
+    """
+    queues = _FIRST if number == 1 else _OTHERS
+    return ["worker", "-w", "jobs.worker.Worker", "-c", "jobs.rq_settings", *queues.split()]
+
+
 _PR_SET_PDEATHSIG = 1
 # Loaded here, in the parent: between fork and exec nothing may be imported safely.
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None

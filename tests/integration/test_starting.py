@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from flask import Flask
@@ -318,3 +319,44 @@ def test_the_doctor_is_content_with_a_running_installation(start: Start, tmp_pat
         "the tests' Redis keeps none"
     )
     assert {"public address", "proxies", "workers", "local engine", "store"} <= set(found)
+
+
+# --- several workers in one service ---
+
+POOL = [sys.executable, "-m", "jobs.pool"]
+
+
+def pids(started: Started) -> list[int]:
+    return [child.pid for child in psutil.Process(started.process.pid).children()]
+
+
+def test_a_pool_keeps_as_many_workers_as_it_is_told(start: Start, redis_server: Valkey, tmp_path: Path) -> None:
+    (tmp_path / "data" / "models").symlink_to(faces.prepared() / "models")
+    pool = start(POOL, MATCHING_PROCESSES="2", START_WAIT="30")
+    pool.until("starting 2 workers")
+    deadline = time.monotonic() + 40
+    while pool.said.count("matching.workers_ready") < 2:
+        assert time.monotonic() < deadline, pool.said
+        time.sleep(0.1)
+    for order in ("selfies, mail, maintenance, photos", "selfies, photos, mail, maintenance"):
+        assert order in pool.said
+    first, second = pids(pool)
+    os.kill(first, signal.SIGKILL)
+    pool.until("ended (status -9), starting it again")
+    while len(pids(pool)) < 2:
+        assert time.monotonic() < deadline + 20, pool.said
+        time.sleep(0.1)
+    assert second in pids(pool)
+    alive = pids(pool)
+    pool.process.terminate()
+    assert pool.ended(30) == 0
+    assert [pid for pid in alive if psutil.pid_exists(pid)] == []
+
+
+def test_a_pool_whose_workers_refuse_ends(start: Start, redis_server: Valkey) -> None:
+    redis_server.client().set(INSTALLATION, "another")
+    pool = start(POOL, MATCHING_PROCESSES="2")
+    assert pool.ended() == 1
+    assert "another installation uses" in pool.said
+    refused = start(POOL, SECRET_KEY="short")
+    assert refused.ended() == 1 and refused.said.startswith("SECRET_KEY is missing")

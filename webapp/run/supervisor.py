@@ -18,6 +18,7 @@ from typing import Any
 from webapp.demo import facts
 from webapp.errors import ConfigurationError
 from webapp.private_folder import make_files_private
+from webapp.processes import ONE_THREAD, worker_arguments
 from webapp.run import embedded_redis
 from webapp.run.child_processes import Child, Guard
 from webapp.run.installation import Installation, open_installation
@@ -73,12 +74,8 @@ class Supervisor:
         return self._child("web", *command, "wsgi:app", pass_fds=(number,))
 
     def _worker(self, number: int) -> Child:
-        # The first keeps mail and upkeep going while thousands of photos wait; all serve selfies first.
-        queues = "selfies mail maintenance photos" if number == 1 else "selfies photos mail maintenance"
-        command = [_program("rq"), "worker", "-w", "jobs.worker.Worker", "-c", "jobs.rq_settings", *queues.split()]
-        # Matching scales by processes; threads of native libraries would only get in each other's way.
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        env = self._here.child_env() | threads
+        command = [_program("rq"), *worker_arguments(number)]
+        env = self._here.child_env() | ONE_THREAD
         # Pages go before matching when both want the processor.
         return self._child(f"worker-{number}", *command, env=env, niceness=self._settings.matching_nice, is_worker=True)
 

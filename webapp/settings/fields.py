@@ -60,7 +60,9 @@ class Settings(BaseSettings):
     graceful_timeout: int = Field(30, ge=1, description="seconds that processes get to finish when they are stopped")
 
     # --- The workers ---
-    matching_processes: int = Field(2, ge=1, description="RQ worker processes that `make run` starts")
+    matching_processes: int = Field(
+        2, ge=1, description="RQ worker processes that `make run` and `python -m jobs.pool` start"
+    )
     matching_nice: int = Field(0, ge=0, le=19, description="nice level of the workers of `make run`; 0: that of pages")
     job_timeout: int = Field(50, ge=5, description="seconds after which a job is ended")
     lease_seconds: int = Field(60, ge=5, description="seconds for which a claimed row belongs to its worker")

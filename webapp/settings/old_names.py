@@ -39,7 +39,7 @@ def matching_processes(named: Mapping[str, str | None], engine: str) -> tuple[in
     if number < wished:
         notice += f": the local engine gets one process a core ({cores()}) and a GiB of memory"
         notice += f" ({memory_bytes() // BYTES_A_PROCESS}) at most"
-    return number, notice + ". Set MATCHING_PROCESSES instead."
+    return number, f"{notice}. `python -m jobs.pool` starts so many, one `rq worker` is one. Set MATCHING_PROCESSES."
 
 
 def ignored(named: Mapping[str, str | None]) -> list[str]:
