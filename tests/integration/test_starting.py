@@ -188,6 +188,17 @@ def test_a_redis_of_another_installation_is_refused(command: list[str], start: S
 
 
 @BOTH
+def test_local_photos_with_workers_elsewhere_are_refused(command: list[str], start: Start, tmp_path: Path) -> None:
+    (tmp_path / "data" / "models").symlink_to(faces.prepared() / "models")
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    assert start([*WORKER, "--burst"]).ended() == 0
+    database = f"sqlite:///{tmp_path / 'data' / 'findme.sqlite'}"
+    started = start(command, DATA_DIR=str(tmp_path / "elsewhere"), DATABASE_URL=database)
+    assert started.ended() == (3 if command is WEB else 1)
+    assert "Web and workers on several machines need BLOB_STORE=s3" in started.said and "Traceback" not in started.said
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
