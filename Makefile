@@ -80,9 +80,12 @@ load: install-dev ## measure under load, beside two stand-ins (LOAD_DATABASE=pos
 
 # The lock files, from pyproject.toml and package.json. Only this asks for newer versions (UPGRADE=--upgrade).
 COMPILE = $(VENV)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-annotate --no-header $(UPGRADE)
+FULL = pyproject.toml --extra engine --extra embedded
 lock: install-dev ## write the lock files anew
-	@$(COMPILE) pyproject.toml -o requirements.txt
-	@$(COMPILE) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	@$(COMPILE) $(FULL) -o requirements.txt
+	@$(COMPILE) $(FULL) --group dev -c requirements.txt -o requirements-dev.txt
+	@$(COMPILE) pyproject.toml -c requirements.txt -o requirements-web.txt
+	@$(COMPILE) pyproject.toml --extra engine -c requirements.txt -o requirements-worker.txt
 	@$(COMPILE) --group demo --no-deps -o requirements-demo.txt
 	@$(COMPILE) --group heic --no-deps -o requirements-heic.txt
 	@$(COMPILE) --group node --no-deps -o requirements-node.txt
