@@ -12,7 +12,7 @@ FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11 python
 	echo "FindMe needs Python 3.11 or newer, and there is none on the PATH. Install one, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1; fi
 
-.PHONY: help run dev install install-dev test test-all fuzz mutants lint audit format bench chaos load lock clean
+.PHONY: help run dev install install-dev test test-all fuzz mutants lint audit format bench chaos chroot load lock clean
 
 help: ## this list
 	@echo "FindMe: guests find their photos of an event with a selfie."
@@ -74,6 +74,9 @@ bench: install-dev ## measure speed; writes a CSV, fails where a goal is missed
 
 chaos: install-dev ## kill workers and empty Redis in the middle of 500 photos (--photos, --kills in ARGS)
 	@$(VENV)/python -m tests.chaos $(ARGS)
+
+chroot: install-dev ## execute the Dockerfile without Docker and run an event through its images (root, debootstrap)
+	@$(VENV)/python -m tests.chroot $(ARGS)
 
 load: install-dev ## measure under load, beside two stand-ins (LOAD_DATABASE=postgresql); writes load-results/
 	@$(VENV)/python -m tests.load $(ARGS)
