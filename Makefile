@@ -12,7 +12,7 @@ FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11 python
 	echo "FindMe needs Python 3.11 or newer, and there is none on the PATH. Install one, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1; fi
 
-.PHONY: help run dev install install-dev test test-all fuzz mutants lint audit format bench chaos load lock clean
+.PHONY: help run dev install install-dev test test-all fuzz mutants lint audit format bench chaos chroot load lock clean
 
 help: ## this list
 	@echo "FindMe: guests find their photos of an event with a selfie."
@@ -75,14 +75,20 @@ bench: install-dev ## measure speed; writes a CSV, fails where a goal is missed
 chaos: install-dev ## kill workers and empty Redis in the middle of 500 photos (--photos, --kills in ARGS)
 	@$(VENV)/python -m tests.chaos $(ARGS)
 
+chroot: install-dev ## execute the Dockerfile without Docker and run an event through its images (root, debootstrap)
+	@$(VENV)/python -m tests.chroot $(ARGS)
+
 load: install-dev ## measure under load, beside two stand-ins (LOAD_DATABASE=postgresql); writes load-results/
 	@$(VENV)/python -m tests.load $(ARGS)
 
 # The lock files, from pyproject.toml and package.json. Only this asks for newer versions (UPGRADE=--upgrade).
 COMPILE = $(VENV)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-annotate --no-header $(UPGRADE)
+FULL = pyproject.toml --extra engine --extra embedded
 lock: install-dev ## write the lock files anew
-	@$(COMPILE) pyproject.toml -o requirements.txt
-	@$(COMPILE) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	@$(COMPILE) $(FULL) -o requirements.txt
+	@$(COMPILE) $(FULL) --group dev -c requirements.txt -o requirements-dev.txt
+	@$(COMPILE) pyproject.toml -c requirements.txt -o requirements-web.txt
+	@$(COMPILE) pyproject.toml --extra engine -c requirements.txt -o requirements-worker.txt
 	@$(COMPILE) --group demo --no-deps -o requirements-demo.txt
 	@$(COMPILE) --group heic --no-deps -o requirements-heic.txt
 	@$(COMPILE) --group node --no-deps -o requirements-node.txt

@@ -1,6 +1,6 @@
 """`make audit`: ask for published advisories about every locked version, of Python packages and of the page's assets.
 
-pip-audit asks OSV about all that the six lock files name, for every platform, and `npm audit` asks the npm registry
+pip-audit asks OSV about all that the lock files name, for every platform, and `npm audit` asks the npm registry
 about package-lock.json. An advisory fails the run, unless IGNORED names it. A service that can't be reached, answers
 something else, or takes longer than SECONDS doesn't fail it: one loud line says that nothing was asked.
 What was found in order counts until midnight (UTC) or until a lock file changes; `--again` asks at once.
