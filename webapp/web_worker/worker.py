@@ -254,6 +254,16 @@ class Worker(ThreadWorker):
         handled = pool.submit(self.handle, conn)
         handled.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
+    def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
+        """Skip what the app did not read of a body, so that the connection can be used again.
+
+        Gunicorn skips 64 KB and then closes a connection whose answer said keep-alive. A proxy that sends its next
+        request on it answers 502. Here the rest of the body has arrived already, so no client is waited for.
+        """
+        if keepalive and not conn.sock.live:
+            return bool(conn.parser.finish_body())
+        return bool(super()._keepalive_after(conn, keepalive))
+
     def _end_early(self, conn: Connection) -> None:
         """The client sends no more, or is too slow. Of a body, the app may keep what is here."""
         if conn.phase is Phase.BODY:

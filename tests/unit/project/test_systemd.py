@@ -51,7 +51,7 @@ def readme_line(pattern: str) -> str:
 
 
 def test_these_are_all_units() -> None:
-    assert {path.name for path in UNITS.glob("findme*")} == {*SERVICES, "findme.target"}
+    assert {path.name for path in UNITS.glob("findme*.*")} == {*SERVICES, "findme.target"}
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_the_guide_names_the_steps(name: str) -> None:
 def test_systemd_finds_no_fault(tmp_path: Path) -> None:
     """Checks more than the tests above where systemd is installed, which need not be."""
     analyzer = shutil.which("systemd-analyze")
-    for path in UNITS.glob("findme*"):
+    for path in UNITS.glob("findme*.*"):
         # The programs have to exist.
         text = re.sub(r"/opt/findme/\.venv/bin/(?:gunicorn|rq)", "/bin/true", path.read_text())
         (tmp_path / path.name).write_text(text)
