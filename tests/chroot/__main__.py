@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.chroot import event, image
+from tests.chroot import doctoring, event, image, installation
 
 LIMIT = 350_000_000
 """Bytes that the web image may have."""
@@ -47,12 +47,13 @@ def main() -> int:
         return 0
     with (
         tempfile.TemporaryDirectory(prefix="findme-chroot-", dir=wanted.folder) as folder,
-        event.installation(Path(folder), images, say) as (host, url),
+        installation.installation(Path(folder), images, say) as here,
     ):
-        event.check_isolation(host, say)
-        event.run_event(host, url, say)
-        event.check_health(host, say)
-        event.stop(host, say)
+        event.check_isolation(here.host, say)
+        event.run_event(here.host, here.url, say)
+        event.check_health(here.host, say)
+        doctoring.check_doctor(here, say)
+        doctoring.check_without_processes(here, say)
     if images["web"].size > LIMIT:
         say(f"the web image is larger than {LIMIT / 1e6:.0f} MB")
         return 1

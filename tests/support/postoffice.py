@@ -59,7 +59,7 @@ class Postoffice:
 def open_postoffice(office: Postoffice) -> Iterator[Postoffice]:
     """Let it serve in a thread for the length of the block."""
     loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(office.serve, "127.0.0.1", 0))
+    server = loop.run_until_complete(asyncio.start_server(office.serve, "127.0.0.1", office.port))
     office.port = server.sockets[0].getsockname()[1]
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

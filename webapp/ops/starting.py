@@ -19,6 +19,9 @@ from webapp.ops import identity
 from webapp.settings import Settings
 
 _PAUSE = 1.0
+_ATTEMPTS = 2
+"""Of a call to the store: who waits asks again anyway."""
+
 _SAID_EVERY = 10.0
 
 
@@ -111,7 +114,7 @@ def _check_database(settings: Settings) -> str:
 
 def _check_store(settings: Settings) -> None:
     try:
-        storage.open_store(settings).check()
+        storage.open_store(settings, attempts=_ATTEMPTS).check()
     except OSError as error:
         raise Transient(f"The store ({settings.blobs_dir}) can't be written to: {one_line(error)}.") from error
     except ConfigurationError:

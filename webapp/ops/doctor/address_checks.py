@@ -18,7 +18,9 @@ from webapp.web.access import arrivals
 FORGED = "192.0.2.77"
 """An address that nobody has (RFC 5737). The request says that it came from there."""
 
-_SECONDS = 10.0
+_SECONDS = 20.0
+"""Longer than a proxy waits for a web server that restarts (10 s in deploy/caddy/Caddyfile)."""
+
 _PATH = "/api/health/live"
 
 

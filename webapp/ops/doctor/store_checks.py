@@ -18,6 +18,7 @@ from webapp.storage.blobs import PROBE, BlobStore
 
 _STORE = "blob_store"
 _SECONDS = 10.0
+_ATTEMPTS = 2
 
 
 def check_store(context: Context) -> Iterator[Finding]:
@@ -25,7 +26,7 @@ def check_store(context: Context) -> Iterator[Finding]:
     settings = context.settings
     where = _where(settings)
     try:
-        store = storage.open_store(settings)
+        store = storage.open_store(settings, attempts=_ATTEMPTS)
         times = _round_trip(store)
     except (FindMeError, OSError) as error:
         yield fail("store", f"{where}: {_step(error)}.", _mend(settings, error))
