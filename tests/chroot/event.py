@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 import requests
 from PIL import Image
 
+from tests.attacks.web_processes import Visitor
 from tests.chroot.container import Container, Host
 from tests.chroot.installation import Say, check, named, until
 from tests.support.actors import PASSWORD, photos_with, selfie
@@ -42,6 +43,9 @@ def run_event(host: Host, url: str, say: Say) -> None:
     until(lambda: stranger.get("/rematch-status")["status"] == "done", web)
     check(stranger.get("/my-photos") == [], "the stranger sees photos")
     say("a guest who is on none of them sees none")
+    poster = Visitor(url).sign_in(OWNER).session.get(f"{url}/studio/events/{event['id']}/poster.pdf", timeout=60)
+    check(poster.content.startswith(b"%PDF"), f"the poster: {poster.status_code}")
+    say(f"the event's poster: {len(poster.content)} bytes of PDF after {poster.elapsed.total_seconds():.1f} s")
     picture = guest.get("/my-photos")[0]
     say(f"a photo as the guest gets it: {_fetch(url, guest, picture)} bytes of WebP from the store")
 
