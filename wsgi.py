@@ -1,14 +1,13 @@
 """What gunicorn and the `flask` command load."""
 
 from webapp import create_app
-from webapp.errors import ConfigurationError
 from webapp.private_folder import make_files_private
 from webapp.settings import Settings
 
 make_files_private()
 try:
     app = create_app(Settings.from_env())
-except ConfigurationError as error:
+except Exception as error:
     from webapp.ops.unconfigured import app_for_doctor
 
     app = app_for_doctor(error)

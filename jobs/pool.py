@@ -1,8 +1,8 @@
 """As many workers as MATCHING_PROCESSES says, for hosts that start one command per service: `python -m jobs.pool`.
 
 The first serves the short queues before the photos, as README has it for the two worker lines. A worker that ends is
-started again. One that refuses to start, or gave up waiting for a part, ends the pool with its status, so that the host
-sees that the service does not come up.
+started again. While none has lived for a minute, one that refuses to start, or gave up waiting for a part, ends the
+pool with its status, so that the host sees that the service does not come up.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _LONG_LIFE = 60.0
 """Seconds after which a worker that ends is started again at once."""
 
 _REFUSED = 1
-"""The status of a worker that says why it can't start; other faults end by signals."""
+"""The status of a worker that says why it can't start, and of one that fails for a reason that it did not expect."""
 
 
 @dataclass
@@ -46,6 +46,7 @@ class Pool:
     seconds_to_stop: float
     places: list[_Place] = field(init=False)
     stopping: bool = False
+    was_up: bool = False
 
     def __post_init__(self) -> None:
         self.places = [_Place(number) for number in range(1, self.size + 1)]
@@ -68,13 +69,21 @@ class Pool:
         """Start who is due; returns the status of a worker that refused to start, or 0."""
         for place in self.places:
             ended = place.process.poll() if place.process else None
-            if ended == _REFUSED:
+            if ended == _REFUSED and not self._was_up():
                 return ended
             if ended is not None:
                 self._bury(place, ended)
             if place.process is None and time.monotonic() >= place.due_at:
                 place.process, place.born_at = _start(place.number), time.monotonic()
         return 0
+
+    def _was_up(self) -> bool:
+        """Whether a worker has lived for long: then the parts were right once, and the others go on."""
+        self.was_up = self.was_up or any(
+            place.process and place.process.poll() is None and time.monotonic() - place.born_at > _LONG_LIFE
+            for place in self.places
+        )
+        return self.was_up
 
     def _bury(self, place: _Place, status: int) -> None:
         short = time.monotonic() - place.born_at < _LONG_LIFE

@@ -24,7 +24,7 @@ from rq.registry import StartedJobRegistry
 from jobs.horse import Line, Message
 from jobs.memory import resident_megabytes
 from webapp.errors import ConfigurationError, FindMeError
-from webapp.processes import loading
+from webapp.processes import WAS_READY, loading
 
 if TYPE_CHECKING:
     import rq.worker
@@ -49,6 +49,8 @@ def _sentence(error: Exception) -> str:
 class Rider(_Base):
     """The half of the worker that lives in the horse."""
 
+    # The worker had a horse that was ready: this one replaces it.
+    _was_ready = False
     # Called once by a new horse, before its first order: it loads what jobs will need. A horse that can't is none.
     warm_up = "jobs.tasks.warm_up"
     # A horse leaves after so many jobs or above so much memory, so that what native libraries leak ends with it.
@@ -60,6 +62,8 @@ class Rider(_Base):
         self._is_horse = True
         os.environ["RQ_WORKER_ID"] = self.name  # as RQ's own workers do; claims on rows carry it
         faulthandler.enable()  # a crash in native code then says where
+        if self._was_ready:
+            os.environ[WAS_READY] = "yes"
         with loading():
             fault = self._run_function(self.warm_up, [], 0)
         if fault is not None:

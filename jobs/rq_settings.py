@@ -1,5 +1,6 @@
 """The `-c` of `rq worker`: RQ reads every name in capitals from here."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ def _prepare(settings: Settings) -> None:
     Raises:
         ConfigurationError: nothing is to be started with these settings.
     """
+    # As the first process of a container it would not be ended by a signal that nobody handles.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings.check_for_serving()
     for notice in notices(settings):
         print(notice, file=sys.stderr, flush=True)  # noqa: T201 - RQ has not set up its log yet

@@ -25,7 +25,6 @@ class Stable(_Base):
 
     _horse: Horse | None = None
     _failed_starts = 0
-    _was_ready = False
     # What the last horse that did not come up said of it: `fault`, a sentence, and `final`, that waiting is no use.
     _start_fault: Message | None = None
     _born_at = 0.0
@@ -102,7 +101,7 @@ class Stable(_Base):
             self._nap(pause)
             return False
         if horse.ready_at is not None:
-            self._failed_starts, self._was_ready = 0, True
+            self._failed_starts = 0
         return horse.ready_at is not None
 
     def _give_up_if_hopeless(self) -> None:
@@ -137,7 +136,7 @@ class Stable(_Base):
                 self._start_fault = report
                 raise HorseGoneError
             if report and "ready" in report:
-                horse.ready_at = time.monotonic()
+                horse.ready_at, self._was_ready = time.monotonic(), True
                 if until_ready:
                     return None
             elif report:

@@ -3,6 +3,7 @@
 Jobs carry public ids only and can be run any number of times: each starts with a guard on its row.
 """
 
+import os
 import time
 from collections.abc import Callable
 from functools import wraps
@@ -16,6 +17,7 @@ from structlog.contextvars import bound_contextvars
 from jobs.runtime import get_app
 from webapp import queueing
 from webapp.ops import starting
+from webapp.processes import WAS_READY
 from webapp.services.core import claims, deletion_outbox, engines
 from webapp.services.erasure import bulk, traces
 from webapp.services.matching import face_templates, matching, reconciling
@@ -180,15 +182,23 @@ def record_death(worker_name: str, death: str) -> None:
 def warm_up() -> None:
     """Look whether all parts answer, and load the face engine before the first job comes.
 
+    A worker whose parts were right once replaces its job process while a store or Redis is away: mails go on, and what
+    the dead process was at is recorded. Of the database it needs to know even then that it is not a newer one.
+
     Raises:
         ConfigurationError: a part will not do, such as a database that a newer version migrated.
         Transient: a part does not answer, or is not ready.
     """
-    starting.check_parts(Settings.from_env(), needs_redis=True)
-    _load_engine()
+    settings = Settings.from_env()
+    if os.environ.get(WAS_READY):
+        starting.check_database(settings)
+    else:
+        starting.check_parts(settings, needs_redis=True)
+    load_engine()
 
 
 @job
-def _load_engine() -> None:
+def load_engine() -> None:
+    """Load the face engine, and say that this worker can match."""
     engines.warm_up()
     log.info("matching.workers_ready", n=queueing.workers_alive())

@@ -22,7 +22,7 @@ def wait_for_redis(settings: Settings) -> None:
             return
         except redis.AuthenticationError as error:
             raise ConfigurationError(f"Redis refuses the user or password of REDIS_URL ({error}).") from error
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.MasterDownError) as error:
             if time.monotonic() >= deadline:
                 raise ConfigurationError(
                     f"Redis does not take jobs ({error}). Gave up after {settings.start_wait} s."
@@ -32,5 +32,7 @@ def wait_for_redis(settings: Settings) -> None:
                 print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - RQ has not set up its log yet
                 said = True
             time.sleep(1)
+        except redis.ResponseError as error:
+            raise ConfigurationError(f"Redis refuses what REDIS_URL asks for ({error}).") from error
         except ValueError as error:
-            raise ConfigurationError(f"REDIS_URL can't be used: {error}") from error
+            raise ConfigurationError("REDIS_URL can't be read as an address.") from error

@@ -2,6 +2,7 @@
 
 import ctypes
 import resource
+import signal
 import sys
 import time
 from typing import Any
@@ -69,6 +70,8 @@ def on_starting(server: Any) -> None:
         load_app()
     from webapp.ops.starting import wait_for_parts
 
+    # As the first process of a container it would not be ended by a signal that nobody handles.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     for notice in notices(_settings):
         server.log.warning("%s", notice)
     try:

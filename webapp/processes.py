@@ -16,6 +16,9 @@ from contextlib import contextmanager
 ALONE = "alone"
 """Key in the meta data of a job that the worker gives a process of its own."""
 
+WAS_READY = "FINDME_WORKER_WAS_READY"
+"""Set in the environment of a worker's job process that replaces an earlier one."""
+
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """Environment of workers: matching scales by processes, and threads of native libraries would get in their way."""
 

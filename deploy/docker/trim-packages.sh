@@ -13,7 +13,7 @@ rm -rf onnx/backend/test sqlalchemy/testing
 find . -type f \( -name '*.pyi' -o -name '*.c' -o -name '*.h' -o -name '*.a' -o -name '*.pyx' -o -name '*.pxd' \) -delete
 
 # fontTools works without its compiled modules, a little slower; it is used for posters alone. NumPy's bridge to Fortran.
-find fontTools -name '*.so' -delete
+find . -path './fontTools/*' -name '*.so' -delete
 rm -rf numpy/f2py
 
 # Babel: formats of dates and numbers of 1,100 locales. The app speaks English and French.

@@ -400,7 +400,9 @@ def test_what_was_done_is_written_down_and_twice_is_as_once(app: Flask, world: W
     for action in ("disable", "disable", "enable", "enable"):
         press(admin, action, GUEST)
     with app.app_context():
-        lines = [(line.action, line.object_id) for line in db.session.scalars(select(AuditEntry))]
+        lines = [
+            (line.action, line.object_id) for line in db.session.scalars(select(AuditEntry).order_by(AuditEntry.id))
+        ]
         guest = user_id(app, GUEST)
     assert [line for line in lines if line[0].startswith("account.")] == [
         ("account.disabled", guest),

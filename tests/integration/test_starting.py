@@ -16,6 +16,7 @@ import requests
 from flask import Flask
 from redis import Redis
 
+from tests.cloud.s3_servers import moto
 from tests.support import faces
 from tests.support.databases import Databases
 from tests.support.servers import Valkey, free_port
@@ -140,7 +141,7 @@ def test_a_worker_that_finds_no_redis_gives_up(start: Start) -> None:
 def test_an_address_of_redis_that_is_none_is_refused(url: str, start: Start) -> None:
     started = start(WORKER, REDIS_URL=url)
     assert started.ended() == 1
-    assert "REDIS_URL can't be used" in started.said and "Traceback" not in started.said
+    assert "can't be used: REDIS_URL" in started.said and "Traceback" not in started.said
 
 
 def test_pages_are_served_without_redis(start: Start) -> None:
@@ -160,6 +161,22 @@ def test_a_bucket_that_can_not_be_written_to_is_given_up(command: list[str], sta
     started = start(command, **keys, **store)
     assert started.ended(120) in (1, 3)
     assert "The store (bucket party) can't be written to" in started.said and "hidden" not in started.said
+
+
+def test_a_worker_that_was_ready_goes_on_without_its_store(start: Start, tmp_path: Path) -> None:
+    """Mails are sent, and deaths recorded, while a bucket is away."""
+    (tmp_path / "data" / "models").symlink_to(faces.prepared() / "models")
+    with moto() as server:
+        server.make_bucket("party")
+        store = {name.upper(): str(value) for name, value in server.settings("party").items()}
+        worker = start(WORKER, START_WAIT="1", **store)
+        worker.until("matching.workers_ready")
+    (horse,) = psutil.Process(worker.process.pid).children()
+    horse.kill()
+    deadline = time.monotonic() + 40
+    while worker.said.count("matching.workers_ready") < 2:
+        assert worker.process.poll() is None and time.monotonic() < deadline, worker.said
+        time.sleep(0.1)
 
 
 # --- what is refused at once ---
@@ -309,6 +326,13 @@ def test_a_setting_that_is_none_is_the_doctor_s_one_finding(start: Start) -> Non
     assert started.ended() == 1
     (finding,) = findings(started)["findings"]
     assert (finding["name"], finding["state"]) == ("settings", "fail") and "WORKERS" in finding["sentence"]
+
+
+def test_the_doctor_says_that_the_store_can_not_be_made(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "data" / "blobs").write_text("a file where a folder should be")
+    started = start(DOCTOR)
+    assert started.ended() == 1 and "Traceback" not in started.said
+    assert {finding["name"] for finding in findings(started)["findings"] if finding["state"] == "fail"} >= {"store"}
 
 
 def test_the_doctor_is_content_with_a_running_installation(start: Start, tmp_path: Path) -> None:

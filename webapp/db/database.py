@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 import structlog
 from flask import Flask
-from sqlalchemy import URL, Connection, Engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -180,6 +180,11 @@ def beside(engine: Engine) -> Iterator[Connection]:
             yield connection
     finally:
         _writing.reset(mark)
+
+
+def is_read_only(connection: Connection) -> bool:
+    """Whether PostgreSQL refuses writes on this connection, as a standby does after a failover."""
+    return connection.dialect.name == "postgresql" and connection.scalar(text("SHOW transaction_read_only")) == "on"
 
 
 def truncate_log(engine: Engine, seconds: float) -> bool:

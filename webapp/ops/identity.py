@@ -16,15 +16,19 @@ from webapp.redis_keys import INSTALLATION
 NAME = "installation_id"
 
 
+def known(connection: Connection) -> str | None:
+    """Return the id; None before the first process has made one."""
+    return connection.scalar(select(InstallationFact.value).where(InstallationFact.name == NAME))
+
+
 def of_database(connection: Connection) -> str:
     """Return the id, made by the first process that asks. `connection` must be in a transaction that may write."""
-    known = select(InstallationFact.value).where(InstallationFact.name == NAME)
-    if found := connection.scalar(known):
-        return str(found)
+    if found := known(connection):
+        return found
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = insert(InstallationFact).values(name=NAME, value=secrets.token_hex(8))
     connection.execute(row.on_conflict_do_nothing(index_elements=["name"]))
-    return str(connection.scalar(known))
+    return str(known(connection))
 
 
 def claim_redis(client: redis.Redis, ours: str) -> None:

@@ -46,6 +46,16 @@ def wait_for_parts(settings: Settings, say: Callable[[str], None], *, needs_redi
             time.sleep(_PAUSE)
 
 
+def check_database(settings: Settings) -> None:
+    """Look at the database alone.
+
+    Raises:
+        ConfigurationError: a newer version of FindMe migrated it.
+        Transient: it does not answer, takes no writes, or is not migrated.
+    """
+    _check_database(settings)
+
+
 def check_parts(settings: Settings, *, needs_redis: bool, say: Callable[[str], None] | None = None) -> None:
     """Look at each part once. Without `needs_redis` a Redis that is away is only said: pages work without it.
 
@@ -88,28 +98,34 @@ def where_database(settings: Settings) -> str:
 def where_redis(settings: Settings) -> str:
     """Return Redis' address without user and password."""
     scheme, _, rest = settings.redis_url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
 
 
 def one_line(error: BaseException) -> str:
     """Return what an error says, in one line and without a full stop at its end."""
     said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-    return " ".join(said.split())[:300].rstrip(".")
+    # SQLAlchemy adds the statement and a link.
+    return " ".join(said.partition("[SQL:")[0].split())[:300].rstrip(".")
 
 
 def _check_database(settings: Settings) -> str:
     """Compare the database's revision with ours; returns the installation's id."""
     try:
         engine = open_engine(settings)
-        with database.beside(engine) as connection:
+        with engine.connect() as connection:
             revisions = revisions_of(connection)
             if revisions.is_newer:
                 raise ConfigurationError(revisions.explain())
             if not revisions.is_current:
                 raise Transient(revisions.explain())
+            if database.is_read_only(connection):
+                raise Transient(f"The database ({where_database(settings)}) takes no writes: it is read-only.")
+            if ours := identity.known(connection):
+                return ours
+        with database.beside(engine) as connection:
             return identity.of_database(connection)
     except SQLAlchemyError as error:
-        raise Transient(f"The database ({where_database(settings)}) does not answer: {one_line(error)}.") from error
+        raise Transient(f"The database ({where_database(settings)}) can't be used: {one_line(error)}.") from error
 
 
 def _check_store(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
 from webapp.errors import ConfigurationError
+from webapp.settings import addresses
 from webapp.settings.serving import refusals
 from webapp.settings.sources import LayeredSource
 
@@ -164,10 +165,17 @@ class Settings(BaseSettings):
             return cls(_env_file=(data_dir / "findme.env", ".env"))  # type: ignore[call-arg]
         except ValidationError as error:
             faults = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc']).upper() or 'settings'}: {fault['msg']}"
+                ": ".join(filter(None, (".".join(str(part) for part in fault["loc"]).upper(), fault["msg"])))
                 for fault in error.errors()
-            )
+            ).replace("Value error, ", "")
             raise ConfigurationError(f"These settings can't be used: {faults}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            name = getattr(error, "filename", None) or ".env or DATA_DIR/findme.env"
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise ConfigurationError(
+                f"{name} can't be read ({reason}). It has settings, so start FindMe, and its commands, as the user "
+                "that it belongs to."
+            ) from error
 
     @model_validator(mode="before")
     @classmethod
@@ -185,6 +193,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if found := list(addresses.faults(self)):
+            raise ValueError(" ".join(found))
         if self.is_sqlite and set("%?") & set(str(self.data_dir)):
             raise ValueError("DATA_DIR must not have % or ? in its path: they can't lie in a database's address")
         if self.maybe_threshold > self.sure_threshold:
@@ -242,7 +252,7 @@ class Settings(BaseSettings):
 
 def _with_driver(url: str) -> str:
     """Name the PostgreSQL driver that is installed, so that the URLs that hosts hand out work as they are."""
-    for prefix in ("postgres://", "postgresql://"):
+    for prefix in ("postgres://", "postgresql://", "postgresql+psycopg2://"):
         if url.startswith(prefix):
             return "postgresql+psycopg://" + url.removeprefix(prefix)
     return url

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,7 +59,10 @@ def ensure_secret(data_dir: Path) -> str:
 def _content(name: str, path: Path) -> str:
     variable = f"{name.upper()}_FILE={path}"
     try:
-        with path.open("rb") as file:
+        # A pipe that nobody writes to would be waited for for ever.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigurationError(f"{variable} is no file.")
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(

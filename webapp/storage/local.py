@@ -29,9 +29,17 @@ class LocalBlobStore:
     direct_uploads = None
 
     def __init__(self, root: Path) -> None:
+        """Make the folder.
+
+        Raises:
+            Transient: `storage_away`: it can't be made.
+        """
         self._root = root.resolve()
         self._incoming = self._root / ".incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise Transient(f"{self._root} can't be written to: {error.strerror}", code="storage_away") from error
 
     @property
     def identity(self) -> str:

@@ -11,6 +11,7 @@ from flask import Flask
 from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
+from rq.suspension import suspend
 from rq.worker import SimpleWorker
 from sqlalchemy import text
 
@@ -18,7 +19,10 @@ from tests.functional.ops.doctoring import found, one, states
 from tests.support.servers import REFUSALS, Valkey, free_port, valkey
 from webapp.clock import utcnow
 from webapp.db.extensions import db
+from webapp.errors import Transient
+from webapp.ops import starting
 from webapp.ops.doctor import database_checks, machine_checks, redis_checks, settings_checks, worker_checks
+from webapp.ops.doctor.examining import examine
 from webapp.redis_keys import INSTALLATION
 from webapp.settings import Settings
 
@@ -81,6 +85,16 @@ def test_a_demo_in_production(settings: Settings) -> None:
     assert "holds a demo" in production[0].sentence and production[0].state == "warn"
 
 
+def test_another_user_s_installation_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data_dir = tmp_path / "theirs"
+    data_dir.mkdir()
+    monkeypatch.setenv("DATA_DIR", str(data_dir))
+    monkeypatch.setattr(settings_checks.os, "geteuid", lambda: data_dir.stat().st_uid + 1)
+    (finding,) = examine()
+    assert (finding.name, finding.state) == ("user", "fail")
+    assert list(data_dir.iterdir()) == []
+
+
 # --- database ---
 
 
@@ -125,6 +139,41 @@ def test_more_processes_than_postgresql_has_connections_for(
     assert f"× {workers} web processes × 24" in finding.sentence, "no more than it has threads"
 
 
+def test_a_database_that_is_read_only_a_standby_for_one(app: Flask, settings: Settings) -> None:
+    with app.app_context(), db.engine.connect() as connection:
+        name = connection.scalar(text("SELECT current_database()"))
+        connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+        connection.commit()
+        try:
+            finding = one(settings, database_checks.check_database)
+            with pytest.raises(Transient, match="takes no writes"):
+                starting.check_parts(settings, needs_redis=False)
+        finally:
+            connection.execute(text("SET transaction_read_only = off"))
+            connection.execute(text(f"ALTER DATABASE {name} RESET default_transaction_read_only"))
+            connection.commit()
+    assert finding.state == "fail" and "read-only" in finding.sentence
+
+
+def test_a_file_of_sqlite_that_is_not_there_is_not_made(settings: Settings, tmp_path: Path) -> None:
+    missing = tmp_path / "none.sqlite"
+    finding = one(settings, *DATABASE, database_url=f"sqlite:///{missing}")
+    assert finding.state == "fail" and finding.mend == "flask --app wsgi db upgrade" and not missing.exists()
+
+
+def test_a_user_of_the_database_without_rights(app: Flask, settings: Settings) -> None:
+    with app.app_context(), db.engine.connect() as connection:
+        connection.execute(text("CREATE ROLE nobody_here LOGIN"))
+        connection.commit()
+        try:
+            url = db.engine.url.set(username="nobody_here").render_as_string(hide_password=False)
+            finding = one(settings, *DATABASE, database_url=url)
+        finally:
+            connection.execute(text("DROP ROLE nobody_here"))
+            connection.commit()
+    assert finding.state == "fail" and "permission denied" in finding.sentence and "SELECT" not in finding.sentence
+
+
 # --- Redis ---
 
 
@@ -137,8 +186,8 @@ def test_a_redis_that_is_away(settings: Settings) -> None:
         worker_checks.check_workers,
         redis_url=f"redis://:hidden@127.0.0.1:{free_port()}",
     )
-    assert states(findings) == {"redis": "fail"}
-    assert "hidden" not in findings[0].sentence
+    assert states(findings) == {"redis": "fail", "workers": "warn"}
+    assert "hidden" not in str(findings)
 
 
 @pytest.mark.parametrize("refuse", REFUSALS, ids=lambda refuse: refuse.__name__)
@@ -194,7 +243,9 @@ def test_a_redis_that_forgets_and_one_that_can_not_write(own_redis: tuple[Valkey
 
 def test_a_redis_of_another_installation(app: Flask, settings: Settings) -> None:
     checks = (*DATABASE, *REDIS, redis_checks.check_installation)
-    assert one(settings, *checks).state == "ok"
+    assert "no id yet" in one(settings, *checks).sentence
+    starting.check_parts(settings, needs_redis=True)
+    assert "belong to one installation" in one(settings, *checks).sentence
     Redis.from_url(settings.redis_url).set(INSTALLATION, "another")
     finding = one(settings, *checks)
     assert (finding.name, finding.state) == ("installation", "fail")
@@ -218,6 +269,13 @@ def test_workers_that_are_missing(settings: Settings) -> None:
     assert lacking.state == "fail" and "serves maintenance, photos" in lacking.sentence
     worker(settings, "photos", "maintenance")
     assert one(settings, *checks).state == "ok"
+
+
+def test_workers_that_are_suspended(settings: Settings) -> None:
+    worker(settings, "selfies", "mail", "photos", "maintenance")
+    suspend(Redis.from_url(settings.redis_url))
+    finding = one(settings, *REDIS, worker_checks.check_workers)
+    assert finding.state == "fail" and "rq resume" in finding.mend
 
 
 def test_one_worker_is_one_too_few(settings: Settings) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from jobs.worker import Worker
 from tests.support.systemd import UNITS, Section, environment, only, read_unit
-from webapp.run import supervisor
+from webapp.processes import ONE_THREAD
 from webapp.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -139,8 +139,7 @@ def test_web_may_open_the_files_that_its_connections_need() -> None:
 @pytest.mark.parametrize("name", WORKERS)
 def test_native_libraries_of_a_worker_have_one_thread_as_under_make_run(name: str) -> None:
     threads = {key: value for key, value in environment(service(name)).items() if key.endswith("_NUM_THREADS")}
-    source = Path(supervisor.__file__).read_text()
-    assert threads == dict.fromkeys(re.findall(r'"(\w+_NUM_THREADS)"', source), "1")
+    assert threads == ONE_THREAD
 
 
 @pytest.mark.parametrize("name", ["systemctl restart findme.target", "useradd --system", "install -m 0600 -o root"])

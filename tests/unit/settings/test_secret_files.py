@@ -1,5 +1,6 @@
 """Secrets in files: each can be given so, and whatever is wrong with a file is said without its content."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+CONTENT = {
+    "database_url": "postgresql+psycopg://db.example.com/findme",
+    "redis_url": "redis://cache.example.com/1",
+    "smtp_url": "smtp://mail.example.com",
+}
+
+
 def secret_file(folder: Path, content: bytes = f"{SECRET}\n".encode()) -> Path:
     path = folder / "secret"
     path.write_bytes(content)
@@ -26,7 +34,7 @@ def secret_file(folder: Path, content: bytes = f"{SECRET}\n".encode()) -> Path:
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_each_secret_can_be_given_in_a_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = "redis://cache.example.com/1"
+    content = CONTENT.get(name, "a secret")
     monkeypatch.setenv(f"{name.upper()}_FILE", str(secret_file(tmp_path, f"  {content}\r\n".encode())))
     value = getattr(Settings.from_env(), name)
     assert (value if isinstance(value, str) else value.get_secret_value()) == content
@@ -79,5 +87,18 @@ def test_a_file_that_can_not_be_used_is_named(
 
 def test_a_folder_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path))
-    with pytest.raises(ConfigurationError, match=r"can't be read .Is a directory"):
+    with pytest.raises(ConfigurationError, match=r"can't be read .Is a directory|is no file"):
         Settings.from_env()
+
+
+def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "pipe"))
+    with pytest.raises(ConfigurationError, match="is no file"):
+        Settings.from_env()
+
+
+def test_a_link_to_a_file_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "link").symlink_to(secret_file(tmp_path))
+    monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "link"))
+    assert Settings.from_env().secret_key.get_secret_value() == SECRET

@@ -35,7 +35,7 @@ def test_a_secret_that_can_be_guessed_is_refused(secret: str, tmp_path: Path) ->
     assert len(secret) < 10 or secret not in said
 
 
-@pytest.mark.parametrize("url", ["", "http://photos.example.com", "photos.example.com", "https://", "https:///e/CODE"])
+@pytest.mark.parametrize("url", ["", "http://photos.example.com", "http://localhost"])
 def test_production_needs_an_https_address(url: str, tmp_path: Path) -> None:
     assert "PUBLIC_URL must be the https:// address" in refusal(tmp_path, environment="production", public_url=url)
 

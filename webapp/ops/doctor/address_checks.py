@@ -1,5 +1,6 @@
 """PUBLIC_URL and TRUSTED_PROXIES: what becomes of a request from outside."""
 
+import ipaddress
 import json
 import secrets
 import ssl
@@ -23,11 +24,17 @@ _SECONDS = 20.0
 
 _PATH = "/api/health/live"
 
+MOST_PROXIES = 5
+"""The largest TRUSTED_PROXIES."""
+
 
 def check_address(context: Context) -> Iterator[Finding]:
     """Ask PUBLIC_URL for a page, and compare how the request arrived with TRUSTED_PROXIES."""
     url = context.settings.public_url
-    if not url or "redis" in context.missing:
+    if not url:
+        return
+    if "redis" in context.missing:
+        yield warn("public address", "Not looked at, nor are the proxies: that needs Redis.", "Mend Redis first.")
         return
     token = secrets.token_hex(16)
     context.redis.set(arrivals.key(token), "", ex=arrivals.KEEP_SECONDS)
@@ -78,6 +85,14 @@ def _authorities() -> ssl.SSLContext:
     return context
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _arrival(connection: redis.Redis, token: str) -> dict[str, Any] | None:
     """Return what the web server wrote down of the request, and forget it."""
     kept = connection.get(arrivals.key(token))
@@ -103,8 +118,14 @@ def _proxies(trusted: int, arrived: dict[str, Any]) -> Finding:
     if arrived["address"] == FORGED:
         sentence = f"TRUSTED_PROXIES={trusted}, and {hops} stand in front: anybody can claim to have another address."
         return fail("proxies", f"{sentence} Limits against guessing don't hold.", f"Set TRUSTED_PROXIES={hops}.")
+    if not _is_address(arrived["address"]):
+        sentence = f"The proxy in front writes {arrived['address']!r} where an address should be, perhaps with a port."
+        effect = "Limits against guessing would take each connection for another network."
+        return fail("proxies", f"{sentence} {effect}", "Let the proxy write the address alone into X-Forwarded-For.")
     if hops == trusted:
         return ok("proxies", f"{hops} in front, and TRUSTED_PROXIES={trusted}")
     effect = "all guests share one address, and each other's limits" if hops > trusted else "addresses can be forged"
     sentence = f"TRUSTED_PROXIES={trusted}, and {hops} stand in front: {effect}."
+    if hops > MOST_PROXIES:
+        return fail("proxies", sentence, f"FindMe takes {MOST_PROXIES} at most: let requests pass fewer.")
     return fail("proxies", sentence, f"Set TRUSTED_PROXIES={hops}, if requests from everywhere come that way.")

@@ -3,8 +3,10 @@
 Imports the checks only when it runs: web processes load this module and must not load boto3.
 """
 
+import io
 import json
 import shutil
+import sys
 import textwrap
 from collections import Counter
 from dataclasses import asdict
@@ -25,6 +27,8 @@ def doctor(context: click.Context, as_json: bool) -> None:
     """Look at every part of this installation. The status is 0 unless something fails."""
     from webapp.ops.doctor.examining import examine
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows no arrow gets a question mark
     found: list[Finding] = []
     for finding in examine():
         found.append(finding)

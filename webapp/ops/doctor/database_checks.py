@@ -3,11 +3,14 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.db.revisions import revisions_of
+from webapp.db import database
+from webapp.db.revisions import UPGRADE, revisions_of
 from webapp.ops import starting
 from webapp.ops.doctor import worker_checks
 from webapp.ops.doctor.findings import Context, Finding, fail, ok, warn
@@ -26,19 +29,33 @@ TIGHT = 0.8
 def check_database(context: Context) -> Iterator[Finding]:
     """Connect, and look whether the session is encrypted where it leaves the machine."""
     where, begun = starting.where_database(context.settings), time.perf_counter()
+    if context.settings.is_sqlite and not _file(context.settings).is_file():
+        context.missing.add("database")
+        yield fail("database", f"{where}: there is no such file.", UPGRADE)
+        return
     try:
         with context.engine.connect() as connection:
             ms = (time.perf_counter() - begun) * 1000
-            version = _version(connection)
+            version, read_only = _version(connection), database.is_read_only(connection)
     except SQLAlchemyError as error:
         context.missing.add("database")
-        yield fail(
-            "database",
-            f"{where} does not answer: {starting.one_line(error)}.",
-            "Start it, or mend DATABASE_URL. Nothing is lost: web and workers wait for it.",
-        )
+        yield fail("database", f"{where} can't be used: {starting.one_line(error)}.", _mend(context.settings))
+        return
+    if read_only:
+        mend = "Let DATABASE_URL lead to the server that takes writes. Nothing is lost: web and workers wait for it."
+        yield fail("database", f"{where} takes no writes: it is read-only, as a standby is.", mend)
         return
     yield ok("database", f"{where}: {version}, connected in {ms:.0f} ms")
+
+
+def _mend(settings: Settings) -> str:
+    if settings.is_sqlite:
+        return "Look at the file and its rights. If it is damaged, restore the backup."
+    return "Start it, or mend DATABASE_URL. Nothing is lost: web and workers wait for it."
+
+
+def _file(settings: Settings) -> Path:
+    return Path(make_url(settings.database_url).database or "")
 
 
 def check_migrations(context: Context) -> Iterator[Finding]:
@@ -90,10 +107,13 @@ class _Use:
 def _use(connection: Connection, workers: int) -> _Use:
     row = connection.execute(
         text(
-            "SELECT current_setting('max_connections')::int"
+            "SELECT least(current_setting('max_connections')::int"
             " - current_setting('superuser_reserved_connections')::int"
-            " - coalesce(current_setting('reserved_connections', true), '0')::int AS granted,"
-            " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS taken,"
+            " - coalesce(current_setting('reserved_connections', true), '0')::int,"
+            # -1 means: as many as there are.
+            " (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),"
+            " (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())) AS granted,"
+            " (SELECT count(*) FROM pg_stat_activity WHERE datname IS NOT NULL) AS taken,"
             " (SELECT count(DISTINCT client_addr) FROM pg_stat_activity WHERE application_name = 'findme-web') AS web"
         )
     ).one()

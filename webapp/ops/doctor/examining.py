@@ -2,7 +2,11 @@
 
 from collections.abc import Iterator
 
+import redis
+from sqlalchemy.exc import SQLAlchemyError
+
 from webapp.errors import ConfigurationError
+from webapp.ops import starting
 from webapp.ops.doctor import (
     address_checks,
     database_checks,
@@ -47,7 +51,11 @@ def examine() -> Iterator[Finding]:
     except ConfigurationError as error:
         yield fail("settings", str(error), "Nothing else was looked at: set it right and ask again.")
         return
-    yield from examine_with(Context(settings))
+    context = Context(settings)
+    if foreign := list(settings_checks.check_user(context)):
+        yield from foreign
+        return
+    yield from examine_with(context)
 
 
 def examine_with(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Finding]:
@@ -55,7 +63,17 @@ def examine_with(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterat
     for check in checks:
         try:
             yield from check(context)
+        except SQLAlchemyError as error:
+            mend = "Give the user of DATABASE_URL its rights, or look who holds a lock; then ask again."
+            yield fail(_name(check), f"The database refuses: {starting.one_line(error)}.", mend)
+        except redis.RedisError as error:
+            mend = "Give the user of REDIS_URL all rights on findme:* and rq:*; then ask again."
+            yield fail(_name(check), f"Redis refuses: {starting.one_line(error)}.", mend)
         except Exception as error:
-            name = check.__name__.removeprefix("check_").replace("_", " ")
+            name = _name(check)
             sentence = f"This could not be looked at: {type(error).__name__}: {error}"
             yield fail(name, sentence, "This is a fault of FindMe's: please report it with this line.")
+
+
+def _name(check: Check) -> str:
+    return check.__name__.removeprefix("check_").replace("_", " ")

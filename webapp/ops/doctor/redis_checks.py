@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import redis
 
-from webapp.db import database
 from webapp.ops import identity, starting
 from webapp.ops.doctor.findings import Context, Finding, fail, ok, warn
 from webapp.redis_keys import INSTALLATION
@@ -77,10 +76,13 @@ def check_installation(context: Context) -> Iterator[Finding]:
     """Compare the id that Redis carries with the database's."""
     if context.missing & {"database", "tables", "redis"}:
         return
-    with database.beside(context.engine) as connection:
-        ours = identity.of_database(connection)
+    with context.engine.connect() as connection:
+        ours = identity.known(connection)
     carried = context.redis.get(INSTALLATION)
-    theirs = carried.decode() if isinstance(carried, bytes) else ours
+    theirs = carried.decode() if isinstance(carried, bytes) else None
+    if ours is None or theirs is None:
+        yield ok("installation", "Redis carries no id yet; the next web server or worker that starts writes it")
+        return
     if theirs == ours:
         yield ok("installation", f"database and Redis belong to one installation ({ours})")
         return

@@ -16,6 +16,22 @@ _HERE = ("localhost", "127.0.0.1", "::1")
 _OTHERS = 0o077
 
 
+def check_user(context: Context) -> Iterator[Finding]:
+    """Find whether this runs as the user that DATA_DIR belongs to; as another one it would leave files of its own."""
+    folder = context.settings.data_dir
+    try:
+        owner = folder.stat().st_uid
+    except OSError:
+        return  # other checks say what is wrong with it
+    if owner != os.geteuid():
+        yield fail(
+            "user",
+            f"{folder} belongs to user {owner}, and this runs as user {os.geteuid()}. Nothing was looked at, since "
+            "files that are made on the way would be closed to FindMe.",
+            "Ask as the user that FindMe runs as (runuser -u USER --, or findme-run of deploy/systemd).",
+        )
+
+
 def check_settings(context: Context) -> Iterator[Finding]:
     """Find what is refused at the start, what has no effect, and a demo that others can reach."""
     settings = context.settings
@@ -52,4 +68,4 @@ def check_secrets(context: Context) -> Iterator[Finding]:
             "Give real guests a DATA_DIR and a database of their own.",
         )
     if not exposed:
-        yield ok("secrets", "SECRET_KEY is long enough; no file with secrets is open to other users")
+        yield ok("secrets", "no file with secrets is open to other users of this machine")

@@ -16,6 +16,7 @@ from webapp.ops.doctor.findings import Context, Finding, fail, ok, warn
 from webapp.queueing import QUEUES, SELFIES
 
 _LINE = "rq worker -w jobs.worker.Worker -c jobs.rq_settings selfies mail maintenance photos"
+_SUSPENDED = "rq:suspended"
 _LIMITS = {SELFIES: (60, 600)}
 _OTHER_LIMITS = (3600, 6 * 3600)
 """Seconds that the oldest job of a queue has waited: from when it is a warning, and from when a fault. Thousands of
@@ -25,6 +26,10 @@ photos take an hour; a guest waits for a selfie."""
 def check_workers(context: Context) -> Iterator[Finding]:
     """Count workers whose heartbeat has not run out, and find queues that none of them serves."""
     if "redis" in context.missing:
+        yield warn("workers", "Not looked at, nor are the queues: that needs Redis.", "Mend Redis first.")
+        return
+    if context.redis.exists(_SUSPENDED):
+        yield fail("workers", "They are suspended: what is handed in waits.", "rq resume --url REDIS_URL")
         return
     served = alive(context.redis)
     idle = [name for name in QUEUES if not any(name in queues for queues in served)]
