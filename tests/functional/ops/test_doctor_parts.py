@@ -28,6 +28,7 @@ from webapp.settings import Settings
 
 DATABASE = (database_checks.check_database, database_checks.check_migrations)
 REDIS = (redis_checks.check_redis,)
+ON_POSTGRESQL = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -130,6 +131,7 @@ def test_a_database_of_another_version(app: Flask, settings: Settings, revision:
     assert revision in finding.sentence
 
 
+@ON_POSTGRESQL
 @pytest.mark.parametrize(("workers", "state"), [(1, "ok"), (7, "warn"), (50, "fail")])
 def test_more_processes_than_postgresql_has_connections_for(
     app: Flask, settings: Settings, workers: int, state: str
@@ -139,6 +141,7 @@ def test_more_processes_than_postgresql_has_connections_for(
     assert f"× {workers} web processes × 24" in finding.sentence, "no more than it has threads"
 
 
+@ON_POSTGRESQL
 def test_a_database_that_is_read_only_a_standby_for_one(app: Flask, settings: Settings) -> None:
     with app.app_context(), db.engine.connect() as connection:
         name = connection.scalar(text("SELECT current_database()"))
@@ -161,6 +164,7 @@ def test_a_file_of_sqlite_that_is_not_there_is_not_made(settings: Settings, tmp_
     assert finding.state == "fail" and finding.mend == "flask --app wsgi db upgrade" and not missing.exists()
 
 
+@ON_POSTGRESQL
 def test_a_user_of_the_database_without_rights(app: Flask, settings: Settings) -> None:
     with app.app_context(), db.engine.connect() as connection:
         connection.execute(text("CREATE ROLE nobody_here LOGIN"))
