@@ -78,7 +78,7 @@ class Pool:
         return 0
 
     def _was_up(self) -> bool:
-        """Whether a worker has lived for long: then the parts were right once, and the others go on."""
+        """Return whether a worker ever ran for _LONG_LIFE seconds: its parts answered then, so the pool goes on."""
         self.was_up = self.was_up or any(
             place.process and place.process.poll() is None and time.monotonic() - place.born_at > _LONG_LIFE
             for place in self.places

@@ -49,7 +49,7 @@ def _sentence(error: Exception) -> str:
 class Rider(_Base):
     """The half of the worker that lives in the horse."""
 
-    # The worker had a horse that was ready: this one replaces it.
+    # True once a job process of this worker was ready; the next one replaces it.
     _was_ready = False
     # Called once by a new horse, before its first order: it loads what jobs will need. A horse that can't is none.
     warm_up = "jobs.tasks.warm_up"
@@ -67,7 +67,7 @@ class Rider(_Base):
         with loading():
             fault = self._run_function(self.warm_up, [], 0)
         if fault is not None:
-            # The worker takes no jobs meanwhile, and decides whether another try is worth it.
+            # The worker takes no jobs without a ready job process, and decides whether to start another one.
             line.send({"fault": _sentence(fault), "final": isinstance(fault, ConfigurationError)})
             return
         line.send({"ready": True})
@@ -133,7 +133,7 @@ class Rider(_Base):
         return execution
 
     def _call_function(self, path: str, arguments: list[Any], seconds: int) -> bool:
-        """Call a function by its dotted name; returns whether it came to its end."""
+        """Call a function by its dotted name; returns False if it raised."""
         return self._run_function(path, arguments, seconds) is None
 
     def _run_function(self, path: str, arguments: list[Any], seconds: int) -> Exception | None:

@@ -17,7 +17,7 @@ def _prepare(settings: Settings) -> None:
     Raises:
         ConfigurationError: nothing is to be started with these settings.
     """
-    # As the first process of a container it would not be ended by a signal that nobody handles.
+    # PID 1 of a container ignores signals without a handler, so SIGTERM would not end the wait.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings.check_for_serving()
     for notice in notices(settings):

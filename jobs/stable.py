@@ -25,10 +25,10 @@ class Stable(_Base):
 
     _horse: Horse | None = None
     _failed_starts = 0
-    # What the last horse that did not come up said of it: `fault`, a sentence, and `final`, that waiting is no use.
+    # Reported by the last job process that failed to start: `fault`, a sentence; `final`: a retry can't help.
     _start_fault: Message | None = None
     _born_at = 0.0
-    # Seconds after which a worker that never had a ready horse ends; START_WAIT.
+    # Seconds after which a worker without a ready job process since its start ends; START_WAIT.
     start_wait = 60
     # How long a new horse may take to load the app and the models.
     warm_up_seconds = 180
@@ -105,9 +105,9 @@ class Stable(_Base):
         return horse.ready_at is not None
 
     def _give_up_if_hopeless(self) -> None:
-        """End a worker that never had a ready horse: a part will not do, or START_WAIT seconds are over.
+        """End a worker that never had a ready job process, if a retry can't help or START_WAIT seconds are over.
 
-        One that had a horse before waits on: a part that is away comes back, and its jobs are safe meanwhile.
+        A worker that had one before retries without an end: its jobs are safe until the missing part is back.
 
         Raises:
             SystemExit: with status 1.

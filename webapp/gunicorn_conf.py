@@ -70,7 +70,7 @@ def on_starting(server: Any) -> None:
         load_app()
     from webapp.ops.starting import wait_for_parts
 
-    # As the first process of a container it would not be ended by a signal that nobody handles.
+    # PID 1 of a container ignores signals without a handler, so SIGTERM would not end the wait.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     for notice in notices(_settings):
         server.log.warning("%s", notice)
