@@ -278,6 +278,10 @@ _EVENTS = {
     "member_unknown": lazy_gettext("This person is not in the team any more. Reload the page to see who is."),
     "in_team_already": lazy_gettext("This photographer is in the team already."),
     "photographer_already": lazy_gettext("This address belongs to a photographer here already."),
+    "recovery_code_unknown": lazy_gettext(
+        "No account has this code: it may be mistyped, or a newer one was made. Check each character, and try again."
+    ),
+    "note_invalid": lazy_gettext("Please keep your message to 240 characters in one paragraph."),
     "email_proven": lazy_gettext("Your address is confirmed already, and stays as it is."),
     "other_account_gone": lazy_gettext(
         "This account is not there any more, or it has no longer your address. Yours is as it was."
@@ -331,6 +335,17 @@ _GENERAL = {
     "too_many_guesses": lazy_gettext(
         "Too many tries from your network or for this name were wrong lately. What is right still gets through: check "
         "it letter by letter, wait a few seconds, then try again."
+    ),
+    "cookies_refused": lazy_gettext(
+        "Your browser sent no cookies, and without them we can't keep you signed in. Nothing was lost: allow cookies "
+        "for this page, or open it in another browser, and send the form again."
+    ),
+    "request_done": lazy_gettext("This was done already, and you have signed out since. Sign in to go on."),
+    "idempotency_key_invalid": lazy_gettext(
+        "The Idempotency-Key header needs 16 to 200 printable ASCII characters, such as a UUID. Nothing was changed."
+    ),
+    "idempotency_key_reused": lazy_gettext(
+        "Another request was sent with this Idempotency-Key. Nothing was changed: take a new key for a new request."
     ),
     "csrf": lazy_gettext("This page has been open for too long. Nothing was lost: reload it and send the form again."),
     "rejected": lazy_gettext("This picture can't be used. Please try another one."),

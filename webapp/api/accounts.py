@@ -6,16 +6,20 @@ from flask import request
 
 from webapp.api import answers, schemas
 from webapp.api.common import SELFIE_ERRORS, Blueprint, caller, event_summary, language, member
-from webapp.errors import Invalid, NotFound
-from webapp.models import Event, Membership
+from webapp.db.extensions import db
+from webapp.errors import Conflict, Invalid, NotFound
+from webapp.models import Event, IdempotencyKey, Membership, SelfieStatus, User
 from webapp.queueing import unit_of_work
-from webapp.services.accounts import accounts, sign_in_links
+from webapp.services.accounts import accounts
 from webapp.services.core import consents
+from webapp.services.core import idempotency as once
+from webapp.services.core.idempotency import Key
 from webapp.services.erasure import selfie_erasure
 from webapp.services.events import events
 from webapp.services.joining import enrolment, rejoining
+from webapp.services.joining.sign_up import Newcomer, sign_up
 from webapp.services.selfies import selfie_intake
-from webapp.web.access import devices, event_codes, limits, network
+from webapp.web.access import devices, event_codes, idempotency, limits, network
 from webapp.web.access.permissions import SELFIE_BODY, Who
 from webapp.web.access.sessions import bearer_token, sign_out, signed_in
 
@@ -46,6 +50,9 @@ _JOINING: dict[str, Any] = {
     "name_invalid": 422,
     "password_length": 422,
     "user_type_invalid": 422,
+    "idempotency_key_invalid": 422,
+    "idempotency_key_reused": 422,
+    "request_done": 409,
 }
 
 
@@ -82,36 +89,52 @@ def check_availability(body: dict[str, Any]) -> dict[str, bool]:
 @blueprint.arguments(schemas.Registration)
 @blueprint.response(201, answers.Registered)
 @blueprint.errors(**_JOINING)
+@blueprint.doc(parameters=[idempotency.PARAMETER])
 def register_with_code(body: dict[str, Any]) -> dict[str, Any]:
     """A new account and its place in the event. Consent is needed for a selfie, not for an account."""
-    data = body["user_data"]
-    allowed = data["user_type"] in (None, "user", "attendee")
-    event = _event_and_check(body["event_code"], data, {} if allowed else {"user_type": "user_type_invalid"})
-    with unit_of_work():
-        membership = _enrol(event, data)
-        if body["consent"]:
-            consents.grant_consent(enrolment.own_person(membership), consents.CONSENT_VERSION, language=language())
-        token = accounts.open_session(membership.user, "api", "")
-    return _registered(membership, token, consent_required=not body["consent"])
+    data, agreed = body["user_data"], body["consent"]
+    key = _key("register", body["event_code"], data, agreed)
+
+    def register() -> dict[str, Any]:
+        allowed = data["user_type"] in (None, "user", "attendee")
+        event = _event_and_check(body["event_code"], data, {} if allowed else {"user_type": "user_type_invalid"})
+        with unit_of_work():
+            consent = consents.CONSENT_VERSION if agreed else None
+            made = sign_up(event, _newcomer(data), consent=consent, key=key)
+            return _registered(made.membership, _open(made.membership.user, key), consent_required=not agreed)
+
+    return once.once(key, register, lambda done: _again(done, key, data["password"], agreed=agreed))
 
 
 @blueprint.post("/register-invite-with-selfie")
 @blueprint.arguments(schemas.InviteForm, location="multipart")
 @blueprint.response(201, answers.RegisteredWithSelfie)
 @blueprint.errors(**_JOINING, **SELFIE_ERRORS)
+@blueprint.doc(parameters=[idempotency.PARAMETER])
 def register_with_selfie(form: dict[str, Any]) -> dict[str, Any]:
     """The same, with a selfie, which is taken in at once and checked by a worker."""
-    faults = {} if form["consent"] else {"consent": "consent_required"}
-    event = _event_and_check(form["event_code"], form, faults)
-    with selfie_intake.staged(event, form["file"].stream) as picture, unit_of_work():
-        membership = _enrol(event, form)
-        person = enrolment.own_person(membership)
-        consents.grant_consent(person, consents.CONSENT_VERSION, language=language())
-        origin = network.origin(form["source"], devices.known())
-        selfie = selfie_intake.receive_selfie(person, picture, origin=origin)
-        token = accounts.open_session(membership.user, "api", "")
-        status = selfie.status
-    return _registered(membership, token, consent_required=False) | {"selfie": {"status": status}}
+    key = _key("register with selfie", form["event_code"], form, form["consent"])
+
+    def register() -> dict[str, Any]:
+        faults = {} if form["consent"] else {"consent": "consent_required"}
+        event = _event_and_check(form["event_code"], form, faults)
+        with selfie_intake.staged(event, form["file"].stream) as picture, unit_of_work():
+            made = sign_up(
+                event,
+                _newcomer(form),
+                consent=consents.CONSENT_VERSION,
+                picture=picture,
+                origin=network.origin(form["source"], devices.known()),
+                key=key,
+            )
+            answer = _registered(made.membership, _open(made.membership.user, key), consent_required=False)
+            return answer | {"selfie": {"status": SelfieStatus.RECEIVED}}
+
+    def again(done: IdempotencyKey) -> dict[str, Any]:
+        answer = _again(done, key, form["password"], agreed=True)
+        return answer | {"selfie": {"status": SelfieStatus.RECEIVED}}
+
+    return once.once(key, register, again)
 
 
 @blueprint.post("/login")
@@ -229,9 +252,13 @@ def _event_and_check(code: str, data: dict[str, Any], faults: dict[str, str]) ->
     return event
 
 
-def _enrol(event: Event, data: dict[str, Any]) -> Membership:
-    membership = enrolment.enrol(
-        event,
+def _key(operation: str, code: str, data: dict[str, Any], agreed: object) -> Key | None:
+    """The idempotency key of a registration; the password is checked against the account's instead."""
+    return idempotency.of_header(operation, None, code, data["username"], data["email"], bool(agreed))
+
+
+def _newcomer(data: dict[str, Any]) -> Newcomer:
+    return Newcomer(
         name=data["username"],
         username=data["username"],
         email=data["email"],
@@ -239,8 +266,25 @@ def _enrol(event: Event, data: dict[str, Any]) -> Membership:
         language=language(),
         device=devices.known(),
     )
-    sign_in_links.send_to_newcomer(membership, language())
-    return membership
+
+
+def _open(user: User, key: Key | None) -> str:
+    return accounts.open_session(user, "api", token=key.session_token if key is not None else None)
+
+
+def _again(done: IdempotencyKey, key: Key | None, password: str, *, agreed: bool) -> dict[str, Any]:
+    """The answer of a registration that was done before.
+
+    Raises:
+        Conflict: its token has ended since, or the password is another one.
+    """
+    user = db.session.get_one(User, done.user_id)
+    token = key.session_token if key is not None else ""
+    same = accounts.user_of_token(token, "api") is not None and accounts.matches(user.password_hash or "", password)
+    membership = enrolment.membership_of(db.session.get_one(Event, done.event_id), user)
+    if not same or membership is None:
+        raise Conflict(code="request_done")
+    return _registered(membership, token, consent_required=not agreed)
 
 
 def _registered(membership: Membership, token: str, *, consent_required: bool) -> dict[str, Any]:

@@ -18,10 +18,11 @@ from webapp.api.common import (
     time_cursor,
 )
 from webapp.errors import Conflict, TooMany
-from webapp.models import Event, Match, Person
+from webapp.models import Event, Match, Person, SelfieStatus
 from webapp.queueing import unit_of_work
 from webapp.reasons import sentence
 from webapp.services.core import consents
+from webapp.services.core import idempotency as once
 from webapp.services.erasure import selfie_erasure
 from webapp.services.joining import enrolment
 from webapp.services.matching import matching
@@ -29,7 +30,7 @@ from webapp.services.queries import gallery
 from webapp.services.queries.gallery import PhotoCard
 from webapp.services.selfies import precheck, selfie_intake
 from webapp.services.selfies.precheck import Verdict
-from webapp.web.access import devices, network
+from webapp.web.access import devices, idempotency, network
 from webapp.web.access.limits import checks, count, slow_down
 from webapp.web.access.permissions import SELFIE_BODY, Who
 
@@ -116,20 +117,30 @@ def _verdict(verdict: Verdict) -> tuple[dict[str, Any], int]:
     search_refused=409,
     angle_invalid=422,
     selfies_enough=429,
+    idempotency_key_invalid=422,
+    idempotency_key_reused=422,
     **SELFIE_ERRORS,
 )
+@blueprint.doc(parameters=[idempotency.PARAMETER])
 def upload_selfie(form: dict[str, Any]) -> dict[str, Any]:
     """Take a selfie in at once; the one before and its matches live on until this one is accepted."""
-    membership = member(caller(), form["event_id"])
-    if not (form["consent"] or consents.has_agreed(enrolment.own_person(membership))):
-        raise Conflict(code="consent_required", fields={"consent": "consent_required"})
-    with selfie_intake.staged(membership.event, form["file"].stream) as picture, unit_of_work():
-        person = enrolment.own_person(membership)
-        if form["consent"]:
-            consents.grant_consent(person, consents.CONSENT_VERSION, language=language())
-        origin = network.origin(form["source"], devices.known())
-        selfie = selfie_intake.receive_selfie(person, picture, form["angle"], adds=form["add"], origin=origin)
-        return {"status": selfie.status}
+    user = caller()
+    membership = member(user, form["event_id"])
+    key = idempotency.of_header("selfie", user, form["event_id"], form["angle"], form["add"])
+
+    def take() -> dict[str, Any]:
+        if not (form["consent"] or consents.has_agreed(enrolment.own_person(membership))):
+            raise Conflict(code="consent_required", fields={"consent": "consent_required"})
+        with selfie_intake.staged(membership.event, form["file"].stream) as picture, unit_of_work():
+            person = enrolment.own_person(membership)
+            if form["consent"]:
+                consents.grant_consent(person, consents.CONSENT_VERSION, language=language())
+            origin = network.origin(form["source"], devices.known())
+            selfie = selfie_intake.receive_selfie(person, picture, form["angle"], adds=form["add"], origin=origin)
+            once.record(key, user, membership.event, selfie)
+            return {"status": selfie.status}
+
+    return once.once(key, take, lambda _: {"status": SelfieStatus.RECEIVED})
 
 
 @blueprint.get("/rematch-status")

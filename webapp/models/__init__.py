@@ -11,6 +11,7 @@ from webapp.models.engine_usage import EngineUsage
 from webapp.models.erasure_version import ErasureVersion
 from webapp.models.event import Event, EventStatus
 from webapp.models.face import Face, FaceVector
+from webapp.models.idempotency_key import IdempotencyKey
 from webapp.models.installation_fact import InstallationFact
 from webapp.models.invitation import Invitation
 from webapp.models.lease import Lease
@@ -44,6 +45,7 @@ __all__ = [
     "EventStatus",
     "Face",
     "FaceVector",
+    "IdempotencyKey",
     "InstallationFact",
     "Invitation",
     "KeptVerdict",

@@ -67,6 +67,8 @@ class Membership(Model):
     """How often an accepted selfie showed another face than those in use. A plain count: no face is kept for it."""
     faces_drift: Mapped[float] = mapped_column(default=0.0, server_default="0")
     """How far the face has moved from selfie to selfie that each counted as the same one. A plain sum as well."""
+    note: Mapped[str | None]
+    """What a guest who joined without a selfie wrote to the photographer."""
     search_stopped_at: Mapped[datetime | None]
     """Set: nothing is searched for this account, and nothing that was found is shown to it."""
 

@@ -55,6 +55,8 @@ class User(Model):
     password_hash: Mapped[str | None]
     password_tag: Mapped[int | None]
     """Of an unproven account, see `services.accounts.password_tag`."""
+    recovery_hash: Mapped[str | None] = mapped_column(unique=True)
+    """Of the recovery code of an account without a proven address; null: it has none."""
     role: Mapped[UserRole] = mapped_column(word(UserRole), default=UserRole.GUEST)
     language: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=utcnow)

@@ -8,23 +8,22 @@ from flask_babel import gettext
 from htmx_flask import request
 
 from webapp.errors import FindMeError, NotFound
-from webapp.models import Admission, Event, EventStatus, Membership, User
+from webapp.models import Admission, Event, EventStatus, Membership
+from webapp.pages import joining
 from webapp.pages.common import BUSY, IDLE, QUICK, go, me, refuse, trigger
 from webapp.queueing import unit_of_work
-from webapp.services.accounts import sign_in_links
 from webapp.services.core import consents, rematch_requests
 from webapp.services.erasure import selfie_erasure
 from webapp.services.events import join_period
-from webapp.services.joining import enrolment, merging, rejoining
+from webapp.services.joining import enrolment, merging
 from webapp.services.live.versions import EVENT, PERSON, mark_of, stamp
 from webapp.services.matching import matching
 from webapp.services.queries import gallery
 from webapp.services.selfies import selfie_intake
 from webapp.web import polls
-from webapp.web.access import devices, event_codes, network
+from webapp.web.access import event_codes, idempotency
 from webapp.web.access.permissions import SELFIE_BODY, Who
-from webapp.web.access.sessions import sign_in, signed_in
-from webapp.web.localisation import choose_language
+from webapp.web.access.sessions import signed_in
 from webapp.web.requests.forms import JoinAgainForm, JoinForm, SelfieForm
 
 blueprint = Blueprint("guest", __name__, url_prefix="/e/<code>")
@@ -40,14 +39,17 @@ def landing(code: str) -> ResponseReturnValue:
     event, user = event_codes.find(code), signed_in()
     if user is not None and enrolment.membership_of(event, user) is not None:
         return go(url_for("guest.photos", code=event.code))
+    if user is None and joining.resume(event, idempotency.of_browser(joining.JOIN, event)):
+        return go(url_for("guest.photos", code=event.code))
     known = user is not None and selfie_intake.newest_accepted(user) is not None
     form = JoinForm() if user is None else JoinAgainForm(reuse=known)
-    values = {"event": event, "known_selfie": known, "over": _over(event)}
+    values = {"event": event, "known_selfie": known, "over": _over(event), "shares": gallery.shares_photos(event)}
+    key = idempotency.of_form(joining.JOIN, event, form.request_key.data)
+    form.request_key.data = idempotency.field_value(joining.JOIN, event)
     if not form.is_submitted():
         return render_template("guest/event.html", form=form, **values)
     try:
-        if form.validate():
-            _join(event, user, form)
+        if joining.resume(event, key) or (form.validate() and joining.join(event, user, form, key)):
             return go(url_for("guest.photos", code=event.code))
     except FindMeError as error:
         form.show(error)
@@ -124,11 +126,15 @@ def selfie(event: Event, membership: Membership) -> ResponseReturnValue:
         del form.consent
     agreed = consents.active_consent(person) is not None
     values = {"event": event, "progress": gallery.progress_of(membership, person), "agreed": agreed}
+    key = idempotency.of_form(joining.SELFIE, event, form.request_key.data)
+    form.request_key.data = idempotency.field_value(joining.SELFIE, event)
     if not form.is_submitted():
+        if joining.is_taken(event):
+            return go(url_for("guest.photos", code=event.code))  # its answer had not arrived
         return render_template("guest/selfie.html", form=form, **values)
     try:
         if form.validate():
-            _take_selfie(event, membership, form)
+            joining.take_selfie(event, membership, form, key)
             return go(url_for("guest.photos", code=event.code))
     except FindMeError as error:
         form.show(error)
@@ -157,41 +163,6 @@ def _over(event: Event) -> str | None:
     if event.status is EventStatus.CLOSED:
         return "event_closed"
     return "joins_over" if join_period.is_over(event) else None
-
-
-def _join(event: Event, user: User | None, form: JoinForm | JoinAgainForm) -> None:
-    """Account, place in the event, consent, selfie and session: all of it or nothing."""
-    language, origin = choose_language(), network.origin(form.source.data, devices.ensure())
-    if isinstance(form, JoinAgainForm) and form.reuse.data and user is not None:
-        rejoining.join_further(event, user, consent=form.consent_version.data, language=language, origin=origin)
-        return
-    with selfie_intake.staged(event, form.file.data.stream) as picture, unit_of_work():
-        if isinstance(form, JoinForm):
-            membership = enrolment.enrol(
-                event,
-                name=form.name.data or "",
-                email=form.email.data or "",
-                password=form.password.data or None,
-                language=language,
-                device=devices.ensure(),
-            )
-            sign_in_links.send_to_newcomer(membership, language)
-        else:
-            membership = enrolment.join(event, me())
-        person = enrolment.own_person(membership)
-        consents.grant_consent(person, form.consent_version.data or "", language=language)
-        selfie_intake.receive_selfie(person, picture, origin=origin)
-        if user is None:
-            # Last, since a refusal above must leave the browser as it was, with the token of the form that it shows.
-            sign_in(membership.user)
-
-
-def _take_selfie(event: Event, membership: Membership, form: SelfieForm) -> None:
-    with selfie_intake.staged(event, form.file.data.stream) as picture, unit_of_work():
-        person = enrolment.own_person(membership)
-        if form.consent:
-            consents.grant_consent(person, form.consent_version.data or "", language=choose_language())
-        selfie_intake.receive_selfie(person, picture, origin=network.origin(form.source.data, devices.ensure()))
 
 
 def _live_values(membership: Membership) -> dict[str, Any]:

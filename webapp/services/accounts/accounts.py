@@ -74,7 +74,7 @@ def password_tag(password: str) -> int:
 
 
 def check_input(
-    email: str,
+    email: str | None,
     name: str,
     password: str | None = None,
     name_field: str = "name",
@@ -83,14 +83,16 @@ def check_input(
     """Report everything that is wrong with what somebody typed, all at once, with what the caller found (`also`).
 
     Raises:
-        Invalid: address, name or password can't be used; `fields` says which and why.
+        Invalid: address, name or password can't be used; `fields` says which and why. Without an address (None) none
+            is asked for.
     """
     fields = dict(also or {})
     name = " ".join(name.split())
     if not 0 < len(name) <= MAX_NAME or not name.isprintable():
         fields[name_field] = "name_invalid"
     try:
-        checked_email(email)
+        if email is not None:
+            checked_email(email)
     except Invalid as error:
         fields |= error.fields
     if password is not None and not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
@@ -104,7 +106,7 @@ def check_input(
 
 def create_user(
     *,
-    email: str,
+    email: str | None,
     name: str,
     password_hash: str | None = None,
     username: str | None = None,
@@ -120,10 +122,10 @@ def create_user(
         Invalid: the address can't be used.
         Conflict: the username is taken, or a proven account with this address is asked for and exists.
     """
-    email, name = checked_email(email), " ".join(name.split())
+    email, name = checked_email(email) if email is not None else None, " ".join(name.split())
     if username is not None and username_taken(username):
         raise Conflict(code="username_taken", fields={"username": "username_taken"})
-    if verified and verified_user(email) is not None:
+    if verified and email is not None and verified_user(email) is not None:
         raise Conflict(code="email_taken", fields={"email": "email_taken"})
     user = User(
         email=email,
@@ -134,7 +136,7 @@ def create_user(
         role=role,
         language=language,
         email_verified_at=utcnow() if verified else None,
-        email_claimed_at=None if verified else utcnow(),
+        email_claimed_at=None if verified or email is None else utcnow(),
         device=device,
         password_tag=None if verified else password_tag,
     )
@@ -174,7 +176,8 @@ def prove(user: User) -> bool:
     except IntegrityError:
         db.session.refresh(user)
         return False
-    user.password_tag = None
+    # A proven address is the better way back, and what is written on a piece of paper stays no key.
+    user.password_tag = user.recovery_hash = None
     held = update(Membership).where(Membership.user_id == user.id, Membership.claimed_email.is_not(None))
     db.session.execute(held.values(claimed_email=None).execution_options(synchronize_session="fetch"))
     return True
@@ -270,8 +273,12 @@ def accounts_of(email: str, device: str | None = None, tag: int | None = None) -
     return list(db.session.scalars(wanted.order_by(*order).limit(MOST_FOUND)))
 
 
-def open_session(user: User, kind: str, user_agent: str = "", *, proof: str | None = None) -> str:
+def open_session(
+    user: User, kind: str, user_agent: str = "", *, proof: str | None = None, token: str | None = None
+) -> str:
     """Sign a browser or an API client in. Returns the token, which is kept nowhere but with its bearer.
+
+    `token` is the one of a request with an idempotency key, whose session may be open already; else it is random.
 
     `proof` is the hash that a password was checked against: meanwhile the password may have been dropped, and whoever
     drops it waits for this, or this for them.
@@ -288,7 +295,9 @@ def open_session(user: User, kind: str, user_agent: str = "", *, proof: str | No
         raise Unauthenticated(code="wrong_credentials")
     if not demo_accounts.admits(row.password_hash):
         raise Unauthenticated(code="wrong_credentials")
-    token = secrets.token_urlsafe(32)
+    if token is not None and _is_open(user, token, kind):
+        return token
+    token = token or secrets.token_urlsafe(32)
     days = current_app.extensions["settings"].session_days
     db.session.add(
         UserSession(
@@ -301,6 +310,11 @@ def open_session(user: User, kind: str, user_agent: str = "", *, proof: str | No
     )
     db.session.flush()
     return token
+
+
+def _is_open(user: User, token: str, kind: str) -> bool:
+    found = user_of_token(token, kind)
+    return found is not None and found.id == user.id
 
 
 def user_of_token(token: str, kind: str) -> User | None:

@@ -104,9 +104,10 @@ def enable(public_id: str, actor: User | None) -> User:
 
 
 def _end_access(user: User) -> None:
-    """Sign all browsers and clients out, and end links and upload tokens."""
+    """Sign all browsers and clients out, and end links, the recovery code and upload tokens."""
     db.session.execute(delete(UserSession).where(UserSession.user_id == user.id))
     db.session.execute(delete(SignInLink).where(SignInLink.user_id == user.id, SignInLink.used_at.is_(None)))
+    user.recovery_hash = None
     db.session.execute(
         update(UploadToken)
         .where(UploadToken.user_id == user.id, UploadToken.revoked_at.is_(None))

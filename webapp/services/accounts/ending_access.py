@@ -7,7 +7,7 @@ from sqlalchemy.sql.dml import Delete, Update
 
 from webapp.clock import utcnow
 from webapp.db.extensions import db
-from webapp.models import Invitation, SignInLink, UploadToken, UserSession
+from webapp.models import Invitation, SignInLink, UploadToken, User, UserSession
 from webapp.services.core import audit
 
 
@@ -23,7 +23,10 @@ class Ended:
 
 
 def end_all() -> Ended:
-    """Sign everybody out, and end sign-in links, upload tokens and open invitations. Accounts and data stay."""
+    """Sign everybody out, and end sign-in links, recovery codes, upload tokens and open invitations.
+
+    Accounts and data stay.
+    """
     ended = Ended(
         sessions=_count(delete(UserSession)),
         links=_count(delete(SignInLink).where(SignInLink.used_at.is_(None))),
@@ -34,6 +37,7 @@ def end_all() -> Ended:
             .values(revoked_at=utcnow())
         ),
     )
+    db.session.execute(update(User).where(User.recovery_hash.is_not(None)).values(recovery_hash=None))
     audit.record(None, "access.ended", "installation", "all")
     return ended
 

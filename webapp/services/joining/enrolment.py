@@ -15,7 +15,7 @@ def enrol(
     event: Event,
     *,
     name: str,
-    email: str,
+    email: str | None,
     password: str | None = None,
     username: str | None = None,
     language: str | None = None,
@@ -24,7 +24,8 @@ def enrol(
     """A new account and its place in the event.
 
     An address that has an account already gets the same answer as any other: a new, unproven account that shares
-    nothing with the other one. `device` is the hash of the device that asks, where it is known.
+    nothing with the other one. Without an address (None) the account lives in the browser that made it. `device` is the
+    hash of the device that asks, where it is known.
 
     Raises:
         Invalid, Conflict: as create_user and join.

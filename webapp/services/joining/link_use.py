@@ -85,7 +85,7 @@ def _prove(user: User) -> User:
 
 
 def _drop_access(user: User) -> None:
-    user.password_hash = user.username = user.username_key = user.password_tag = None
+    user.password_hash = user.username = user.username_key = user.password_tag = user.recovery_hash = None
     db.session.execute(delete(UserSession).where(UserSession.user_id == user.id))
 
 

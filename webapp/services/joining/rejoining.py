@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from webapp.models import Event, Membership, SelfieStatus, User
 from webapp.queueing import unit_of_work
-from webapp.services.core import blobs, consents
+from webapp.services.core import blobs, consents, locks
 from webapp.services.joining import enrolment
 from webapp.services.selfies import selfie_intake
 from webapp.services.selfies.origin import Origin
@@ -32,7 +32,7 @@ def join_further(
         Invalid: the consent's text has changed meanwhile.
         TooMany: the user has handed in all selfies of the day there.
     """
-    known = selfie_intake.newest_accepted(user) if consent and not selfie_intake.is_searched(event, user) else None
+    known = selfie_intake.newest_accepted(user) if consent and not selfie_intake.has_selfie(event, user) else None
     with ExitStack() as stack:
         picture = None
         if known is not None:
@@ -44,7 +44,9 @@ def join_further(
         if consent:
             consents.grant_consent(person, consent, language=language)
         selfie = None
-        if picture is not None and known is not None:
+        # The lock, since the same request may come twice at the same moment.
+        locks.lock_membership(membership.id)
+        if picture is not None and known is not None and not selfie_intake.has_selfie(event, user):
             taken = replace(origin, source=known.source)
             selfie = selfie_intake.receive_selfie(person, picture, origin=taken)
         status = selfie.status if selfie is not None else None

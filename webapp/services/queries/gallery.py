@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 
 from webapp.db.extensions import db
 from webapp.errors import NotFound
@@ -230,6 +230,12 @@ def shown_to_all(
     if after is not None:
         wanted = wanted.where(_behind(*after))
     return [card(photo) for photo in db.session.scalars(wanted.limit(limit) if limit else wanted)]
+
+
+def shares_photos(event: Event) -> bool:
+    """Whether every guest of the event is shown some photos."""
+    shown = exists().where(Photo.event_id == event.id, Photo.shown_to_all.is_(True), is_out())
+    return bool(db.session.scalar(select(shown)))
 
 
 def questions(person: Person, *, limit: int | None = None, after: int | None = None) -> list[Question]:

@@ -138,8 +138,8 @@ def newest_accepted(user: User) -> Selfie | None:
     )
 
 
-def is_searched(event: Event, user: User) -> bool:
-    """Whether the user is searched for in this event already."""
+def has_selfie(event: Event, user: User) -> bool:
+    """Whether the user is searched for in this event already, or will be once their selfie is judged."""
     found = db.session.scalar(
         select(Selfie.id)
         .join(Person)
@@ -147,7 +147,7 @@ def is_searched(event: Event, user: User) -> bool:
         .where(
             Membership.user_id == user.id,
             Membership.event_id == event.id,
-            Selfie.status == SelfieStatus.ACCEPTED,
+            Selfie.status.in_((*WAITING, SelfieStatus.ACCEPTED)),
             Selfie.retired_at.is_(None),
         )
         .limit(1)

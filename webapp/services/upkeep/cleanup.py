@@ -13,7 +13,7 @@ from webapp.errors import FindMeError, Transient
 from webapp.models import Event, Person, Photo, PhotoStatus, Selfie, SelfieStatus, Upload, UploadStatus, UploadWay
 from webapp.queueing import unit_of_work
 from webapp.services.accounts import address_claims
-from webapp.services.core import alarms, blobs, locks, periodic, usage_meter
+from webapp.services.core import alarms, blobs, idempotency, locks, periodic, usage_meter
 from webapp.services.erasure import orphans, selfie_erasure, traces
 from webapp.services.photos import replaced
 from webapp.services.selfies import precheck
@@ -48,6 +48,8 @@ def tidy() -> bool:
     _resume_below_limits()
     selfie_erasure.erase_refused()
     address_claims.lapse()
+    with unit_of_work():
+        idempotency.forget()
     search_alerts.forget()
     traces.compact_daily()
     # A header that somebody sent by hand, or a proxy that is gone.

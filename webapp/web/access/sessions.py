@@ -76,16 +76,17 @@ def by_upload_token() -> bool:
     return upload_tokens.is_one(bearer_token(request))
 
 
-def sign_in(user: User, *, proof: str | None = None) -> None:
-    """Sign this browser in with a new session; call it inside a unit of work. `proof` as for `accounts.open_session`.
+def sign_in(user: User, *, proof: str | None = None, token: str | None = None) -> None:
+    """Sign this browser in with a new session; call it inside a unit of work. `proof` and `token` as for
+    `accounts.open_session`.
 
     Raises:
         Unauthenticated: as `accounts.open_session`; the browser stays as it is.
     """
-    opened = accounts.open_session(user, "browser", request.user_agent.string, proof=proof)
-    token = session.get("_user_id")
-    if token:
-        accounts.close_session(token)
+    opened = accounts.open_session(user, "browser", request.user_agent.string, proof=proof, token=token)
+    before = session.get("_user_id")
+    if before and before != opened:
+        accounts.close_session(before)
     kept = {key: session[key] for key in _KEPT if key in session}
     session.clear()
     session.update(kept)

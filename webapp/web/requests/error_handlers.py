@@ -57,7 +57,9 @@ TELLS: dict[str, Callable[[FindMeError], ResponseReturnValue]] = {}
 def init_app(app: Flask) -> None:
     """Map every error, our own, Flask's and the unexpected, to an answer."""
     app.register_error_handler(FindMeError, answer)
-    app.register_error_handler(CSRFError, lambda _: answer(FindMeError(code="csrf")))
+    app.register_error_handler(
+        CSRFError, lambda _: answer(FindMeError(code="csrf" if request.cookies else "cookies_refused"))
+    )
     app.register_error_handler(HTTPException, _http)
     # A chunked body is parsed while it is read: what is wrong with it comes up here.
     app.register_error_handler(ParseException, lambda _: _http(BadRequest()))
@@ -65,6 +67,11 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(ObjectDeletedError, _gone)
     app.register_error_handler(SQLAlchemyError, _database)
     app.register_error_handler(Exception, _unexpected)
+
+
+def _csrf(_: CSRFError) -> ResponseReturnValue:
+    """A form without its token: of a page that is too old, or of a browser that keeps no cookies."""
+    return answer(FindMeError(code="csrf" if request.cookies else "cookies_refused"))
 
 
 def is_api() -> bool:

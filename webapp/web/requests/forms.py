@@ -15,6 +15,7 @@ from wtforms import (
     RadioField,
     SelectField,
     StringField,
+    TextAreaField,
     ValidationError,
 )
 from wtforms.validators import InputRequired
@@ -75,6 +76,8 @@ class SelfieForm(PageForm):
     consent_version = HiddenField(default=CONSENT_VERSION)
     source = HiddenField()
     """The script's word whether the picture comes from the camera or from a file."""
+    request_key = HiddenField()
+    """The idempotency key, see `webapp.web.access.idempotency`."""
 
     def show(self, error: FindMeError) -> None:
         """Whoever agreed to an older text is shown the present one, and agrees to that with the next try."""
@@ -93,17 +96,39 @@ class SelfieForm(PageForm):
 
 
 class JoinForm(SelfieForm):
-    """Somebody new joins an event."""
+    """A newcomer joins an event: with a selfie, or without one (`without`); with an address, or without (`keep_here`).
+
+    Without an address the account is kept in this browser.
+    """
 
     name = StringField(lazy_gettext("Your name"))
     email = StringField(lazy_gettext("E-mail"))
+    keep_here = BooleanField(lazy_gettext("No e-mail: keep my photos on this phone only"))
     password = PasswordField(lazy_gettext("Password"))
+    without = BooleanField()
+    note = TextAreaField(lazy_gettext("Your message to the photographer"))
+
+    @property
+    def address(self) -> str | None:
+        """The address that was typed; None where the account is to be kept in this browser."""
+        typed = (self.email.data or "").strip()
+        return None if self.keep_here.data and not typed else typed
+
+    def validate_file(self, field: Field) -> None:
+        """A file, unless it is left out."""
+        if not self.without.data:
+            super().validate_file(field)
+
+    def validate_consent(self, field: Field) -> None:
+        """Consent, unless there is nothing to be looked for."""
+        if not self.without.data:
+            super().validate_consent(field)
 
     def validate(self, extra_validators: Any = None) -> bool:
         """Every fault at once: those of the fields here and those that the account's rules find."""
         valid = bool(super().validate(extra_validators))
         try:
-            accounts.check_input(self.email.data or "", self.name.data or "", self.password.data or None)
+            accounts.check_input(self.address, self.name.data or "", self.password.data or None)
         except Invalid as error:
             self.show(error)
             return False
