@@ -1,33 +1,94 @@
-// Makes a picture small enough for a weak network before it is sent.
+// Makes a picture small enough for a weak network, where it is not and where this browser can.
 
-const LONG_SIDE = 1280;
-const QUALITIES = [0.86, 0.76, 0.64];
-const ENOUGH_BYTES = 300 * 1024;
+const LONG_SIDE = 1024;
+const QUALITIES = [0.85, 0.76, 0.64];
+const ENOUGH_BYTES = 160 * 1024;
+const SMALL_BYTES = 250 * 1024;
+const SMALL_SIDE = 1600;
+const GLANCE_SIDE = 640;
+const GLANCE_QUALITY = 0.8;
+const NOISE = 3;
 
-/** A JPEG of what `source` (a video, a bitmap) shows, at most 1280 px and, if it can be, 300 KB. */
-export async function toJpeg(source, width, height) {
-  const scale = Math.min(1, LONG_SIDE / Math.max(width, height));
+let honest = null;
+
+/**
+ * Whether a canvas gives back what was drawn on it. Browsers that hide from fingerprinting answer with noise or one
+ * colour instead, and a selfie sent through such a canvas would be stripes.
+ */
+export function canvasIsHonest() {
+  if (honest === null) honest = givesBack([[200, 40, 90], [20, 120, 220]]);
+  return honest;
+}
+
+function givesBack(colours) {
+  const canvas = document.createElement("canvas");
+  canvas.width = 16 * colours.length;
+  canvas.height = 16;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (!context) return false;
+  for (const [place, colour] of colours.entries()) {
+    context.fillStyle = `rgb(${colour.join(",")})`;
+    context.fillRect(16 * place, 0, 16, 16);
+  }
+  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  for (let pixel = 0; pixel < data.length / 4; pixel += 1) {
+    const wanted = colours[Math.floor((pixel % canvas.width) / 16)];
+    if (wanted.some((value, channel) => Math.abs(data[4 * pixel + channel] - value) > NOISE)) return false;
+  }
+  return true;
+}
+
+function draw(source, width, height, side) {
+  const scale = Math.min(1, side / Math.max(width, height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
   canvas.getContext("2d").drawImage(source, 0, 0, canvas.width, canvas.height);
+  return canvas;
+}
+
+function encode(canvas, quality) {
+  return new Promise((resolve) => { canvas.toBlob(resolve, "image/jpeg", quality); });
+}
+
+/** A JPEG of what `source` (a video, a bitmap) shows, at most 1024 px and, if it can be, 160 KB. */
+export async function toJpeg(source, width, height) {
+  const canvas = draw(source, width, height, LONG_SIDE);
   let blob = null;
   for (const quality of QUALITIES) {
-    blob = await new Promise((resolve) => { canvas.toBlob(resolve, "image/jpeg", quality); });
+    blob = await encode(canvas, quality);
     if (blob && blob.size <= ENOUGH_BYTES) break;
   }
   return blob;
 }
 
-/** A picked file, reduced; null where the browser can't read it, so that the server has the last word on the file itself. */
-export async function reduced(file) {
+async function bitmapOf(file) {
   if (!window.createImageBitmap) return null;
   try {
-    const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
-    const blob = await toJpeg(bitmap, bitmap.width, bitmap.height);
-    bitmap.close();
-    return blob;
+    return await createImageBitmap(file, { imageOrientation: "from-image" });
   } catch {
     return null;
   }
+}
+
+/**
+ * A picked file as it is sent: reduced where it is heavy or large, else as it is. `shown` says whether this browser can
+ * show it; one that it can't goes as it is, and the server has the last word.
+ */
+export async function prepared(file) {
+  const bitmap = await bitmapOf(file);
+  if (!bitmap) return { blob: file, shown: false };
+  const small = file.size <= SMALL_BYTES && Math.max(bitmap.width, bitmap.height) <= SMALL_SIDE;
+  const blob = small || !canvasIsHonest() ? file : await toJpeg(bitmap, bitmap.width, bitmap.height);
+  bitmap.close();
+  return { blob: blob && blob.size < file.size ? blob : file, shown: true };
+}
+
+/** A small JPEG for the first look at a picture: enough to find a face in; null where it can't be made. */
+export async function glance(blob) {
+  const bitmap = canvasIsHonest() ? await bitmapOf(blob) : null;
+  if (!bitmap) return blob.size <= SMALL_BYTES ? blob : null;
+  const made = await encode(draw(bitmap, bitmap.width, bitmap.height, GLANCE_SIDE), GLANCE_QUALITY);
+  bitmap.close();
+  return made;
 }

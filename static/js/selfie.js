@@ -1,5 +1,7 @@
-// The selfie field: live camera with an oval, or a picked file. Without this script the plain file field does the work.
-import { reduced, toJpeg } from "./picture.js";
+// The selfie field: a camera with an oval, or a picked file, and what is thought of it at once. Without this script the
+// plain file field does the work.
+import { Check } from "./check.js";
+import { canvasIsHonest, prepared, toJpeg } from "./picture.js";
 
 const JUST_NOW = 60_000;
 
@@ -9,25 +11,29 @@ function sourceOf(file) {
   return file && opensCamera && Date.now() - file.lastModified < JUST_NOW ? "camera" : "file";
 }
 
-class SelfieField {
+export class SelfieField {
   constructor(root) {
     this.root = root;
+    this.form = root.closest("form");
     this.source = root.querySelector("[data-source]");
     this.input = root.querySelector('input[type="file"]');
+    this.dialog = root.querySelector("dialog");
     this.video = root.querySelector("video");
     this.preview = root.querySelector("[data-preview]");
-    this.say = root.querySelector("[data-say]");
+    this.verdict = root.querySelector("[data-verdict]");
+    this.notice = root.querySelector("[data-notice]");
     this.flash = root.querySelector(".flash");
     this.stream = null;
     this.words = root.dataset;
+    this.check = this.words.check ? new Check(this.words.check, this.form) : null;
     this.on("start", () => this.startCamera());
     this.on("shoot", () => this.shoot());
-    this.on("retake", () => this.startCamera());
-    this.on("stop", () => this.show("idle", this.words.sayIdle));
-    this.on("pick", () => this.input.click());
+    this.on("stop", () => this.dialog.close());
+    this.on("pick", () => this.pick());
+    this.dialog.addEventListener("close", () => this.stopCamera());
     this.input.addEventListener("change", () => this.picked(sourceOf(this.input.files[0])));
-    window.addEventListener("pagehide", () => this.stopCamera());
-    this.show("idle", this.words.sayIdle);
+    window.addEventListener("pagehide", () => this.dialog.close());
+    this.show("idle");
     if (this.input.files.length) this.picked(this.source.value); // Kept by the browser over a reload.
   }
 
@@ -35,32 +41,48 @@ class SelfieField {
     for (const button of this.root.querySelectorAll(`[data-do="${action}"]`)) button.addEventListener("click", handler);
   }
 
-  /** Show one state: idle, live or picked. Buttons name the states in which they are there. */
-  show(state, words) {
+  /** Show one state: idle or picked. Parts name the states in which they are there. */
+  show(state) {
     this.root.dataset.state = state;
-    this.say.textContent = words;
     for (const part of this.root.querySelectorAll("[data-in]")) part.hidden = !part.dataset.in.split(" ").includes(state);
-    if (state !== "live") this.stopCamera();
+    this.root.dispatchEvent(new CustomEvent("selfie", { bubbles: true, detail: { state } }));
+  }
+
+  say(text) {
+    this.notice.hidden = !text;
+    this.notice.querySelector("p").textContent = text;
   }
 
   async startCamera() {
-    if (!navigator.mediaDevices?.getUserMedia) return this.withoutCamera();
+    this.say("");
+    // Where pictures can't be read back from the camera's stream, the phone's own camera app takes them.
+    if (!navigator.mediaDevices?.getUserMedia || !canvasIsHonest()) return this.withoutCamera(this.words.sayNoCamera);
     try {
       this.stream = await navigator.mediaDevices.getUserMedia({
         video: { facingMode: "user", width: { ideal: 1280 }, height: { ideal: 960 } }, audio: false,
       });
-    } catch {
-      return this.withoutCamera();
+    } catch (error) {
+      return this.withoutCamera(this.reasonOf(error));
     }
     this.video.srcObject = this.stream;
+    this.dialog.showModal();
     await this.video.play();
-    this.show("live", this.words.sayLive);
     this.root.querySelector('[data-do="shoot"]').focus({ preventScroll: true });
   }
 
+  reasonOf(error) {
+    if (error.name === "NotAllowedError") return this.words.sayRefused;
+    return error.name === "NotReadableError" || error.name === "AbortError" ? this.words.sayBusy : this.words.sayNoCamera;
+  }
+
   /** No camera, or no permission: the phone's own camera app or a file does as well. */
-  withoutCamera() {
-    this.show("idle", this.words.sayNoCamera);
+  withoutCamera(reason) {
+    this.say(reason);
+    this.pick();
+  }
+
+  pick() {
+    this.dialog.close();
     this.input.click();
   }
 
@@ -73,36 +95,52 @@ class SelfieField {
   async shoot() {
     if (!this.video.videoWidth) return;
     const blob = await toJpeg(this.video, this.video.videoWidth, this.video.videoHeight);
-    if (!blob) return;
+    if (!blob) return this.withoutCamera(this.words.sayNoCamera);
     this.flash.classList.remove("is-on");
     void this.flash.offsetWidth; // Restarts the animation.
     this.flash.classList.add("is-on");
-    this.keep(blob, "camera", true);
+    this.dialog.close();
+    this.keep(new File([blob], "selfie.jpg", { type: "image/jpeg" }), "camera", true);
   }
 
   async picked(source) {
     const file = this.input.files[0];
     if (!file) return;
     this.clearError();
-    const blob = await reduced(file);
-    if (blob) return this.keep(blob, source);
-    this.preview.hidden = true;
-    this.show("idle", this.words.sayUnreadable.replace("%s", file.name));
+    const { blob, shown } = await prepared(file);
+    const kept = blob === file ? file : new File([blob], "selfie.jpg", { type: "image/jpeg" });
+    this.keep(kept, source, false, shown ? "" : this.words.sayUnreadable.replace("%s", file.name));
   }
 
-  /** Put the reduced picture where the form will find it, and show it. */
-  keep(blob, source, mirrored = false) {
+  /** Put the picture where the form will find it, show it, and ask what is thought of it. */
+  keep(file, source, mirrored, notice = "") {
     this.source.value = source;
     const carrier = new DataTransfer();
-    carrier.items.add(new File([blob], "selfie.jpg", { type: "image/jpeg" }));
+    carrier.items.add(file);
     this.input.files = carrier.files;
     if (this.preview.src) URL.revokeObjectURL(this.preview.src);
-    this.preview.src = URL.createObjectURL(blob);
+    this.preview.hidden = Boolean(notice);
+    if (!notice) this.preview.src = URL.createObjectURL(file);
     this.preview.classList.toggle("is-mirrored", mirrored); // As people know themselves from mirrors.
-    this.preview.hidden = false;
     this.clearError();
-    this.show("picked", this.words.sayPicked);
-    this.root.querySelector('[data-do="retake"]').focus({ preventScroll: true });
+    this.say(notice);
+    this.show("picked");
+    this.judge(file);
+  }
+
+  async judge(file) {
+    if (!this.check) return;
+    this.tell("checking", this.words.sayChecking);
+    const said = await this.check.ask(file, this.words.angle);
+    if (this.input.files[0] !== file) return;
+    if (said?.valid) this.tell("good", said.detail);
+    else if (said?.valid === false) this.tell("bad", said.detail);
+    else this.tell("", this.words.sayLater);
+  }
+
+  tell(kind, text) {
+    this.verdict.dataset.kind = kind;
+    this.verdict.querySelector("p").textContent = text;
   }
 
   clearError() {

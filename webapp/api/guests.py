@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response, g, jsonify, url_for
+from flask import Response, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp.api import answers, schemas
@@ -17,7 +17,7 @@ from webapp.api.common import (
     row_cursor,
     time_cursor,
 )
-from webapp.errors import Conflict, TooMany
+from webapp.errors import Conflict
 from webapp.models import Event, Match, Person, SelfieStatus
 from webapp.queueing import unit_of_work
 from webapp.reasons import sentence
@@ -30,8 +30,7 @@ from webapp.services.queries import gallery
 from webapp.services.queries.gallery import PhotoCard
 from webapp.services.selfies import precheck, selfie_intake
 from webapp.services.selfies.precheck import Verdict
-from webapp.web.access import devices, idempotency, network
-from webapp.web.access.limits import checks, count, slow_down
+from webapp.web.access import devices, idempotency, network, picture_checks
 from webapp.web.access.permissions import SELFIE_BODY, Who
 
 blueprint = Blueprint("api_guests", __name__, url_prefix="/api", description="Selfies and photos of a guest")
@@ -57,23 +56,13 @@ def _admit_check() -> ResponseReturnValue | None:
     """Answer at once where too many pictures are checked already, or too many of this caller were refused and wait,
     without reading one more.
     """
-    try:
-        slow_down(checks())
-    except TooMany:
-        pass  # nobody is turned away for that: "not known yet" lets everyone go on
-    else:
-        if precheck.enter():
-            g.is_checking = True
-            return None
+    if picture_checks.begin():
+        return None
     answer, status = _verdict(precheck.UNKNOWN)
     return jsonify(answer), status
 
 
-@blueprint.teardown_request
-def _end_check(_error: BaseException | None) -> None:
-    if g.pop("is_checking", False):
-        precheck.leave()
-
+blueprint.teardown_request(picture_checks.end)
 
 ADMISSIONS = {"validate_selfie": _admit_check}
 
@@ -91,10 +80,7 @@ def validate_selfie(form: dict[str, Any]) -> Any:
     the check that counts is made when the selfie itself is sent. While many pictures are checked, that is the answer at
     once, before this one is read.
     """
-    verdict = precheck.ask(form["file"].stream)
-    if verdict.valid is False:
-        count(checks())
-    return _verdict(verdict)
+    return _verdict(picture_checks.counted(precheck.ask(form["file"].stream)))
 
 
 def _verdict(verdict: Verdict) -> tuple[dict[str, Any], int]:
@@ -103,7 +89,7 @@ def _verdict(verdict: Verdict) -> tuple[dict[str, Any], int]:
         "reason": verdict.reason,
         "detail": sentence(verdict.reason or "selfie_fits"),
     }
-    return answer, 202 if verdict.valid is None else 200
+    return answer, picture_checks.status_of(verdict)
 
 
 @blueprint.post("/upload-selfie")

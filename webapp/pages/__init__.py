@@ -15,6 +15,7 @@ from webapp.pages import (
     dev,
     event_settings,
     guest,
+    guest_selfies,
     home,
     invitations,
     media,
@@ -36,6 +37,7 @@ from webapp.web.access.permissions import ADMISSIONS, BODY_LIMITS, PERMISSIONS
 ROOMS = (
     home,
     guest,
+    guest_selfies,
     auth,
     account,
     studio,

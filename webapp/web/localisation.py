@@ -5,7 +5,8 @@ from flask import g, has_request_context, request, session
 from webapp.services.events import events
 
 LANGUAGES = events.LANGUAGES
-GUESTS_PAGES = "guest."
+GUESTS_PAGES = ("guest.", "guest_")
+"""How the endpoints begin that meet guests in their event's language."""
 
 
 def choose_language() -> str:

@@ -111,8 +111,7 @@ class JoinForm(SelfieForm):
     @property
     def address(self) -> str | None:
         """The address that was typed; None where the account is to be kept in this browser."""
-        typed = (self.email.data or "").strip()
-        return None if self.keep_here.data and not typed else typed
+        return None if self.keep_here.data else self.email.data or ""
 
     def validate_file(self, field: Field) -> None:
         """A file, unless it is left out."""
