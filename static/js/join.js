@@ -15,7 +15,7 @@ class Join {
       button.addEventListener("click", () => this.without(button.dataset.without === "yes"));
     }
     this.form.addEventListener("htmx:xhr:progress", (event) => this.progress(event.detail));
-    this.form.addEventListener("htmx:beforeRequest", () => this.say(this.words.begins));
+    this.form.addEventListener("htmx:beforeRequest", () => this.say(this.words.sayBegins));
     this.form.addEventListener("htmx:sendError", (event) => this.broken(event));
     this.form.addEventListener("htmx:timeout", (event) => this.broken(event));
     this.form.addEventListener("htmx:responseError", () => this.say(""));
@@ -46,8 +46,8 @@ class Join {
   }
 
   progress({ loaded, total, lengthComputable }) {
-    if (!lengthComputable || loaded >= total) return this.say(this.words.waits, 1);
-    this.say(this.words.sends.replace("%s", Math.round((100 * loaded) / total)), loaded / total);
+    if (!lengthComputable || loaded >= total) return this.say(this.words.sayWaits, 1);
+    this.say(this.words.saySends.replace("%s", Math.round((100 * loaded) / total)), loaded / total);
   }
 
   say(text, share = null) {
@@ -66,7 +66,7 @@ class Join {
       return; // app.js says it and waits for a person.
     }
     event.stopPropagation();
-    this.say(this.words.again);
+    this.say(this.words.sayAgain);
     setTimeout(() => window.htmx.trigger(this.form, "submit"), PAUSES_MS[this.tries]);
     this.tries += 1;
   }

@@ -24,6 +24,25 @@ def sign_in(page: Page, person: dict[str, str]) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
+def choose_selfie(page: Page, content: bytes) -> None:
+    """Pick a file as the selfie; with a script that leads on to the fields."""
+    page.locator("input[type=file]").set_input_files({"name": "me.jpg", "mimeType": "image/jpeg", "buffer": content})
+
+
+def fill_in(page: Page, name: str) -> None:
+    """Fill in who one is, and agree; once the selfie is there."""
+    page.locator("input[name=name]").fill(name)
+    page.locator("input[name=email]").fill(f"{name.lower()}@example.com")
+    page.locator("input[name=consent]").check()
+
+
+def join(page: Page, name: str, content: bytes) -> None:
+    """Join with a file as the selfie, from the event's page."""
+    choose_selfie(page, content)
+    fill_in(page, name)
+    page.get_by_role("button", name="Find my photos").click()
+
+
 def photo(seed: int, *, weight: int = 0) -> bytes:
     """A real face in a frame that makes it one of a kind, with `weight` bytes of comment so that it takes its time."""
     image = Image.open(io.BytesIO(selfie("grace"))).convert("RGB")

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import ON_LAPTOP, OpenPage
-from tests.browser.steps import sign_in
+from tests.browser.steps import choose_selfie, fill_in, sign_in
+from tests.support.actors import selfie
 from tests.support.product import Product, demo_facts
 
 pytestmark = [pytest.mark.browser, ON_LAPTOP]
@@ -103,13 +104,17 @@ def test_an_action_without_a_network_leaves_its_dialog_open_and_says_so_there(
     expect(dialog).to_have_count(0)
 
 
-def test_a_guest_without_a_network_keeps_what_was_typed(open_page: OpenPage) -> None:
+def test_a_guest_without_a_network_keeps_what_was_typed_and_joins_once_it_is_back(open_page: OpenPage) -> None:
     page = open_page("/e/DEMO2026", tolerated=EXPECTED)
-    page.locator("input[name=name]").fill("Kept")
+    choose_selfie(page, selfie("grace"))
+    fill_in(page, "Kept")
     page.context.set_offline(True)
     page.get_by_role("button", name="Find my photos").click()
-    expect(alert(page).get_by_text(STILL_HERE)).to_be_visible()
+    expect(page.get_by_text("We send it again by ourselves")).to_be_visible()
+    expect(alert(page).locator(".note")).to_be_hidden()
     assert page.locator("input[name=name]").input_value() == "Kept"
+    page.context.set_offline(False)
+    page.wait_for_url("**/photos", timeout=20_000)
 
 
 def test_an_answer_that_never_comes_is_given_up(open_page: OpenPage, product: Product) -> None:

@@ -5,10 +5,10 @@ import re
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import DESKTOP, MOVING, ON_BOTH, ON_LAPTOP, PHONE, OpenPage
-from tests.browser.steps import SHOWN, sign_in
+from tests.browser.steps import SHOWN, choose_selfie, fill_in, join, sign_in
 from tests.support.actors import photos_with, photos_without, selfie
 from tests.support.product import Product, demo_facts
 
@@ -25,12 +25,6 @@ def file(content: bytes, name: str = "me.jpg", kind: str = "image/jpeg") -> dict
     return {"name": name, "mimeType": kind, "buffer": content}
 
 
-def fill_in(page: Page, name: str) -> None:
-    page.get_by_label("Name", exact=True).or_(page.get_by_label("Your name")).first.fill(name)
-    page.get_by_label("E-mail", exact=False).first.fill(f"{name.lower()}@example.com")
-    page.locator("input[name=consent]").check()
-
-
 @ON_BOTH
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_a_guest_joins_with_the_camera_and_sees_their_photos(
@@ -39,10 +33,11 @@ def test_a_guest_joins_with_the_camera_and_sees_their_photos(
     page = open_page("/", viewport=viewport, **MOVING)
     page.locator("input[name=code]").fill("demo 2026")
     page.keyboard.press("Enter")
-    fill_in(page, f"Walker{viewport['width']}")
     page.get_by_role("button", name="Take a selfie").click()
     page.get_by_role("button", name="Take the picture").click()
     expect(page.locator("input[name=source]")).to_have_value("camera")
+    expect(page.get_by_text("ooks good so far")).to_be_visible(timeout=20_000)
+    fill_in(page, f"Walker{viewport['width']}")
     page.get_by_role("button", name="Find my photos").click()
     page.wait_for_url("**/e/DEMO2026/photos")
     expect(page.locator(SHOWN).first).to_be_visible(timeout=20_000)
@@ -69,9 +64,9 @@ def test_photos_arrive_without_a_reload_while_the_photographer_uploads(open_page
     studio.evaluate("window.here = 'still the same page'")
 
     guest = open_page(join_link.group(0))
-    fill_in(guest, "Early")
-    guest.locator("input[type=file]").set_input_files(file(selfie("grace")))
+    choose_selfie(guest, selfie("grace"))
     expect(guest.locator("input[name=source]")).to_have_value("file")
+    fill_in(guest, "Early")
     guest.get_by_role("button", name="Find my photos").click()
     guest.wait_for_url("**/photos")
     expect(guest.get_by_text("No photo of you yet").or_(guest.get_by_text("None yet")).first).to_be_visible(
@@ -100,9 +95,12 @@ def test_photos_arrive_without_a_reload_while_the_photographer_uploads(open_page
 @ON_LAPTOP
 def test_a_refused_selfie_says_why_and_the_next_one_finds_photos(open_page: OpenPage) -> None:
     page = open_page("/e/DEMO2026")
+    choose_selfie(page, grey())
+    # The first look says so already, and doesn't stand in the way.
+    expect(page.get_by_text("We couldn't find a face in this picture")).to_be_visible(timeout=20_000)
     fill_in(page, "Grey")
-    page.locator("input[type=file]").set_input_files(file(grey()))
     page.get_by_role("button", name="Find my photos").click()
+    page.wait_for_url("**/photos")
     expect(page.get_by_text("We couldn't find a face in this picture")).to_be_visible(timeout=20_000)
     page.get_by_role("link", name="Take a new selfie").click()
     page.locator("input[type=file]").set_input_files(file(selfie("eileen")))
@@ -113,9 +111,9 @@ def test_a_refused_selfie_says_why_and_the_next_one_finds_photos(open_page: Open
 @ON_LAPTOP
 def test_what_was_typed_stays_when_something_is_wrong(open_page: OpenPage) -> None:
     page = open_page("/e/DEMO2026")
+    choose_selfie(page, selfie("grace"))
     fill_in(page, "Kept")
     page.locator("input[name=email]").fill("nonsense")
-    page.locator("input[type=file]").set_input_files(file(selfie("grace")))
     page.get_by_role("button", name="Find my photos").click()
     expect(page.get_by_text("doesn't look like an e-mail address")).to_be_visible()
     assert page.locator("input[name=name]").input_value() == "Kept"
@@ -129,9 +127,7 @@ def test_what_was_typed_stays_when_something_is_wrong(open_page: OpenPage) -> No
 @ON_LAPTOP
 def test_it_works_without_javascript(open_page: OpenPage) -> None:
     page = open_page("/e/DEMO2026", java_script_enabled=False)
-    fill_in(page, "Plain")
-    page.locator("input[type=file]").set_input_files(file(selfie("grace")))
-    page.get_by_role("button", name="Find my photos").click()
+    join(page, "Plain", selfie("grace"))
     page.wait_for_url("**/photos")
     for _ in range(40):
         if page.locator(SHOWN).count():
@@ -148,7 +144,7 @@ def test_the_cameras_refusal_leaves_the_file(open_page: OpenPage) -> None:
     page.evaluate("() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no'); }; }")
     with page.expect_file_chooser():
         page.get_by_role("button", name="Take a selfie").click()
-    expect(page.get_by_text("No camera here")).to_be_visible()
+    expect(page.get_by_text("There is no camera that this page can use")).to_be_visible()
 
 
 @ON_LAPTOP
@@ -161,9 +157,7 @@ def test_french(open_page: OpenPage) -> None:
 @ON_BOTH
 def test_somebody_who_no_longer_wants_to_be_looked_for_says_so_on_the_page(open_page: OpenPage) -> None:
     page = open_page("/e/DEMO2026")
-    fill_in(page, "Leaver")
-    page.locator("input[type=file]").set_input_files(file(selfie("grace")))
-    page.get_by_role("button", name="Find my photos").click()
+    join(page, "Leaver", selfie("grace"))
     expect(page.locator(SHOWN).first).to_be_visible(timeout=20_000)
     page.goto("/e/DEMO2026/selfie")
     page.get_by_text("Stop looking for my face").click()

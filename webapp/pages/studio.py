@@ -147,6 +147,8 @@ def guest(event: Event, person_id: str, **_: Membership) -> ResponseReturnValue:
         selfies=present_selfies.of_people([found.row_id])[found.row_id],
         allowance=selfie_allowance.of_person(event, person_id),
         stop=search_stops.stop_of(membership),
+        # Told to the photographer only where the guest asked to be answered.
+        address=membership.user.email if membership.note else None,
         **values,
     )
 

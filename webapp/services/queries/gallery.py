@@ -232,6 +232,42 @@ def shown_to_all(
     return [card(photo) for photo in db.session.scalars(wanted.limit(limit) if limit else wanted)]
 
 
+@dataclass(frozen=True, slots=True)
+class SharedPhoto:
+    """A photo that every guest is shown, and where it stands among the others."""
+
+    photo: PhotoCard
+    position: int
+    """From 1, the newest."""
+    total: int
+    previous: str | None
+    """Public id."""
+    next: str | None
+
+
+def shared_photo(event: Event, public_id: str) -> SharedPhoto:
+    """Return one of the photos that every guest of the event is shown.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    shown = and_(Photo.event_id == event.id, Photo.shown_to_all.is_(True), is_out())
+    photo = db.session.scalar(select(Photo).where(shown, Photo.public_id == public_id))
+    if photo is None:
+        raise NotFound(code="photo_unknown")
+    newer = or_(Photo.sorted_at > photo.sorted_at, and_(Photo.sorted_at == photo.sorted_at, Photo.id > photo.id))
+    before = select(Photo.public_id).where(shown, newer).order_by(Photo.sorted_at, Photo.id).limit(1)
+    behind = shown_to_all(event, limit=1, after=(photo.sorted_at, photo.id))
+    count = select(func.count()).select_from(Photo)
+    return SharedPhoto(
+        photo=card(photo),
+        position=(db.session.scalar(count.where(shown, newer)) or 0) + 1,
+        total=db.session.scalar(count.where(shown)) or 0,
+        previous=db.session.scalar(before),
+        next=behind[0].public_id if behind else None,
+    )
+
+
 def shares_photos(event: Event) -> bool:
     """Whether every guest of the event is shown some photos."""
     shown = exists().where(Photo.event_id == event.id, Photo.shown_to_all.is_(True), is_out())

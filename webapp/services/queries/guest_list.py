@@ -83,6 +83,8 @@ class GuestRow:
     """Their account is disabled."""
     failure: str | None
     """Why the last computation of their matches gave up."""
+    note: str | None
+    """What they wrote to the photographer when they joined without a selfie."""
 
     @property
     def failed(self) -> bool:
@@ -257,4 +259,5 @@ def _row(
         admission=membership.admission,
         disabled=disabled,
         failure=person.match_failure or "internal" if person.match_failed else None,
+        note=membership.note,
     )

@@ -104,6 +104,8 @@ BUDGETS = {
     "passwords of owner": Budget(parse(LOGINS), longest=4.0, at_once=2),
     # Of 192 random bits nobody guesses any, so that slowing down would be of no use.
     "links of address": Budget(parse(CODES)),
+    # 79 random bits; slow all the same, since people write them down and guesses look alike.
+    "recovery codes of address": Budget(parse(CODES), longest=4.0),
     "checks of address": Budget(parse(CHECKS), longest=2.0, at_once=2),
     "checks of account": Budget(parse("30 per minute"), longest=2.0, at_once=1),
     "checks of accounts at address": Budget(parse("600 per minute"), longest=2.0, at_once=2),
@@ -236,6 +238,11 @@ def passwords(login: str) -> list[Counter]:
 def links() -> list[Counter]:
     """Return the counters of sign-in links and invitations that are unknown."""
     return [Counter("links of address", _address())]
+
+
+def recovery_codes() -> list[Counter]:
+    """Return the counters of recovery codes that are unknown."""
+    return [Counter("recovery codes of address", _address())]
 
 
 def mails() -> list[Counter]:

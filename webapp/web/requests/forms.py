@@ -1,7 +1,7 @@
 """What pages ask people for. The rules are the services'; forms say which fields there are and collect every fault."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
@@ -49,6 +49,8 @@ class PageForm(FlaskForm):
     """A form whose token was checked before the view ran; it only carries one."""
 
     form_errors: list[str]
+    silent: ClassVar[frozenset[str]] = frozenset()
+    """Fields that can't be wrong, and have no region for errors."""
 
     def show(self, error: FindMeError) -> None:
         """Put an error of a service beside the fields that it means; what has no field stands above the form."""
@@ -101,6 +103,7 @@ class JoinForm(SelfieForm):
     Without an address the account is kept in this browser.
     """
 
+    silent = frozenset({"keep_here", "without"})
     name = StringField(lazy_gettext("Your name"))
     email = StringField(lazy_gettext("E-mail"))
     keep_here = BooleanField(lazy_gettext("No e-mail: keep my photos on this phone only"))
@@ -137,6 +140,7 @@ class JoinForm(SelfieForm):
 class JoinAgainForm(SelfieForm):
     """Somebody with an account joins a further event: with the selfie that we know, or a new one."""
 
+    silent = frozenset({"reuse"})
     reuse = BooleanField(lazy_gettext("Use my selfie"))
 
     def validate_file(self, field: Field) -> None:
@@ -155,6 +159,12 @@ class AddressForm(PageForm):
     """An account's address, while it isn't proven."""
 
     email = StringField(lazy_gettext("E-mail"), [InputRequired(SENTENCES["email_invalid"])])
+
+
+class RecoveryForm(PageForm):
+    """The recovery code of an account."""
+
+    code = StringField(lazy_gettext("Your code"), [InputRequired(SENTENCES["recovery_code_unknown"])])
 
 
 class EventForm(PageForm):
