@@ -83,8 +83,15 @@ def joined(open_page: OpenPage) -> Page:
     """A guest's page of their address; the guest joins by the API."""
     page = open_page("/e/DEMO2026")
     answer = page.request.post(
-        "/api/register-invite",
-        data={"username": f"Ada {id(page)}", "password": "correct horse battery", "event_code": "DEMO2026"},
+        "/api/register-with-event-code",
+        data={
+            "user_data": {
+                "username": f"Ada {id(page)}",
+                "email": f"ada{id(page)}@example.com",
+                "password": "correct horse battery",
+            },
+            "event_code": "DEMO2026",
+        },
     )
     assert answer.status == 201, answer.text()
     page.goto("/sign-in")
