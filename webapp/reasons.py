@@ -51,7 +51,7 @@ _SELFIE = {
         "please ask the photographer: then you can take a new one."
     ),
     "selfie_missing": lazy_gettext("A selfie is missing. Take one, or pick a picture of yourself."),
-    "selfie_fits": lazy_gettext("This picture is fine as a selfie."),
+    "selfie_fits": lazy_gettext("Looks good so far."),
     "checking": lazy_gettext(
         "We are still looking at this picture. You can go on: it is checked again when you send it."
     ),

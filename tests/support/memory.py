@@ -61,6 +61,9 @@ class Remembering:
         found = self._seen.recall((angle, *_pixels(frame)), lambda: self._engine.check_selfie(frame, angle, keep))
         return copy.deepcopy(found)
 
+    def look_at_selfie(self, frame: Frame, angle: Angle = "front") -> str | None:
+        return self._seen.recall(("look", angle, *_pixels(frame)), lambda: self._engine.look_at_selfie(frame, angle))
+
 
 @cache
 def engine() -> Remembering:

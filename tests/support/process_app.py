@@ -48,7 +48,9 @@ class _Made:
         self.app.extensions["settings"] = settings
         self.app.extensions["blobs"] = storage.open_store(settings)
         # Its jobs find the models loaded.
-        self.app.extensions["face_engines"] = {"local": Engine(memory.engine(), LocalFaceIndex())}
+        self.app.extensions["face_engines"] = {
+            "local": Engine(memory.engine(), LocalFaceIndex(), onlooker=memory.engine())
+        }
         return self.app
 
 

@@ -68,19 +68,23 @@ ADMISSIONS = {"validate_selfie": _admit_check}
 
 
 @blueprint.post("/validate-selfie")
-@blueprint.arguments(schemas.SelfieFile, location="multipart")
+@blueprint.arguments(schemas.SelfieQuestion, location="multipart")
 @blueprint.response(200, answers.PictureAnswer)
-@blueprint.errors(too_many_guesses=429)
+@blueprint.errors(angle_invalid=422, too_many_guesses=429)
 @blueprint.alt_response(202, schema=answers.PictureAnswer, success=True, description="not known yet")
 def validate_selfie(form: dict[str, Any]) -> Any:
     """Whether a picture would do as a selfie, before anybody signs up; a hint that promises nothing.
 
-    The file's size and head are looked at here; the rest is seen by a worker that looks for faces and keeps nothing. It
-    gets two seconds. What it can't say by then is a 202 with `valid: null` and the reason `checking`: then go on, since
-    the check that counts is made when the selfie itself is sent. While many pictures are checked, that is the answer at
-    once, before this one is read.
+    The file's size and head are looked at here; the rest is seen by a worker that finds faces, looks at their size,
+    light, sharpness and turn, computes no template of a face, and keeps nothing. `valid: true` means that nothing was
+    seen to be wrong: whether the face is clear enough to be known again is found out after consent, when the selfie
+    itself is sent.
+
+    The worker gets two seconds. What it can't say by then is a 202 with `valid: null` and the reason `checking`: then
+    go on, since the check that counts is made when the selfie itself is sent. While many pictures are checked, that is
+    the answer at once, before this one is read.
     """
-    return _verdict(picture_checks.counted(precheck.ask(form["file"].stream)))
+    return _verdict(picture_checks.counted(precheck.ask(form["file"].stream, form["angle"])))
 
 
 def _verdict(verdict: Verdict) -> tuple[dict[str, Any], int]:

@@ -105,6 +105,11 @@ def picture_source() -> Text:
     )
 
 
+def seen_from() -> Text:
+    """From where a selfie shows the face."""
+    return Text(load_default="front", metadata={"description": "`front`, `left` or `right`"})
+
+
 class InviteForm(Closed):
     username = text(example="Ada", description="1 to 80 characters, unique")
     email = text(example="ada@example.com")
@@ -119,6 +124,10 @@ class SelfieFile(Closed):
     file = Picture(required=True)
 
 
+class SelfieQuestion(SelfieFile):
+    angle = seen_from()
+
+
 class SelfieForm(SelfieFile):
     source = picture_source()
     event_id = which_event()
@@ -126,7 +135,7 @@ class SelfieForm(SelfieFile):
     add = ma.fields.Boolean(
         load_default=False, metadata={"description": "a further angle, instead of replacing the selfie before"}
     )
-    angle = Text(load_default="front", metadata={"description": "`front`, `left` or `right`"})
+    angle = seen_from()
 
 
 class Credentials(Closed):

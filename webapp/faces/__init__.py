@@ -10,7 +10,7 @@ import redis
 
 from webapp.errors import ConfigurationError
 from webapp.faces import local, rekognition
-from webapp.faces.core.protocols import FaceAnalyzer, FaceIndex, Meter, UserVectors
+from webapp.faces.core.protocols import FaceAnalyzer, FaceIndex, Meter, SelfieOnlooker, UserVectors
 from webapp.settings import Settings
 
 __all__ = ["Engine", "engine_identity", "load_engine"]
@@ -24,6 +24,8 @@ class Engine:
     index: FaceIndex
     users: UserVectors | None = None
     """Only where the engine makes one vector of several pictures of a person by itself."""
+    onlooker: SelfieOnlooker | None = None
+    """Only where a selfie can be looked at on this machine, without a template of the face in it."""
 
 
 def engine_identity(settings: Settings) -> tuple[str, str]:
@@ -51,10 +53,11 @@ def load_engine(name: str, settings: Settings, meter: Meter, connection: redis.R
         from webapp.faces.local.analyzer import LocalFaceAnalyzer
         from webapp.faces.local.index import LocalFaceIndex
 
-        return Engine(LocalFaceAnalyzer.load(settings.models_dir), LocalFaceIndex())
+        analyzer = LocalFaceAnalyzer.load(settings.models_dir)
+        return Engine(analyzer, LocalFaceIndex(), onlooker=analyzer)
     if name == rekognition.ENGINE:
         from webapp.faces.rekognition.engine import load
 
-        analyzer, index = load(settings, meter, connection)
-        return Engine(analyzer, index, index)
+        service, galleries = load(settings, meter, connection)
+        return Engine(service, galleries, galleries)
     raise ConfigurationError(f"There is no face engine {name!r}: events name one that this version does not have.")

@@ -36,7 +36,7 @@ def check(code: str) -> ResponseReturnValue:
     picture = request.files.get("file")
     if picture is None:
         raise Invalid(code="selfie_missing")
-    return _answer(picture_checks.counted(precheck.ask(picture.stream)))
+    return _answer(picture_checks.counted(precheck.ask(picture.stream, request.form.get("angle", "front"))))
 
 
 def _answer(verdict: Verdict) -> ResponseReturnValue:

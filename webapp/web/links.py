@@ -21,3 +21,9 @@ def path_to(endpoint: str, **values: str) -> str:
 def join_url(event: Event) -> str:
     """Where an event's QR code leads: its page, with the token that lets guests through when others guess codes."""
     return absolute(path_to("guest.landing", code=event.code, t=event.join_token))
+
+
+def landing_url(event: Event) -> str:
+    """The event's page as its visitor opened it: with the QR code's token only if it came with one."""
+    token = request.args.get("t")
+    return absolute(path_to("guest.landing", code=event.code, **({"t": token} if token else {})))

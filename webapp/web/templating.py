@@ -17,6 +17,8 @@ from webapp import accents
 from webapp.models import Event
 from webapp.reasons import sentence
 from webapp.settings import ROOT
+from webapp.web.links import landing_url
+from webapp.web.requests import in_app
 
 LANGUAGES = {"en": "English", "fr": "Français"}
 ACCENTS = tuple(accents.PALETTE)
@@ -38,6 +40,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters["merged"] = merged
     app.jinja_env.globals |= {"asset": asset, "icon": icon, "accent_of": accent_of, "ratio_class": ratio_class}
     app.jinja_env.globals |= {"accent_sheet": accent_sheet, "cover_url": cover_url}
+    app.jinja_env.globals |= {"opened_in": opened_in, "chrome_link": in_app.chrome_link, "landing_url": landing_url}
     app.jinja_env.globals["accent_name"] = accents.name_of
     app.context_processor(_page_values)
     app.after_request(_keep_assets)
@@ -112,6 +115,11 @@ def cover_url(event: Event) -> str | None:
         return None
     version = event.cover_key.rpartition("/")[2].removesuffix(".jpg")[:8]
     return url_for("sharing.cover", code=event.code, v=version)
+
+
+def opened_in() -> in_app.Place:
+    """Where the present page was opened: in a browser, or in the one of an app."""
+    return in_app.place_of(request.user_agent.string)
 
 
 def ratio_class(width: int | None, height: int | None) -> str:

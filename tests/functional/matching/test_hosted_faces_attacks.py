@@ -387,7 +387,7 @@ def test_of_a_crop_with_several_faces_the_one_in_its_place_is_taken() -> None:
 
 
 def a_face(box: Box) -> DetectedFace:
-    return DetectedFace(box, (), 1.0, 100, 1.0, 0.0, 100.0, 100.0, False, None, "id")
+    return DetectedFace(box, (), 1.0, 100, 0.0, 100.0, 100.0, 1.0, False, None, "id")
 
 
 # --- nobody loses a photo

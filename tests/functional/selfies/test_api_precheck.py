@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -14,11 +15,17 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from tests.support import faces
 from tests.support.actors import PASSWORD, Api, World, selfie
 from tests.support.browsing import Browser
 from tests.support.servers import valkey
 from webapp import create_app, queueing
+from webapp.clock import utcnow
 from webapp.db.extensions import db
+from webapp.faces import Engine
+from webapp.faces.local.analyzer import LocalFaceAnalyzer
+from webapp.faces.local.index import LocalFaceIndex
+from webapp.pictures import imaging
 from webapp.reasons import SENTENCES
 from webapp.services.selfies import precheck
 from webapp.settings import Settings
@@ -30,8 +37,8 @@ def picture(color: tuple[int, int, int] = (120, 125, 130)) -> bytes:
     return target.getvalue()
 
 
-def ask(api: Api, content: bytes) -> TestResponse:
-    return api.post("/validate-selfie", data={"file": (io.BytesIO(content), "me.jpg")})
+def ask(api: Api, content: bytes, **fields: str) -> TestResponse:
+    return api.post("/validate-selfie", data={"file": (io.BytesIO(content), "me.jpg")} | fields)
 
 
 def kept(app: Flask) -> list[str]:
@@ -65,7 +72,7 @@ def worker(app: Flask, work: Callable[..., int]) -> Iterator[None]:
 def warm(app: Flask) -> None:
     """A worker has its models in memory before the first picture comes."""
     frame = np.zeros((320, 320, 3), dtype=np.uint8)
-    app.extensions["face_engines"]["local"].analyzer.check_selfie(frame)
+    app.extensions["face_engines"]["local"].onlooker.look_at_selfie(frame)
 
 
 @pytest.mark.usefixtures("warm")
@@ -79,6 +86,101 @@ def test_a_worker_says_whether_it_would_do_and_why_not(
     assert good.json == {"valid": True, "reason": None, "detail": str(SENTENCES["selfie_fits"])}
     assert bad.status_code == 200
     assert bad.json == {"valid": False, "reason": "no_face", "detail": str(SENTENCES["no_face"])}
+    assert kept(app) == []
+
+
+@pytest.fixture
+def no_templates(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app's engine is the real one, which remembers nothing, and fails where it makes a template of a face."""
+    blind = LocalFaceAnalyzer(faces.analyzer().detector, None)  # type: ignore[arg-type]
+    monkeypatch.setitem(app.extensions["face_engines"], "local", Engine(blind, LocalFaceIndex(), onlooker=blind))
+
+
+@pytest.mark.usefixtures("no_templates")
+@pytest.mark.parametrize("angle", [None, "front", "left", "right"])
+def test_no_template_of_the_face_is_made(
+    app: Flask, api: Api, work: Callable[..., int], monkeypatch: pytest.MonkeyPatch, angle: str | None
+) -> None:
+    monkeypatch.setattr(precheck, "PATIENCE", 60)
+    with worker(app, work):
+        answer = ask(api, selfie("grace"), **({"angle": angle} if angle else {}))
+    assert answer.json["valid"] is True
+    frame = imaging.decode(io.BytesIO(selfie("grace")), max_megapixels=80).frame
+    with pytest.raises(AttributeError):
+        app.extensions["face_engines"]["local"].analyzer.check_selfie(frame)
+
+
+@pytest.mark.parametrize(("angle", "reason"), [("front", "turned_away"), ("left", None), ("right", None)])
+def test_a_turned_head_is_fine_where_it_was_asked_for(
+    app: Flask,
+    api: Api,
+    work: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    no_templates: None,
+    angle: str,
+    reason: str | None,
+) -> None:
+    monkeypatch.setattr(precheck, "PATIENCE", 60)
+    monkeypatch.setattr("webapp.faces.local.analyzer.head_turn", lambda _: 0.6)
+    with worker(app, work):
+        assert ask(api, selfie("grace"), angle=angle).json["reason"] == reason
+    assert kept(app) == []
+
+
+def test_an_unknown_angle_is_told_before_the_picture_is_kept(app: Flask, api: Api) -> None:
+    for angle in ("up", "", "left/../../x", "0" * 2000):
+        answer = ask(api, selfie("grace"), angle=angle)
+        assert (answer.status_code, answer.json["code"]) == (422, "angle_invalid"), angle
+    assert queueing.connect(app.extensions["settings"]).llen("rq:queue:selfies") == 0
+    assert kept(app) == []
+
+
+def test_a_job_of_the_version_before_is_answered(app: Flask, no_templates: None) -> None:
+    with app.app_context():
+        app.extensions["blobs"].put("prechecks/65f0-abcdefgh", io.BytesIO(selfie("grace")))
+        precheck.judge("65f0-abcdefgh")
+    assert app.extensions["redis"].lrange("findme:precheck:65f0-abcdefgh", 0, -1) == [b"fine"]
+    assert 0 < app.extensions["redis"].ttl("findme:precheck:65f0-abcdefgh") <= 10
+    assert kept(app) == []
+
+
+def test_the_request_removes_the_picture_of_a_worker_that_was_killed(
+    app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precheck, "PATIENCE", 1)
+    seen: list[list[str]] = []
+    wait = precheck._wait
+    monkeypatch.setattr(precheck, "_wait", lambda *asked: seen.append(kept(app)) or wait(*asked))
+    assert ask(api, selfie("grace")).status_code == 202
+    assert [len(there) for there in seen] == [1], "it lay there while the request waited"
+    assert kept(app) == []
+
+
+def test_the_worker_removes_the_picture_of_a_request_that_was_killed(
+    app: Flask, api: Api, work: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precheck, "PATIENCE", 0.1)
+    store = app.extensions["blobs"]
+    with monkeypatch.context() as killed:
+        killed.setattr(store, "delete", lambda _: None)
+        assert ask(api, selfie("grace"), angle="left").status_code == 202
+    assert len(kept(app)) == 1
+    assert work(queueing.SELFIES) == 1
+    assert kept(app) == []
+
+
+def test_a_picture_that_both_left_behind_goes_after_ten_minutes(
+    app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precheck, "PATIENCE", 0.1)
+    with monkeypatch.context() as killed:
+        killed.setattr(app.extensions["blobs"], "delete", lambda _: None)
+        ask(api, selfie("grace"), angle="right")
+    with app.app_context():
+        assert precheck.forget_left_behind() == 0
+        later = utcnow() + timedelta(seconds=precheck.LEFT_BEHIND + 2)
+        monkeypatch.setattr(precheck, "utcnow", lambda: later)
+        assert precheck.forget_left_behind() == 1
     assert kept(app) == []
 
 

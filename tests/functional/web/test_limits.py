@@ -131,7 +131,7 @@ def test_pictures_that_are_not_found_to_be_valid_are_counted_by_address(limited:
 
 
 def test_valid_selfies_of_a_full_room_are_not_counted(limited: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precheck, "ask", lambda _: precheck.Verdict(True, None))
+    monkeypatch.setattr(precheck, "ask", lambda *_: precheck.Verdict(True, None))
     for _ in range(65):
         answer = Api(limited).post("/validate-selfie", data={"file": (io.BytesIO(b"a selfie"), "me.jpg")})
         assert answer.json["valid"] is True

@@ -44,8 +44,8 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DetectedFace:
-    """One face of a picture and how good it is."""
+class SeenFace:
+    """What is seen of one face of a picture, without anything by which the person could be known again."""
 
     box: Box
     landmarks: tuple[tuple[float, float], ...]
@@ -54,14 +54,20 @@ class DetectedFace:
     """The detector's confidence, 0 to 1."""
     size: int
     """The longer side of the box in pixels of the frame in which it was detected."""
-    quality: float
-    """The length of the embedding before it was normalised (local engine), or the service's own score."""
     turn: float
     """How far the head is turned: distance of the nose from the middle of the eyes over the distance of the eyes."""
     blur: float
     """Variance of the Laplacian of the aligned crop: low is blurred."""
     light: float
     """Mean luma of the aligned crop, 0 to 255."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DetectedFace(SeenFace):
+    """One face of a picture, how good it is, and what it is matched by."""
+
+    quality: float
+    """The length of the embedding before it was normalised (local engine), or the service's own score."""
     weak: bool
     """Too small or unclear to be more than a maybe."""
     vector: Vector | None
@@ -167,6 +173,16 @@ class FaceAnalyzer(Protocol):
 
     def check_selfie(self, frame: Frame, angle: Angle = "front", keep: Keep | None = None) -> SelfieCheck:
         """Judge a selfie: one dominant face, near, sharp, lit and turned as asked. Only an accepted one is kept."""
+        ...
+
+
+class SelfieOnlooker(Protocol):
+    """Looks at a selfie before its person has agreed to anything: finds faces, computes no template, keeps nothing."""
+
+    def look_at_selfie(self, frame: Frame, angle: Angle = "front") -> str | None:
+        """What can be seen to be wrong with a selfie, as a word of REASONS. None promises nothing: `check_selfie` can
+        still refuse the picture.
+        """
         ...
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from webapp.faces.core.protocols import Angle, DetectedFace
+from webapp.faces.core.protocols import Angle, SeenFace
 
 BYSTANDER = 0.15
 """A second face of at least this share of the dominant one's area makes it unclear whose selfie it is."""
@@ -26,7 +26,7 @@ class Limits:
     sharpness: float
 
 
-def judge(face: DetectedFace, angle: Angle, limits: Limits) -> str | None:
+def judge(face: SeenFace, angle: Angle, limits: Limits) -> str | None:
     """What is wrong with the dominant face, the plainest cause first, as a word of REASONS; None if it serves."""
     if face.size < limits.size:
         return "too_small"
@@ -42,7 +42,7 @@ def judge(face: DetectedFace, angle: Angle, limits: Limits) -> str | None:
     return "blurred" if face.blur < limits.sharpness else None
 
 
-def is_contested(dominant: DetectedFace, others: Iterable[DetectedFace]) -> bool:
+def is_contested(dominant: SeenFace, others: Iterable[SeenFace]) -> bool:
     """Whether one of the other faces is large enough to be the one that is meant.
 
     A face that is cut by the picture's edge or looks far away did not take this selfie, however near it is.
@@ -61,11 +61,11 @@ def explain_absence(mean_luma: float) -> str:
     return "too_bright" if mean_luma > WHITE else "no_face"
 
 
-def area(face: DetectedFace) -> float:
+def area(face: SeenFace) -> float:
     """The share of the picture that the face's box covers."""
     return face.box.width * face.box.height
 
 
-def is_within(face: DetectedFace) -> bool:
+def is_within(face: SeenFace) -> bool:
     """Whether all landmarks are inside the picture."""
     return all(0 <= x <= 1 and 0 <= y <= 1 for x, y in face.landmarks)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from webapp.faces.core import selfie_rules
-from webapp.faces.core.protocols import Angle, Box, DetectedFace, Frame, Keep, SelfieCheck
+from webapp.faces.core.protocols import Angle, Box, DetectedFace, Frame, Keep, SeenFace, SelfieCheck
 from webapp.faces.local import ENGINE, VERSION, selfie_gate
 from webapp.faces.local.alignment import align
 from webapp.faces.local.detector import Detections, Detector, shrink, suppress
@@ -39,13 +39,16 @@ WEAK_BELOW = 32
 PHANTOM_BELOW = 7.0
 """Faces of a lower quality are mostly patterns, reflections and backs of heads: 1 % of the faces in labelled photos."""
 
+TURNS = (1, 3, 2)
+"""Quarters against the clock by which a selfie is turned, the likelier ones first."""
+
 Floats = npt.NDArray[np.float32]
 
 cv2.setNumThreads(1)
 
 
 class LocalFaceAnalyzer:
-    """YuNet and SFace behind the FaceAnalyzer protocol. Not for use by several threads at once."""
+    """YuNet and SFace behind the FaceAnalyzer and SelfieOnlooker protocols. Not for use by several threads at once."""
 
     engine = ENGINE
     version = VERSION
@@ -85,23 +88,40 @@ class LocalFaceAnalyzer:
         """
         check = self._check_upright(frame, angle)
         if check.reason in selfie_gate.WORTH_TURNING:
-            for turns in (1, 3, 2):
-                turned = self._check_upright(
-                    np.ascontiguousarray(np.rot90(frame, turns)), angle, selfie_gate.TURNED_SCORE
-                )
+            for turns in TURNS:
+                turned = self._check_upright(_turned(frame, turns), angle, selfie_gate.TURNED_SCORE)
                 if turned.face is not None:
                     return SelfieCheck(selfie_gate.turn_back(turned.face, turns), None)
         if check.reason == "no_face":
             return SelfieCheck(None, self._explain_absence(frame))
         return check
 
+    def look_at_selfie(self, frame: Frame, angle: Angle = "front") -> str | None:
+        """What `check_selfie` would say, as far as it can be seen without computing a template: where the template's
+        length decides, the picture gets the benefit of the doubt. frame: as there.
+        """
+        reason = self._look_upright(frame, angle)
+        if reason in selfie_gate.WORTH_TURNING and any(
+            self._look_upright(_turned(frame, turns), angle, selfie_gate.TURNED_SCORE) is None for turns in TURNS
+        ):
+            return None
+        return self._explain_absence(frame) if reason == "no_face" else reason
+
+    def _look_upright(self, frame: Frame, angle: Angle, score: float = SCORE) -> str | None:
+        found, factor = self._find_near(frame, score)
+        if not len(found):
+            return "no_face"
+        faces, _ = self._see(frame, found, factor)
+        sure = [face for face in faces if face.score >= selfie_gate.SURE_SCORE] or faces[:1]
+        if selfie_gate.is_contested(sure):
+            return "several_faces"
+        return selfie_gate.judge_sight(max(sure, key=selfie_rules.area), angle)
+
     def _check_upright(self, frame: Frame, angle: Angle, score: float = SCORE) -> SelfieCheck:
-        found, factor = self.find(frame, SELFIE_SIDE, score)
+        found, factor = self._find_near(frame, score)
         if not len(found):
             return SelfieCheck(None, "no_face")
-        areas = found.boxes[:, 2:].prod(axis=1)
-        large = found.chosen(np.nonzero(areas >= selfie_rules.BYSTANDER * areas.max())[0])
-        faces = self._describe(frame, large, factor)
+        faces = self._describe(frame, found, factor)
         # A pattern on a shirt is no second person, and must not hide the first one.
         faces = [face for face in faces if face.quality >= PHANTOM_BELOW] or faces[:1]
         if selfie_gate.is_contested(faces):
@@ -109,6 +129,14 @@ class LocalFaceAnalyzer:
         face = max(faces, key=selfie_rules.area)
         reason = selfie_gate.judge(face, angle)
         return SelfieCheck(None if reason else face, reason)
+
+    def _find_near(self, frame: Frame, score: float) -> tuple[Detections, float]:
+        """What `find` finds at the selfie's size, without faces that are too small beside the largest to count."""
+        found, factor = self.find(frame, SELFIE_SIDE, score)
+        if not len(found):
+            return found, factor
+        areas = found.boxes[:, 2:].prod(axis=1)
+        return found.chosen(np.nonzero(areas >= selfie_rules.BYSTANDER * areas.max())[0]), factor
 
     def _explain_absence(self, frame: Frame) -> str:
         """Why no face was found at the selfie's size: too far away, no light, too much light, or there is none."""
@@ -132,25 +160,46 @@ class LocalFaceAnalyzer:
     def _describe(self, frame: Frame, found: Detections, factor: float) -> list[DetectedFace]:
         if not len(found):
             return []
-        landmarks = refine(self.detector, frame, found)
-        crops = np.stack([align(frame, points) for points in landmarks])
+        faces, crops = self._see(frame, found, factor)
         vectors, lengths = self.embedder.embed(crops)
-        sizes = np.round(found.boxes[:, 2:].max(axis=1) / factor).astype(int)
         return [
             DetectedFace(
+                box=face.box,
+                landmarks=face.landmarks,
+                score=face.score,
+                size=face.size,
+                turn=face.turn,
+                blur=face.blur,
+                light=face.light,
+                quality=float(length),
+                weak=bool(face.size < WEAK_BELOW or length < PHANTOM_BELOW),
+                vector=vector,
+            )
+            for face, vector, length in zip(faces, vectors, lengths, strict=True)
+        ]
+
+    def _see(self, frame: Frame, found: Detections, factor: float) -> tuple[list[SeenFace], Frame]:
+        """At least one face that was found, and their aligned crops (faces, 112, 112, 3)."""
+        landmarks = refine(self.detector, frame, found)
+        crops = np.stack([align(frame, points) for points in landmarks])
+        sizes = np.round(found.boxes[:, 2:].max(axis=1) / factor).astype(int)
+        faces = [
+            SeenFace(
                 box=_relative_box(found.boxes[n], frame),
                 landmarks=_relative_points(landmarks[n], frame),
                 score=float(found.scores[n]),
                 size=int(sizes[n]),
-                quality=float(lengths[n]),
                 turn=head_turn(landmarks[n]),
                 blur=sharpness(crops[n]),
                 light=float(luma(crops[n]).mean()),
-                weak=bool(sizes[n] < WEAK_BELOW or lengths[n] < PHANTOM_BELOW),
-                vector=vectors[n],
             )
             for n in range(len(found))
         ]
+        return faces, crops
+
+
+def _turned(frame: Frame, turns: int) -> Frame:
+    return np.ascontiguousarray(np.rot90(frame, turns))
 
 
 def head_turn(points: npt.NDArray[np.floating]) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from webapp.faces.core import selfie_rules
-from webapp.faces.core.protocols import Angle, Box, DetectedFace, Frame
+from webapp.faces.core.protocols import Angle, Box, DetectedFace, Frame, SeenFace
 from webapp.faces.core.selfie_rules import Limits, area
 
 SMALLEST = 80
@@ -29,8 +29,11 @@ WORTH_TURNING = frozenset({"no_face", "turned_away", "unclear"})
 TURNED_SCORE = 0.8
 """A face in a turned picture must be surer: three more looks are three more chances to see one where there is none."""
 
+SURE_SCORE = 0.9
+"""Without a template, a second face must be this sure: what the template's length unmasks as no face hardly ever is."""
 
-def is_contested(faces: Sequence[DetectedFace]) -> bool:
+
+def is_contested(faces: Sequence[SeenFace]) -> bool:
     """Whether a second face is large enough to be the one that is meant."""
     largest = max(faces, key=area)
     return selfie_rules.is_contested(largest, (face for face in faces if face is not largest))
@@ -38,10 +41,15 @@ def is_contested(faces: Sequence[DetectedFace]) -> bool:
 
 def judge(face: DetectedFace, angle: Angle) -> str | None:
     """What is wrong with the dominant face, the plainest cause first; None if it serves."""
-    reason = selfie_rules.judge(face, angle, LIMITS)
+    reason = judge_sight(face, angle)
     if reason is None and face.quality < LEAST_QUALITY:
         return "too_bright" if face.light > GLARE else "unclear"
     return reason
+
+
+def judge_sight(face: SeenFace, angle: Angle) -> str | None:
+    """The same, as far as it can be seen without a template."""
+    return selfie_rules.judge(face, angle, LIMITS)
 
 
 def explain_absence(frame: Frame, seen_when_lit: bool) -> str:

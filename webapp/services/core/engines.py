@@ -14,13 +14,15 @@ from webapp import faces
 from webapp.clock import utcnow
 from webapp.db.database import reading
 from webapp.db.extensions import db
-from webapp.errors import NotFound, Transient
+from webapp.errors import ConfigurationError, NotFound, Transient
 from webapp.faces import Engine
-from webapp.faces.core.protocols import Gallery
+from webapp.faces.core.protocols import Gallery, SelfieOnlooker
 from webapp.models import Event
 from webapp.queueing import RECONCILE_EVENT, connection, enqueue_after_commit, unit_of_work
 from webapp.services.core import alarms
 from webapp.services.core.usage_meter import CostMeter
+
+_ON_THIS_MACHINE = "local"
 
 
 def of(name: str) -> Engine:
@@ -29,6 +31,18 @@ def of(name: str) -> Engine:
     if name not in loaded:
         loaded[name] = faces.load_engine(name, current_app.extensions["settings"], CostMeter(), connection())
     return loaded[name]
+
+
+def onlooker() -> SelfieOnlooker:
+    """What looks at selfies of people who have not agreed to anything yet: on this machine, whatever an event has.
+
+    Raises:
+        ConfigurationError: the local engine is none that can.
+    """
+    found = of(_ON_THIS_MACHINE).onlooker
+    if found is None:
+        raise ConfigurationError("The local face engine can't look at a selfie without making a template of the face.")
+    return found
 
 
 def warm_up() -> None:

@@ -1,15 +1,21 @@
 """Whether a picture would do as a selfie, asked before anybody has signed up or agreed to anything.
 
-The web process looks at the file's head alone. The picture itself is judged by a worker, on this machine even where
-events are searched by a service: nobody has agreed to a service yet, and no event pays for the call. The picture lies
-in the store only while it is asked about; nothing of it, nor of the answer, is kept.
+The web process looks at the file's head alone. The picture itself is looked at by a worker, on this machine even where
+events are searched by a service: nobody has agreed to a service yet, and no event pays for the call. Faces are found,
+and their size, light, sharpness and turn measured; no template of a face is computed, since nobody has agreed to that
+either. What only the template's length tells, whether the face is clear enough to be known again, is left to the check
+after consent.
+
+The picture lies in the store only while it is asked about, for PATIENCE seconds at most; nothing of it, nor of the
+answer, is kept. Request and worker both delete it. Only where both were killed in those seconds does it stay, until a
+worker tidies up: for LEFT_BEHIND seconds, and ten minutes more at most while a worker runs.
 """
 
 import io
 import time
 from dataclasses import dataclass
 from threading import BoundedSemaphore
-from typing import IO
+from typing import IO, get_args
 
 import redis
 from flask import current_app
@@ -18,6 +24,7 @@ from webapp.clock import utcnow
 from webapp.db.columns import new_public_id
 from webapp.db.extensions import db
 from webapp.errors import Invalid, NotFound, TooLarge, UnsupportedType
+from webapp.faces.core.protocols import Angle
 from webapp.pictures import imaging
 from webapp.queueing import CHECK_PICTURE, connection, try_enqueue
 from webapp.services.core import blobs, engines
@@ -34,7 +41,6 @@ LEFT_BEHIND = 600
 """Seconds after which nobody waits for a verdict any more, whatever happened."""
 
 _FOLDER = "prechecks/"
-_ENGINE = "local"
 _FINE = "fine"
 _KEPT_SECONDS = 10
 _slots = BoundedSemaphore(AT_ONCE)
@@ -61,23 +67,26 @@ def leave() -> None:
     _slots.release()
 
 
-def ask(stream: IO[bytes]) -> Verdict:
-    """Have a picture judged, and wait for the verdict for PATIENCE seconds at most. Runs in a web process, in a place
-    that `enter` took.
+def ask(stream: IO[bytes], angle: str = "front") -> Verdict:
+    """Have a picture looked at that shows a face from this angle, and wait for the verdict for PATIENCE seconds at
+    most. Runs in a web process, in a place that `enter` took.
 
     Raises:
+        Invalid: no such angle.
         Transient: the picture can't be stored for the worker now.
     """
+    if angle not in get_args(Angle):
+        raise Invalid(code="angle_invalid", fields={"angle": "angle_invalid"})
     fault = _fault_of_file(stream)
     if fault is not None:
         return Verdict(False, fault)
     # No transaction is held while a picture is stored, nor while somebody waits.
     db.session.rollback()
-    return _ask_worker(stream)
+    return _ask_worker(stream, angle)
 
 
 def judge(key: str) -> None:
-    """Judge a picture that somebody asks about and tell them; runs in a worker.
+    """Look at a picture that a request asks about, and answer it; runs in a worker.
 
     Where nobody waits any more, the picture is gone, and nothing happens.
 
@@ -89,8 +98,7 @@ def judge(key: str) -> None:
     try:
         with blobs.store().open(place) as stream:
             decoded = imaging.decode(stream, max_megapixels=settings.max_megapixels)
-        check = engines.of(_ENGINE).analyzer.check_selfie(decoded.frame)
-        reason = None if check.face is not None else check.reason or "unclear"
+        reason = engines.onlooker().look_at_selfie(decoded.frame, _angle(key))
     except NotFound:
         return
     except (UnsupportedType, Invalid, TooLarge) as error:
@@ -117,9 +125,9 @@ def _fault_of_file(stream: IO[bytes]) -> str | None:
     return None
 
 
-def _ask_worker(stream: IO[bytes]) -> Verdict:
+def _ask_worker(stream: IO[bytes], angle: str) -> Verdict:
     until = time.monotonic() + PATIENCE
-    key = f"{int(utcnow().timestamp()):x}-{new_public_id()}"
+    key = f"{int(utcnow().timestamp()):x}-{new_public_id()}-{angle}"
     blobs.store().put(_place(key), stream)
     try:
         if not try_enqueue(CHECK_PICTURE, key):
@@ -154,6 +162,11 @@ def forget_left_behind() -> int:
             blobs.store().delete(place)
             count += 1
     return count
+
+
+def _angle(key: str) -> Angle:
+    """The angle that a key ends with; those of the version before end with none."""
+    return "left" if key.endswith("-left") else "right" if key.endswith("-right") else "front"
 
 
 def _place(key: str) -> str:
