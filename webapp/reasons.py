@@ -189,6 +189,12 @@ _PEOPLE = {
     "username_taken": lazy_gettext("This name is taken. Please choose another one."),
     "name_invalid": lazy_gettext("Please tell us your name, in at most 80 characters."),
     "password_length": lazy_gettext("A password has at least 8 characters. You can also leave it out."),
+    "new_password_length": lazy_gettext("A password has at least 8 characters, and at most 200."),
+    "password_wrong": lazy_gettext("This is not your present password. Check it and try again."),
+    "password_changed": lazy_gettext("The password was changed meanwhile, in another window or on another device."),
+    "password_without_address": lazy_gettext(
+        "A password is typed together with an e-mail address: please give your account one first."
+    ),
     "consent_required": lazy_gettext(
         "We only look for your face if you agree. Please tick the box, or leave the page: nothing has been stored."
     ),
@@ -196,7 +202,7 @@ _PEOPLE = {
         "The text you agree to has changed meanwhile. Please read it again and tick the box."
     ),
     "link_invalid": lazy_gettext(
-        "This link was used before or is too old. Nothing is lost: ask for a new one below the sign-in form."
+        "This link was used before or is too old. Nothing is lost: ask for a new one on the sign-in page."
     ),
     "mail_not_set_up": lazy_gettext("No mail server is set up here, so this message was not sent."),
     "mail_server_away": lazy_gettext("The mail server can't be reached just now. We try again by ourselves."),

@@ -109,7 +109,9 @@ def test_only_three_things_stay_at_sign_in_and_none_of_them_gives_rights(people:
     assert set(content) <= {"language", INVITED, "accounts", "_user_id", "_fresh", "_id", "_permanent", "csrf_token"}
     assert content.get("csrf_token") != "known"
     assert len(content[INVITED]) == 1, "the event whose code this browser gave"
-    assert victim.get(f"/e/{world.code}/photos").status_code == 404, "who knows the code has joined nothing"
+    assert victim.get(f"/e/{world.code}/photos").headers["Location"] == f"/e/{world.code}", (
+        "who knows the code has joined nothing"
+    )
 
 
 def test_accounts_of_a_browser_are_no_way_into_them(people: Flask) -> None:

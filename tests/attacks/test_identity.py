@@ -159,7 +159,7 @@ def test_a_link_on_another_device_says_what_it_costs_before_the_tap(postbox: Fla
     warning = "You joined on another device"
     assert warning in text(Browser(postbox).get(link))
     assert warning not in text(joined.get(link))
-    joined.submit("/sign-out", page="/")
+    joined.submit("/sign-out", {"confirmed": "y"}, page="/")
     assert warning not in text(joined.get(link)), "the device is known, signed in or not"
     assert joined.submit(link).status_code == 303
     assert one(postbox, select(func.count()).where(Selfie.status != SelfieStatus.REJECTED)) == 1

@@ -97,7 +97,7 @@ def test_a_password_that_is_being_checked_signs_nobody_in_after_the_proof(
 def test_on_a_shared_device_a_strangers_password_and_sessions_go(postbox: Flask, api: Api, world: World) -> None:
     world.event()
     tablet = join(postbox, world.code, "Guest", password="eves own password")
-    tablet.submit("/sign-out", page="/")
+    tablet.submit("/sign-out", {"confirmed": "y"}, page="/")
     world.work()
     eve = api.login(ADA, "eves own password")
     assert tablet.submit(link_of(postbox, ADA)).status_code == 303
@@ -109,7 +109,7 @@ def test_putting_accounts_together_carries_no_password(postbox: Flask, api: Api,
     world.event()
     world.event(OTHER_EVENT)
     tablet = join(postbox, OTHER_EVENT, "Guest", password="eves own password")
-    tablet.submit("/sign-out", page="/")
+    tablet.submit("/sign-out", {"confirmed": "y"}, page="/")
     form = {"name": "Ada", "email": ADA, "consent": "y", "consent_version": CONSENT_VERSION}
     tablet.submit(f"/e/{world.code}", form | {"file": (io.BytesIO(selfie("grace")), "me.jpg")})
     world.work()
@@ -163,7 +163,7 @@ def test_a_strangers_device_does_not_fill_the_mail_with_its_own_accounts(postbox
     for number in range(14):
         file = (io.BytesIO(selfie("grace")), "me.jpg")
         device.submit(f"/e/{world.code}", form | {"name": f"Eve {number}", "file": file})
-        device.submit("/sign-out", page="/")
+        device.submit("/sign-out", {"confirmed": "y"}, page="/")
     device.submit("/sign-in/link", {"email": ADA}, page="/sign-in")
     world.work()
     with postbox.app_context():

@@ -61,7 +61,7 @@ def test_strangers_who_ask_for_links_leave_the_owner_those_of_their_own_device(p
     for _ in range(12):
         ask_for_link(Browser(postbox))
     assert sent(postbox, Purpose.ASKED) == MAILBOX[Purpose.ASKED]
-    owner.submit("/sign-out", page="/")
+    owner.submit("/sign-out", {"confirmed": "y"}, page="/")
     ask_for_link(owner)
     assert sent(postbox, Purpose.OWN) == 1
     world.work()

@@ -13,7 +13,7 @@ from tests.support.browsing import Browser
 from tests.support.crowd import event_of, user_of
 from tests.support.reindexing import reexported
 from webapp.db.extensions import db
-from webapp.models import Camera, Invitation, Person, Photo, RenditionKind, User, UserRole
+from webapp.models import Camera, Invitation, LinkPurpose, Person, Photo, RenditionKind, User, UserRole
 from webapp.pictures import imaging
 from webapp.queueing import unit_of_work
 from webapp.services.accounts import sign_in_links
@@ -225,5 +225,7 @@ def _add_links(messy: MessyEvent) -> None:
                 renewed = invitations.renew_token(public_id)
             tokens += [f"/invitations/{renewed[1]}"] if renewed else []
         with unit_of_work():
-            tokens.append(f"/sign-in/{sign_in_links.new_token(user_of('bare@example.com'))}")
+            bare = user_of("bare@example.com")
+            tokens.append(f"/sign-in/{sign_in_links.new_token(bare)}")
+            tokens.append(f"/password/{sign_in_links.new_token(bare, purpose=LinkPurpose.PASSWORD)}")
         messy.links += tokens

@@ -25,7 +25,7 @@ from webapp.models.search_alert import AlertDecision, AlertKind, DeviceFaces, Se
 from webapp.models.selfie import Selfie, SelfieSource, SelfieStatus, SelfieVector
 from webapp.models.upload import Upload, UploadStatus, UploadWay
 from webapp.models.upload_token import UploadToken
-from webapp.models.user import SignInLink, User, UserRole, UserSession
+from webapp.models.user import LinkPurpose, SignInLink, User, UserRole, UserSession
 
 __all__ = [
     "GONE",
@@ -50,6 +50,7 @@ __all__ = [
     "Invitation",
     "KeptVerdict",
     "Lease",
+    "LinkPurpose",
     "Mail",
     "MailStatus",
     "Match",

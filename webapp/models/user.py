@@ -108,6 +108,13 @@ class UserSession(Model):
     user: Mapped[User] = relationship(back_populates="sessions")
 
 
+class LinkPurpose(StrEnum):
+    """What a mailed link is for; one for the one purpose never serves the other."""
+
+    SIGN_IN = "sign_in"
+    PASSWORD = "password"  # noqa: S105 - a purpose, not a secret
+
+
 class SignInLink(Model):
     """A single-use link to one account, sent to one address; using it proves that address for that account."""
 
@@ -117,6 +124,9 @@ class SignInLink(Model):
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     email: Mapped[str]
     """To which address it went; once the account has another one, the link opens nothing."""
+    purpose: Mapped[LinkPurpose] = mapped_column(
+        word(LinkPurpose), default=LinkPurpose.SIGN_IN, server_default=text("'sign_in'")
+    )
     token_hash: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     expires_at: Mapped[datetime]

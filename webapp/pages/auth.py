@@ -4,12 +4,10 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from webapp.errors import TooMany, Unauthenticated
-from webapp.models import User
-from webapp.pages.common import safe_next
+from webapp.errors import NotFound, TooMany, Unauthenticated
+from webapp.pages.common import dead_link, home_of, safe_next
 from webapp.queueing import unit_of_work
-from webapp.services.accounts import accounts, sign_in_links
-from webapp.services.events import events, team
+from webapp.services.accounts import accounts, passwords, sign_in_links
 from webapp.services.joining import link_use, merging
 from webapp.web.access import devices, limits
 from webapp.web.access.permissions import Who
@@ -30,7 +28,7 @@ def sign_in() -> ResponseReturnValue:
     form = SignInForm()
     user = signed_in()
     if user is not None and not form.is_submitted():
-        return redirect(safe_next(request.args.get("next"), _home_of(user)), 303)
+        return redirect(safe_next(request.args.get("next"), home_of(user)), 303)
     status = 422 if form.is_submitted() else 200
     if form.validate_on_submit():
         login = form.login.data or ""
@@ -45,13 +43,16 @@ def sign_in() -> ResponseReturnValue:
             status = 429 if isinstance(error, TooMany) else 422
         else:
             session.setdefault("language", user.language) if user.language else None
-            return redirect(safe_next(request.args.get("next"), _home_of(user)), 303)
+            return redirect(safe_next(request.args.get("next"), home_of(user)), 303)
     return render_template("auth/sign_in.html", form=form), status
 
 
 @blueprint.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
-    """Sign this browser out."""
+    """Sign this browser out. An account that could not be signed in to again is warned first."""
+    user = signed_in()
+    if user is not None and not passwords.has_way_back(user) and "confirmed" not in request.form:
+        return render_template("auth/sign_out.html")
     with unit_of_work():
         close_browser()
     return redirect(url_for("home.index"), 303)
@@ -70,7 +71,7 @@ def send_link() -> ResponseReturnValue:
         ),
         "good",
     )
-    return redirect(url_for("auth.sign_in"), 303)
+    return redirect(url_for("auth.sign_in", next=safe_next(request.args.get("next"), "") or None), 303)
 
 
 @blueprint.route("/sign-in/<token>", methods=["GET", "POST"])
@@ -79,20 +80,17 @@ def link(token: str) -> ResponseReturnValue:
     user, device = signed_in(), devices.ensure()
     if request.method != "POST":
         account = sign_in_links.account_of(token)
-        familiar = account is not None and sign_in_links.is_familiar(account.user, user, device)
-        both = link_use.in_both(account) if account is not None and familiar else []
+        if account is None:
+            return dead_link()
+        familiar = sign_in_links.is_familiar(account.user, user, device)
+        both = link_use.in_both(account) if familiar else []
         return render_template("auth/link.html", account=account, familiar=familiar, both=both)
-    with limits.guess(limits.links()), unit_of_work():
-        opened = link_use.use(token, user, device)
-        open_browser(opened.user)
-        others = merging.has_others(opened.user)
-    home = _home_of(opened.user) if opened.event is None else url_for("guest.photos", code=opened.event.code)
+    try:
+        with limits.guess(limits.links()), unit_of_work():
+            opened = link_use.use(token, user, device)
+            open_browser(opened.user)
+            others = merging.has_others(opened.user)
+    except NotFound:
+        return dead_link()
+    home = home_of(opened.user) if opened.event is None else url_for("guest.photos", code=opened.event.code)
     return redirect(url_for("account.others") if others else home, 303)
-
-
-def _home_of(user: User) -> str:
-    """Where somebody wants to be after signing in: who runs events in the studio, guests with their photos."""
-    if team.may_enter_studio(user):
-        return url_for("studio.index")
-    cards = events.cards_of(user)
-    return url_for("guest.photos", code=cards[0].event.code) if len(cards) == 1 else url_for("home.index")

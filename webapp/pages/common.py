@@ -3,12 +3,13 @@
 import random
 from typing import Any
 
-from flask import make_response, redirect, render_template
+from flask import make_response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from htmx_flask import request
 
 from webapp.errors import Unauthenticated
 from webapp.models import User
+from webapp.services.events import events, team
 from webapp.web.access.sessions import signed_in
 from webapp.web.requests.forms import PageForm
 from webapp.web.requests.incoming import split_address
@@ -47,6 +48,19 @@ def go(address: str) -> ResponseReturnValue:
         response.headers["HX-Redirect"] = address
         return response
     return redirect(address, 303)
+
+
+def home_of(user: User) -> str:
+    """Return the page to show after sign-in: the studio to people who run events, guests' photos to guests."""
+    if team.may_enter_studio(user):
+        return url_for("studio.index")
+    cards = events.cards_of(user)
+    return url_for("guest.photos", code=cards[0].event.code) if len(cards) == 1 else url_for("home.index")
+
+
+def dead_link() -> ResponseReturnValue:
+    """Answer a mailed link that opens nothing. Used, expired and unknown ones get the same answer."""
+    return render_template("auth/dead_link.html"), 404
 
 
 def safe_next(wanted: str | None, otherwise: str) -> str:

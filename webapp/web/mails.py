@@ -14,9 +14,9 @@ from sqlalchemy import select
 from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.errors import Transient
-from webapp.models import Event, Mail, MailStatus, User
+from webapp.models import Event, LinkPurpose, Mail, MailStatus, User
 from webapp.queueing import unit_of_work
-from webapp.services.accounts import accounts, sign_in_links
+from webapp.services.accounts import accounts, passwords, sign_in_links
 from webapp.services.accounts.mail_budgets import Purpose
 from webapp.services.core import claims
 from webapp.services.events import invitations, team
@@ -130,10 +130,24 @@ def _team(mail: Mail, user: User | None) -> dict[str, object] | None:
     }
 
 
+def _password_reset(mail: Mail, _user: User | None) -> dict[str, object] | None:
+    links = [
+        (
+            account,
+            absolute(
+                path_to("passwords.reset", token=sign_in_links.new_token(account.user, purpose=LinkPurpose.PASSWORD))
+            ),
+        )
+        for account in sign_in_links.accounts_in(mail)
+    ]
+    return {"subject": gettext("Set a new password"), "links": links} if links else None
+
+
 Renderer = Callable[[Mail, User | None], dict[str, object] | None]
 
 RENDERERS: dict[str, Renderer] = {
     sign_in_links.MAIL_KIND: _sign_in,
+    passwords.RESET_KIND: _password_reset,
     invitations.MAIL_KIND: _invitation,
     invitations.ADDED_KIND: _team,
 }

@@ -339,9 +339,9 @@ ENDED: dict[str, tuple[int, Callable[[Scene], object]]] = {
     "the account is disabled": (401, lambda s: set_(user_of(GUEST), disabled_at=utcnow())),
     "all accounts are disabled": (401, lambda s: db.session.execute(update(User).values(disabled_at=utcnow()))),
     "the account is deleted": (401, lambda s: [db.session.delete(it) for it in (s.membership(GUEST), user_of(GUEST))]),
-    "the place in the event is taken": (404, lambda s: db.session.delete(s.membership(GUEST))),
-    "the event is erased": (404, lambda s: event_erasure.erase_event(s.event, None)),
-    "the event has another code": (404, lambda s: set_(s.event, code="NEWCODE9", code_key="NEWCODE9")),
+    "the place in the event is taken": (401, lambda s: db.session.delete(s.membership(GUEST))),
+    "the event is erased": (401, lambda s: event_erasure.erase_event(s.event, None)),
+    "the event has another code": (401, lambda s: set_(s.event, code="NEWCODE9", code_key="NEWCODE9")),
 }  # fmt: skip
 
 

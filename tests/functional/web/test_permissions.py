@@ -68,8 +68,12 @@ CALLS = [
     Call("auth.sign_in", "GET", "/sign-in", everybody(303) | {"anonymous": 200}),
     Call("auth.sign_in", "POST", "/sign-in", everybody(422)),
     Call("auth.send_link", "POST", "/sign-in/link", everybody(303)),
-    Call("auth.link", "GET", "/sign-in/nothing", everybody(200)),
+    Call("auth.link", "GET", "/sign-in/nothing", everybody(404)),
     Call("auth.link", "POST", "/sign-in/nothing", everybody(404)),
+    Call("passwords.forgotten", "GET", "/password/forgotten", everybody(200)),
+    Call("passwords.forgotten", "POST", "/password/forgotten", everybody(422)),
+    Call("passwords.reset", "GET", "/password/nothing", everybody(404)),
+    Call("passwords.reset", "POST", "/password/nothing", everybody(404)),
     Call("api_health.live", "GET", "/api/health/live", everybody(200)),
     Call("api_health.ready", "GET", "/api/health/ready", everybody(503)),
     Call("api-docs.openapi_json", "GET", "/api/openapi.json", everybody(200)),
@@ -99,16 +103,18 @@ CALLS = [
     Call("media.download", "GET", "/photos/{photo}/download", only(200, "guest", "owner", "admin")),
     Call("media.crop", "GET", "/media/crops/{match}", only(200, "guest")),
     Call("media.selfie", "GET", "/media/selfies/{selfie}", only(200, "guest", "owner", "admin")),
-    # An event's pages, to its members.
-    Call("guest.photos", "GET", "/e/{code}/photos", only(200, *MEMBERS)),
-    Call("guest.live", "GET", "/e/{code}/photos/live", only(302, *MEMBERS)),
-    Call("guest.photo", "GET", "/e/{code}/photos/{photo}", only(200, "guest")),
-    Call("guest.selfie", "GET", "/e/{code}/selfie", only(200, *MEMBERS)),
+    # An event's pages, to its members; all others are sent to the event's landing page.
+    Call("guest.photos", "GET", "/e/{code}/photos", everybody(303) | only(200, *MEMBERS)),
+    Call("guest.live", "GET", "/e/{code}/photos/live", everybody(303) | only(302, *MEMBERS)),
+    Call("guest.photo", "GET", "/e/{code}/photos/{photo}", everybody(303) | only(200, "guest", owner=404)),
+    Call("guest.selfie", "GET", "/e/{code}/selfie", everybody(303) | only(200, *MEMBERS)),
     Call("guest.selfie", "POST", "/e/{code}/selfie", only(422, *MEMBERS)),
     Call("guest.verdict", "POST", "/e/{code}/matches/{match}", only(303, "guest"), {"verdict": "none"}),
     Call("guest.search_again", "POST", "/e/{code}/search", only(303, *MEMBERS)),
     Call("account.address", "GET", "/account/address", signed_in(200)),
     Call("account.address", "POST", "/account/address", signed_in(422)),
+    Call("passwords.own", "GET", "/account/password", signed_in(200)),
+    Call("passwords.own", "POST", "/account/password", signed_in(422)),
     Call("account.others", "GET", "/account/others", signed_in(200)),
     Call("account.decide", "POST", "/account/others/nobody", signed_in(404), {"choice": "erase"}),
     # Photographers, and whoever runs the event.
@@ -346,11 +352,11 @@ def test_everybody_gets_what_is_theirs_and_nothing_else(callers: dict[str, Calle
 def test_who_has_to_sign_in_is_shown_the_way_and_brought_back(app: Flask, world: World) -> None:
     world.event()
     nobody = Browser(app)
-    answer = nobody.get("/e/PARTY234/photos?from=mail")
+    answer = nobody.get("/account/address?from=mail")
     assert answer.status_code == 303
-    assert answer.headers["Location"] == "/sign-in?next=/e/PARTY234/photos?from%3Dmail"
-    live = nobody.get("/e/PARTY234/photos/live", headers=HTMX)
-    assert live.status_code == 401 and live.headers["HX-Redirect"] == "/sign-in"
+    assert answer.headers["Location"] == "/sign-in?next=/account/address?from%3Dmail"
+    fragment = nobody.get("/account/address", headers=HTMX)
+    assert fragment.status_code == 401 and fragment.headers["HX-Redirect"] == "/sign-in"
     assert app.test_client().get("/api/me").json["code"] == "sign_in_required"
     write = nobody.client.post("/e/PARTY234/selfie")
     assert (write.status_code, write.headers["Location"]) == (303, "/sign-in")

@@ -26,6 +26,9 @@ LIFETIME = timedelta(hours=48)
 FORGOTTEN = timedelta(days=1)
 """How long a request for a link to an address that no account has is remembered; it counts in the address's budget."""
 
+_ASKED_FOR = ("sign_in", "password_reset")
+"""Kinds of mails that are asked for by typing an address."""
+
 ROUND = 500
 
 
@@ -109,7 +112,7 @@ def lapse() -> int:
         ).all()
         drop(ids)
         forgotten = delete(Mail).where(
-            Mail.user_id.is_(None), Mail.kind == "sign_in", Mail.created_at < utcnow() - FORGOTTEN
+            Mail.user_id.is_(None), Mail.kind.in_(_ASKED_FOR), Mail.created_at < utcnow() - FORGOTTEN
         )
         db.session.execute(forgotten.execution_options(synchronize_session=False))
     if ids:

@@ -32,11 +32,13 @@ class Purpose(StrEnum):
     """Somebody typed the address to get a link."""
     OWN = "own"
     """The account itself asked, signed in or on the device that it was made on."""
+    PASSWORD = "password"  # noqa: S105 - a purpose, not a secret
+    """An address was typed to get a link that sets a new password. Apart from ASKED: neither uses up the other."""
     INVITATION = "invitation"
     """A photographer or an admin invited the address, or added it to a team."""
 
 
-MAILBOX = {Purpose.JOINED: 5, Purpose.ASKED: 5, Purpose.OWN: 10, Purpose.INVITATION: 5}
+MAILBOX = {Purpose.JOINED: 5, Purpose.ASKED: 5, Purpose.OWN: 10, Purpose.PASSWORD: 5, Purpose.INVITATION: 5}
 """Mails to one mailbox within WINDOW."""
 
 ACCOUNT = 5

@@ -13,7 +13,7 @@ from webapp import tokens
 from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.errors import Invalid
-from webapp.models import Event, Mail, Membership, SignInLink, User
+from webapp.models import Event, LinkPurpose, Mail, Membership, SignInLink, User
 from webapp.services.accounts import accounts, address_claims, mail_budgets
 from webapp.services.accounts.mail_budgets import Letter, Purpose
 
@@ -104,22 +104,27 @@ def events_of(user: User) -> list[Event]:
     return list(db.session.scalars(joined))
 
 
-def new_token(user: User, lifetime: timedelta = LIFETIME) -> str:
+def new_token(user: User, lifetime: timedelta = LIFETIME, purpose: LinkPurpose = LinkPurpose.SIGN_IN) -> str:
     """A token for a mail that is about to go out; only its hash is kept."""
     token = secrets.token_urlsafe(24)
     link = SignInLink(
-        user_id=user.id, email=user.email or "", token_hash=tokens.token_hash(token), expires_at=utcnow() + lifetime
+        user_id=user.id,
+        email=user.email or "",
+        purpose=purpose,
+        token_hash=tokens.token_hash(token),
+        expires_at=utcnow() + lifetime,
     )
     db.session.add(link)
     db.session.flush()
     return token
 
 
-def account_of(token: str) -> Account | None:
-    """The account that an unused link opens; None where it opens nothing. Looking changes nothing."""
+def account_of(token: str, purpose: LinkPurpose = LinkPurpose.SIGN_IN) -> Account | None:
+    """The account that an unused link of this purpose opens; None where it opens nothing. Looking changes nothing."""
     link = db.session.scalar(
         select(SignInLink).where(
             SignInLink.token_hash == tokens.token_hash(token),
+            SignInLink.purpose == purpose,
             SignInLink.used_at.is_(None),
             SignInLink.expires_at > utcnow(),
         )

@@ -8,8 +8,9 @@ from webapp import tokens
 from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.errors import NotFound
-from webapp.models import Event, Membership, Person, SignInLink, User, UserSession
-from webapp.services.accounts import accounts
+from webapp.models import Event, LinkPurpose, Membership, Person, SignInLink, User, UserSession
+from webapp.services.accounts import accounts, passwords
+from webapp.services.accounts.passwords import NewPassword
 from webapp.services.accounts.sign_in_links import Account, events_of, is_familiar
 from webapp.services.erasure import selfie_erasure
 from webapp.services.joining import merging
@@ -32,7 +33,21 @@ def in_both(account: Account) -> list[Event]:
     return merging.in_both(user, owner) if owner is not None else []
 
 
-def use(token: str, signed_in: User | None, device: str | None = None) -> Opened:
+def reset_password(token: str, new: NewPassword, signed_in: User | None, device: str | None = None) -> Opened:
+    """Take a link that sets a new password, and set it. It proves and drops what a sign-in link would.
+
+    Raises:
+        NotFound: as `use`.
+    """
+    opened = use(token, signed_in, device, LinkPurpose.PASSWORD)
+    # Another account may hold the address meanwhile, whose owner reads its mails: it is that one's password then.
+    passwords.replace(accounts.locked(opened.user.id), new)
+    return opened
+
+
+def use(
+    token: str, signed_in: User | None, device: str | None = None, purpose: LinkPurpose = LinkPurpose.SIGN_IN
+) -> Opened:
     """Take a link; returns whose account it opens. The caller opens the session.
 
     What was set before the address was proven may be somebody else's doing. So unless the browser is signed in to the
@@ -42,7 +57,9 @@ def use(token: str, signed_in: User | None, device: str | None = None) -> Opened
     Raises:
         NotFound: unknown, used or expired; which of them is not told.
     """
-    found = select(SignInLink.id, SignInLink.user_id).where(SignInLink.token_hash == tokens.token_hash(token))
+    found = select(SignInLink.id, SignInLink.user_id).where(
+        SignInLink.token_hash == tokens.token_hash(token), SignInLink.purpose == purpose
+    )
     row = db.session.execute(found).one_or_none()
     if row is None:
         raise NotFound(code="link_invalid")

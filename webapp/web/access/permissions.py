@@ -9,7 +9,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -87,6 +87,8 @@ def _authorise() -> ResponseReturnValue | None:
             _check_upload_token(who, token)
         else:
             user = signed_in()
+            if who is Who.MEMBER and _is_gallery():
+                return _check_gallery(user)
             if user is None:
                 raise Unauthenticated(code="sign_in_required")
             _check(who, user)
@@ -119,6 +121,30 @@ def _check(who: Who, user: User) -> None:
         raise Forbidden(code="upload_token_needed")
     if who in (Who.MEMBER, Who.RUNNER, Who.UPLOADER, Who.ADMIN_OF_EVENT):
         _load_event(who, user)
+
+
+def _is_gallery() -> bool:
+    """Return True for pages of an event's gallery, which have the event's code in their address."""
+    return request.method in _READING and "code" in (request.view_args or {})
+
+
+def _check_gallery(user: User | None) -> ResponseReturnValue | None:
+    """Send everyone but members to the event's landing page, whether or not there is an event of this code.
+
+    The landing page says so, and limits wrong codes.
+    """
+    code = (request.view_args or {})["code"]
+    try:
+        if user is None:
+            raise NotFound(code="not_found")
+        _check(Who.MEMBER, user)
+    except NotFound:
+        db.session.rollback()
+        landing = url_for("guest.landing", code=code)
+        if "HX-Request" in request.headers:
+            return "", 401, {"HX-Redirect": landing}
+        return redirect(landing, 303)
+    return None
 
 
 def _check_upload_token(who: Who, token: str) -> None:
