@@ -19,6 +19,7 @@ from webapp.queueing import unit_of_work
 from webapp.services.accounts import sign_in_links
 from webapp.services.core import alarms, blobs
 from webapp.services.events import invitations
+from webapp.services.joining import enrolment, ready_mails
 from webapp.services.uploads import upload_tokens
 
 OWNER, SECOND, ADMIN = "photographer@example.com", "second@example.com", "admin@example.com"
@@ -226,4 +227,8 @@ def _add_links(messy: MessyEvent) -> None:
             tokens += [f"/invitations/{renewed[1]}"] if renewed else []
         with unit_of_work():
             tokens.append(f"/sign-in/{sign_in_links.new_token(user_of('bare@example.com'))}")
+            membership = enrolment.membership_of(event, user_of("found@example.com"))
+            assert membership is not None
+            ready_mails.choose(membership, wants=True)
+            tokens += [f"/mails/stop/{ready_mails.stop_token(membership)}", f"/e/{messy.world.code}/back"]
         messy.links += tokens

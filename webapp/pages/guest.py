@@ -15,7 +15,7 @@ from webapp.services.accounts import sign_in_links
 from webapp.services.core import consents, rematch_requests
 from webapp.services.erasure import selfie_erasure
 from webapp.services.events import join_period
-from webapp.services.joining import enrolment, merging, rejoining
+from webapp.services.joining import enrolment, merging, ready_mails, rejoining
 from webapp.services.live.versions import EVENT, PERSON, mark_of, stamp
 from webapp.services.matching import matching
 from webapp.services.queries import gallery
@@ -62,6 +62,7 @@ def photos(event: Event, membership: Membership) -> ResponseReturnValue:
         event=event,
         membership=membership,
         others=merging.has_others(membership.user),
+        may_choose_mail=ready_mails.may_choose(membership),
         **_live_values(membership),
     )
 

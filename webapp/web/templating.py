@@ -17,6 +17,7 @@ from webapp import accents
 from webapp.models import Event
 from webapp.reasons import sentence
 from webapp.settings import ROOT
+from webapp.web.links import cover_version
 
 LANGUAGES = {"en": "English", "fr": "Français"}
 ACCENTS = tuple(accents.PALETTE)
@@ -108,10 +109,8 @@ def accent_sheet(*events: Event | None) -> str | None:
 
 def cover_url(event: Event) -> str | None:
     """Where browsers find the event's cover; the address changes with the picture. None where it has none."""
-    if event.cover_key is None:
-        return None
-    version = event.cover_key.rpartition("/")[2].removesuffix(".jpg")[:8]
-    return url_for("sharing.cover", code=event.code, v=version)
+    version = cover_version(event)
+    return url_for("sharing.cover", code=event.code, v=version) if version is not None else None
 
 
 def ratio_class(width: int | None, height: int | None) -> str:

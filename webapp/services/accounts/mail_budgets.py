@@ -34,9 +34,11 @@ class Purpose(StrEnum):
     """The account itself asked, signed in or on the device that it was made on."""
     INVITATION = "invitation"
     """A photographer or an admin invited the address, or added it to a team."""
+    READY = "ready"
+    """There are photos of a guest who asked to be told."""
 
 
-MAILBOX = {Purpose.JOINED: 5, Purpose.ASKED: 5, Purpose.OWN: 10, Purpose.INVITATION: 5}
+MAILBOX = {Purpose.JOINED: 5, Purpose.ASKED: 5, Purpose.OWN: 10, Purpose.INVITATION: 5, Purpose.READY: 5}
 """Mails to one mailbox within WINDOW."""
 
 ACCOUNT = 5
