@@ -227,7 +227,9 @@ def _add_links(messy: MessyEvent) -> None:
             tokens += [f"/invitations/{renewed[1]}"] if renewed else []
         with unit_of_work():
             tokens.append(f"/sign-in/{sign_in_links.new_token(user_of('bare@example.com'))}")
-            membership = enrolment.membership_of(event, user_of("found@example.com"))
+            membership = enrolment.membership_of(
+                event, db.session.scalars(select(User).where(User.username == "found")).one()
+            )
             assert membership is not None
             ready_mails.choose(membership, wants=True)
             tokens += [f"/mails/stop/{ready_mails.stop_token(membership)}", f"/e/{messy.world.code}/back"]

@@ -316,7 +316,9 @@ def _upload_token(event: Event) -> str:
 def test_every_endpoint_has_a_row_in_the_table_of_permissions(app: Flask) -> None:
     endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
     assert endpoints - set(PERMISSIONS) == set(), "these endpoints say nowhere who may call them"
-    assert {endpoint for endpoint in PERMISSIONS if endpoint not in endpoints} <= {"dev.mail", "dev.html"}, "these are gone"
+    assert {endpoint for endpoint in PERMISSIONS if endpoint not in endpoints} <= {"dev.mail", "dev.html"}, (
+        "these are gone"
+    )
     assert set(TRIGGERS) - endpoints == set(), "the log names endpoints that are gone"
 
 
