@@ -7,6 +7,7 @@ the log that it could not be sent and tries again: the row waits.
 import re
 from collections.abc import Callable
 from email.message import EmailMessage
+from email.utils import parseaddr
 
 from flask import current_app, render_template
 from flask_babel import force_locale, gettext, ngettext
@@ -82,8 +83,13 @@ def _render(public_id: str) -> EmailMessage | None:
 def _message(mail: Mail, values: dict[str, object]) -> EmailMessage:
     message = EmailMessage()
     message["Subject"] = " ".join(str(values["subject"]).split())
-    message["From"] = current_app.extensions["settings"].mail_from
+    sender: str = current_app.extensions["settings"].mail_from
+    message["From"] = sender
     message["To"] = mail.recipient
+    message["Date"] = utcnow()
+    # The same in each try, so that a mail program recognises a mail that was sent twice.
+    message["Message-ID"] = f"<{mail.public_id}@{parseaddr(sender)[1].rpartition('@')[2] or 'localhost'}>"
+    message["Auto-Submitted"] = "auto-generated"
     if stop := values.get("stop"):
         # RFC 8058: the mail program stops these mails by one POST to this address.
         message["List-Unsubscribe"] = f"<{stop}>"

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from tests.support.actors import PASSWORD, Api, World, photos_with, selfie
 from tests.support.browsing import Browser, text
@@ -160,6 +160,17 @@ def test_a_name_that_anyone_may_have_typed_carries_no_message(
     for part in parts(mail):
         assert greeting in part
         assert greeting != "Hello," or name not in part
+
+
+def test_a_mail_says_when_it_was_written_and_which_it_is(app: Flask, world: World) -> None:
+    world.event()
+    join(app)
+    (mail,) = delivered(app, world)
+    with app.app_context():
+        (public_id,) = db.session.scalars(select(Mail.public_id))
+    assert mail["Message-ID"].startswith(f"<{public_id}@")
+    assert mail["Date"].datetime is not None
+    assert mail["Auto-Submitted"] == "auto-generated"
 
 
 def test_a_link_that_was_asked_for_without_an_event_names_none(app: Flask, world: World) -> None:

@@ -28,6 +28,8 @@ from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.models import Admission, Lease, Membership, Photo, User
 from webapp.queueing import unit_of_work
+from webapp.services.accounts import mail_budgets
+from webapp.services.accounts.mail_budgets import Letter, Purpose
 from webapp.services.core import consents
 from webapp.services.joining import enrolment, ready_mails
 
@@ -163,6 +165,30 @@ def test_a_round_is_bounded_and_the_next_goes_on(app: Flask, ready: str, monkeyp
     add_guest(app, ready, BOB)
     add_photos(app, ready, BOB, 3)
     assert [tell(app), tell(app), tell(app)] == [1, 1, 0]
+
+
+def test_a_mail_that_the_mailboxs_budget_refuses_is_written_later(
+    app: Flask, ready: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setitem(mail_budgets.MAILBOX, Purpose.READY, 0)
+        assert tell(app) == 0
+    assert tell(app) == 1
+
+
+def test_a_worker_that_dies_leaves_neither_half(app: Flask, ready: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = mail_budgets.send
+
+    def die(letter: Letter) -> bool:
+        send(letter)
+        raise SystemExit
+
+    with monkeypatch.context() as dying:
+        dying.setattr(mail_budgets, "send", die)
+        with pytest.raises(SystemExit):
+            tell(app)
+    assert told(app) == []
+    assert tell(app) == 1
 
 
 # --- how it reads, and how it is stopped ---
