@@ -20,6 +20,7 @@ from webapp.ops import starting
 from webapp.processes import WAS_READY
 from webapp.services.core import claims, deletion_outbox, engines
 from webapp.services.erasure import bulk, traces
+from webapp.services.joining import ready_mails
 from webapp.services.matching import face_templates, matching, reconciling
 from webapp.services.matching.matching import Diff
 from webapp.services.photos import indexing
@@ -164,6 +165,7 @@ def sweep() -> None:
     """Enqueue what waits without a job; called from each worker's maintenance loop."""
     face_templates.drop_erased()
     sweeper.sweep()
+    ready_mails.tell()
     cleanup.tidy()
 
 

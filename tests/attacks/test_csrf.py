@@ -21,7 +21,7 @@ from tests.attacks.two_events import ADMIN, TwoEvents, build, changed
 from tests.support.actors import PASSWORD, Api, World
 from tests.support.browsing import Browser
 from webapp.reasons import sentence
-from webapp.web.access.permissions import PERMISSIONS, WITHOUT_TOKEN, Who
+from webapp.web.access.permissions import PERMISSIONS, PROVEN_BY_ADDRESS, WITHOUT_TOKEN, Who
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 EVIL = {"Origin": "https://evil.example", "Referer": "https://evil.example/page", "Sec-Fetch-Site": "cross-site"}
@@ -37,7 +37,7 @@ def two(app: Flask, world: World, api: Api) -> TwoEvents:
 def writes(two: TwoEvents) -> Iterator[tuple[str, str, str]]:
     """Endpoint, method and address of each route that writes, with ids of event A."""
     for rule in two.app.url_map.iter_rules():
-        if rule.endpoint not in WITHOUT_TOKEN:
+        if rule.endpoint not in WITHOUT_TOKEN | PROVEN_BY_ADDRESS:
             for method in sorted(rule.methods & set(WRITES)):
                 yield rule.endpoint, method, address(rule, NEUTRAL | QUEUES | ids_of(two.a, rule))
 

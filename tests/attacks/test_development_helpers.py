@@ -143,6 +143,51 @@ def test_a_mail_is_shown_with_its_text(app: Flask, settings: Settings, world: Wo
         assert (db.session.scalars(select(Mail.rendered)).one() or "-").splitlines()[0] in text(page)
 
 
+@pytest.fixture
+def shown_mail(app: Flask, settings: Settings, world: World) -> str:
+    """The address of a mail's HTML, on the page of mails."""
+    world.person("ada@example.com")
+    app.extensions["settings"] = settings.model_copy(update=DEMO)
+    Browser(app).submit("/sign-in/link", {"email": "ada@example.com"}, page="/sign-in")
+    world.work()
+    with app.app_context():
+        return f"/dev/mail/{db.session.scalars(select(Mail.public_id)).one()}/html"
+
+
+def test_a_mails_html_is_shown_in_a_frame_in_which_nothing_runs(demo_app: Flask, shown_mail: str) -> None:
+    client = demo_app.test_client()
+    page = client.get("/dev/mail", environ_overrides=OWN).text
+    assert f'src="{shown_mail}"' in page
+    assert '<a href="http://localhost/sign-in/' in page
+    answer = client.get(shown_mail, environ_overrides=OWN)
+    assert '<base target="_top">' in answer.text
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox allow-popups allow-top-navigation-by-user-activation" in policy
+    assert "allow-scripts" not in policy + page
+    assert "script-src" not in policy
+
+
+@pytest.mark.parametrize(
+    "environ", [{"REMOTE_ADDR": "192.0.2.7"}, {"HTTP_HOST": "rebound.example"}, {"HTTP_X_FORWARDED_FOR": "127.0.0.1"}]
+)
+def test_a_mails_html_is_shown_to_no_other_machine(demo_app: Flask, shown_mail: str, environ: dict[str, str]) -> None:
+    assert demo_app.test_client().get(shown_mail, environ_overrides=OWN | environ).status_code == 404
+
+
+def test_a_mails_html_is_not_there_without_a_demo(app: Flask, settings: Settings, shown_mail: str) -> None:
+    plain = made(settings, environment="development")
+    assert plain.test_client().get(shown_mail, environ_overrides=OWN).status_code == 404
+
+
+def test_an_installation_that_sends_mails_keeps_none(app: Flask, world: World) -> None:
+    world.person("ada@example.com")
+    Browser(app).submit("/sign-in/link", {"email": "ada@example.com"}, page="/sign-in")
+    world.work()
+    with app.app_context():
+        assert db.session.execute(select(Mail.rendered, Mail.rendered_html)).one() == (None, None)
+
+
 # --- the accounts whose passwords were printed ---
 
 

@@ -46,7 +46,7 @@ PICTURES = (
     "sharing.qr",
 )
 EMBEDDED_ELSEWHERE = {"sharing.cover"}
-BY_SECRET_ADDRESS = {"auth.link", "passwords.reset", "invitations.accept"}
+BY_SECRET_ADDRESS = {"auth.link", "passwords.reset", "invitations.accept", "guest_mails.stop"}
 STRICT = {
     "default-src": "'self'",
     "script-src": "'self'",

@@ -25,7 +25,7 @@ from tests.support.browsing import HTMX, Browser
 from webapp.pages.uploading import OFFSET_TYPE
 from webapp.web.access.permissions import PERMISSIONS, Who
 
-OPEN_BY_CODE = {"guest.landing", "sharing.cover"}
+OPEN_BY_CODE = {"guest.landing", "coming_back.page", "sharing.cover"}
 """Who knows an event's code is shown its name and its cover, and may join."""
 
 SHOWN_TO_ADMINS = {"media.photo", "media.download", "media.selfie", "api_media.photo"}
@@ -38,7 +38,7 @@ tests/functional/web/test_permissions.py."""
 LAST = ("team.remove", "team.hand_over", "guest.withdraw")
 """Actions after which others find nothing any more."""
 
-BY_SECRET = {"auth.link", "passwords.reset", "invitations.accept"}
+BY_SECRET = {"auth.link", "passwords.reset", "invitations.accept", "guest_mails.stop"}
 """Routes whose addresses hold a secret. They are tried with the hash that the table keeps."""
 
 ROLES = ("guest", "team", "owner", "token", "admin")

@@ -23,6 +23,7 @@ def guest_screens(open_page: OpenPage, product: Product, **options: object) -> I
     facts = demo_facts(product)
     yield open_page("/", **options)
     yield open_page("/e/DEMO2026", **options)
+    yield open_page("/e/DEMO2026/back", **options)
     page = open_page("/sign-in", **options)
     yield page
     sign_in(page, facts["guest"])

@@ -19,6 +19,7 @@ from webapp.queueing import unit_of_work
 from webapp.services.accounts import sign_in_links
 from webapp.services.core import alarms, blobs
 from webapp.services.events import invitations
+from webapp.services.joining import enrolment, ready_mails
 from webapp.services.uploads import upload_tokens
 
 OWNER, SECOND, ADMIN = "photographer@example.com", "second@example.com", "admin@example.com"
@@ -228,4 +229,10 @@ def _add_links(messy: MessyEvent) -> None:
             bare = user_of("bare@example.com")
             tokens.append(f"/sign-in/{sign_in_links.new_token(bare)}")
             tokens.append(f"/password/{sign_in_links.new_token(bare, purpose=LinkPurpose.PASSWORD)}")
+            membership = enrolment.membership_of(
+                event, db.session.scalars(select(User).where(User.username == "found")).one()
+            )
+            assert membership is not None
+            ready_mails.choose(membership, wants=True)
+            tokens += [f"/mails/stop/{ready_mails.stop_token(membership)}", f"/e/{messy.world.code}/back"]
         messy.links += tokens

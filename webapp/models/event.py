@@ -77,6 +77,8 @@ class Event(Model):
     """Billable calls that the event may make; null: the installation's limit."""
     reconcile_requested_at: Mapped[datetime | None]
     """Somebody wants what a face service keeps of the event to be compared with the rows here."""
+    ready_at: Mapped[datetime | None]
+    """Set: guests who asked for it are mailed that there are photos of them."""
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
     memberships: Mapped[list[Membership]] = relationship(

@@ -44,6 +44,8 @@ class Mail(Claimable, Model):
     params: Mapped[dict[str, str]]
     rendered: Mapped[str | None] = mapped_column(Text)
     """The text as it would have gone out; kept in development without SMTP only, for the page that shows it."""
+    rendered_html: Mapped[str | None] = mapped_column(Text)
+    """The HTML part of the same mail, kept on the same terms."""
     status: Mapped[MailStatus] = mapped_column(word(MailStatus), default=MailStatus.WAITING)
     failure_reason: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=utcnow)

@@ -71,6 +71,12 @@ class Membership(Model):
     """What a guest who joined without a selfie wrote to the photographer."""
     search_stopped_at: Mapped[datetime | None]
     """Set: nothing is searched for this account, and nothing that was found is shown to it."""
+    wants_mail: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """The guest asked for a mail when there are photos of them; only a proven address gets any."""
+    told_ready_at: Mapped[datetime | None]
+    """When the mail that their photos are ready was written: once per event."""
+    told_at: Mapped[datetime | None]
+    """When the last mail about photos was written; photos that came out later are new to the guest."""
 
     event: Mapped["Event"] = relationship(back_populates="memberships")
     user: Mapped[User] = relationship()

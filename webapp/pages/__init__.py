@@ -12,9 +12,11 @@ from webapp.pages import (
     admission,
     auth,
     cameras,
+    coming_back,
     dev,
     event_settings,
     guest,
+    guest_mails,
     guest_selfies,
     guest_shared,
     home,
@@ -35,13 +37,15 @@ from webapp.pages import (
 from webapp.pages.studio_rooms import may_enter_studio, studio_rooms
 from webapp.settings import Settings
 from webapp.web import templating
-from webapp.web.access.permissions import ADMISSIONS, BODY_LIMITS, PERMISSIONS
+from webapp.web.access.permissions import ADMISSIONS, BODY_LIMITS, PERMISSIONS, PROVEN_BY_ADDRESS
 
 ROOMS = (
     home,
     guest,
     guest_selfies,
     guest_shared,
+    guest_mails,
+    coming_back,
     auth,
     account,
     recovery,
@@ -80,3 +84,5 @@ def init_app(app: Flask) -> None:
         BODY_LIMITS.update({f"{room.blueprint.name}.{name}": size for name, size in limits.items()})
         admissions = getattr(room, "ADMISSIONS", {})
         ADMISSIONS.update({f"{room.blueprint.name}.{name}": admit for name, admit in admissions.items()})
+        proven = getattr(room, "PROVEN_BY_ADDRESS", ())
+        PROVEN_BY_ADDRESS.update(f"{room.blueprint.name}.{name}" for name in proven)

@@ -7,18 +7,19 @@ answers only a browser on the same machine that was sent there by nobody else.
 import ipaddress
 import re
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from webapp.db.extensions import db
 from webapp.errors import NotFound
 from webapp.models import Mail
+from webapp.settings import Settings
 from webapp.web.access.permissions import Who
 
 blueprint = Blueprint("dev", __name__, url_prefix="/dev")
 
-WHO = {"mail": Who.ANYONE}
+WHO = {"mail": Who.ANYONE, "html": Who.ANYONE}
 _OWN_HOSTS = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE | re.ASCII)
 _FORWARDED = ("HTTP_X_FORWARDED", "HTTP_X_ORIGINAL", "HTTP_X_ENVOY", "HTTP_CF_", "HTTP_CDN_", "HTTP_TAILSCALE_")
 """How the names of headers begin that a proxy or a tunnel adds."""
@@ -52,6 +53,37 @@ def mail() -> ResponseReturnValue:
         raise NotFound(code="not_found")
     mails = db.session.scalars(select(Mail).order_by(Mail.id.desc()).limit(50)).all()
     return render_template("dev/mail.html", mails=mails)
+
+
+@blueprint.get("/mail/<mail_id>/html")
+def html(mail_id: str) -> ResponseReturnValue:
+    """The HTML part of one message, as a mail program shows it: nothing in it runs.
+
+    Raises:
+        NotFound: there is no such message, or the request did not come from this machine itself.
+    """
+    if not _from_own_machine():
+        raise NotFound(code="not_found")
+    content = db.session.scalar(select(Mail.rendered_html).where(Mail.public_id == mail_id))
+    if content is None:
+        raise NotFound(code="not_found")
+    # Its links lead out of the frame.
+    response = Response(content.replace("<head>", '<head><base target="_top">', 1), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = _policy()
+    return response
+
+
+def _policy() -> str:
+    """Return a policy that lets a message show its own styles and our covers, on the page of messages alone.
+
+    A cover's address begins with PUBLIC_URL or localhost, where the page may be open under another name.
+    """
+    settings: Settings = current_app.extensions["settings"]
+    pictures = " ".join(filter(None, ("'self'", settings.public_url, f"http://localhost:{settings.port}")))
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src {pictures}; base-uri 'self'; form-action 'none'; "
+        "frame-ancestors 'self'; sandbox allow-popups allow-top-navigation-by-user-activation"
+    )
 
 
 def _from_own_machine() -> bool:

@@ -15,7 +15,7 @@ from webapp.queueing import unit_of_work
 from webapp.services.core import consents, rematch_requests
 from webapp.services.erasure import selfie_erasure
 from webapp.services.events import join_period
-from webapp.services.joining import enrolment, merging
+from webapp.services.joining import enrolment, merging, ready_mails
 from webapp.services.live.versions import EVENT, PERSON, mark_of, stamp
 from webapp.services.matching import matching
 from webapp.services.queries import gallery
@@ -65,6 +65,7 @@ def photos(event: Event, membership: Membership) -> ResponseReturnValue:
         membership=membership,
         others=merging.has_others(membership.user),
         shares=guest_shared.may_see(membership) and gallery.shares_photos(event),
+        may_choose_mail=ready_mails.may_choose(membership),
         **_live_values(membership),
     )
 

@@ -102,12 +102,20 @@ def _sign_up(event: Event, form: JoinForm, key: Key | None) -> bool:
     )
     if form.without.data:
         with unit_of_work():
-            made = sign_up(event, newcomer, note=form.note.data, key=key)
+            made = sign_up(event, newcomer, note=form.note.data, wants_mail=bool(form.wants_mail.data), key=key)
             sign_in(made.membership.user, token=key.session_token if key else None)
         return True
     origin, consent = network.origin(form.source.data, device), form.consent_version.data or ""
     with selfie_intake.staged(event, form.file.data.stream) as picture, unit_of_work():
-        made = sign_up(event, newcomer, consent=consent, picture=picture, origin=origin, key=key)
+        made = sign_up(
+            event,
+            newcomer,
+            consent=consent,
+            picture=picture,
+            origin=origin,
+            wants_mail=bool(form.wants_mail.data),
+            key=key,
+        )
         # Last, since a refusal above must leave the browser as it was, with the token of the form that it shows.
         sign_in(made.membership.user, token=key.session_token if key else None)
     return True

@@ -8,6 +8,7 @@ from webapp import accents
 from webapp.errors import NotFound
 from webapp.models import Event, Membership
 from webapp.services.events import covers
+from webapp.services.joining import ready_mails
 from webapp.web.access import event_codes
 from webapp.web.access.permissions import Who
 from webapp.web.links import absolute, join_url
@@ -24,7 +25,13 @@ QR_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 def page(event: Event, **_: Membership) -> ResponseReturnValue:
     """Everything that brings guests to the event."""
     link = join_url(event)
-    return render_template("studio/sharing.html", event=event, join_url=link, message=_message(event, link))
+    return render_template(
+        "studio/sharing.html",
+        event=event,
+        join_url=link,
+        message=_message(event, link),
+        readers=ready_mails.readers_of(event),
+    )
 
 
 @blueprint.get("/studio/events/<event_id>/qr.<kind>")

@@ -1,30 +1,39 @@
 """Mails: rendered per language, sent over SMTP by a worker.
 
-Without SMTP settings a development installation keeps the rendered text for its page of mails, and production says in
+Without SMTP settings a development installation keeps the rendered mail for its page of mails, and production says in
 the log that it could not be sent and tries again: the row waits.
 """
 
+import re
 from collections.abc import Callable
 from email.message import EmailMessage
+from email.utils import parseaddr
 
 from flask import current_app, render_template
-from flask_babel import force_locale, gettext
+from flask_babel import force_locale, gettext, ngettext
 from sqlalchemy import select
 
+from webapp import accents
 from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.errors import Transient
-from webapp.models import Event, LinkPurpose, Mail, MailStatus, User
+from webapp.models import Event, LinkPurpose, Mail, MailStatus, Membership, MembershipRole, User
 from webapp.queueing import unit_of_work
 from webapp.services.accounts import accounts, passwords, sign_in_links
 from webapp.services.accounts.mail_budgets import Purpose
 from webapp.services.core import claims
 from webapp.services.events import invitations, team
+from webapp.services.joining import enrolment, ready_mails
+from webapp.services.queries import gallery
 from webapp.settings import Settings
 from webapp.smtp import deliver
-from webapp.web.links import absolute, path_to
+from webapp.web.links import absolute, absolute_cover, back_url, path_to
 
 WAITING = (MailStatus.WAITING, MailStatus.SENDING)
+
+_NAME = re.compile(r"(?:[^\W\d_]|[\u0300-\u036f '’\-]|\.(?=\s|$)){1,40}")
+"""A name that a greeting may hold: letters, without anything that a mail program would turn into a link."""
+_BLANK_LINES = re.compile(r"\n\s*\n\s*\n")
 
 
 class _GivenUpError(Exception):
@@ -68,14 +77,62 @@ def _render(public_id: str) -> EmailMessage | None:
             values = RENDERERS[mail.kind](mail, user)
             if values is None:
                 return None
-            message = EmailMessage()
-            message["Subject"] = str(values["subject"])
-            message["From"] = current_app.extensions["settings"].mail_from
-            message["To"] = mail.recipient
-            message.set_content(render_template(f"mail/{mail.kind}.txt", user=user, **values))
-            html = render_template(f"mail/{mail.kind}.html", user=user, language=mail.language, **values)
-            message.add_alternative(html, subtype="html")
+            return _message(mail, _layout_values(values, user or reader) | values)
+
+
+def _message(mail: Mail, values: dict[str, object]) -> EmailMessage:
+    message = EmailMessage()
+    message["Subject"] = " ".join(str(values["subject"]).split())
+    sender: str = current_app.extensions["settings"].mail_from
+    message["From"] = sender
+    message["To"] = mail.recipient
+    message["Date"] = utcnow()
+    # The same in each try, so that a mail program recognises a mail that was sent twice.
+    message["Message-ID"] = f"<{mail.public_id}@{parseaddr(sender)[1].rpartition('@')[2] or 'localhost'}>"
+    message["Auto-Submitted"] = "auto-generated"
+    if stop := values.get("stop"):
+        # RFC 8058: the mail program stops these mails by one POST to this address.
+        message["List-Unsubscribe"] = f"<{stop}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    # Jinja's blocks leave blank lines behind.
+    text = _BLANK_LINES.sub("\n\n", render_template(f"mail/{mail.kind}.txt", **values)).strip()
+    message.set_content(f"{text}\n")
+    html = render_template(f"mail/{mail.kind}.html", **values | {"language": mail.language})
+    message.add_alternative(html, subtype="html")
     return message
+
+
+def _layout_values(values: dict[str, object], reader: User | None) -> dict[str, object]:
+    """Return what `mail/_layout` shows around each mail: the event's look, its photographer and the reader's name."""
+    event = values.get("event")
+    colour = accents.PALETTE["petrol"]
+    if isinstance(event, Event):
+        colour = accents.given(event.accent, event.public_id)
+    return {
+        "event": event,
+        "cover": absolute_cover(event) if isinstance(event, Event) else None,
+        "photographer": _photographer(event) if isinstance(event, Event) else None,
+        "by_day": accents.light(colour),
+        "by_night": accents.dark(colour),
+        "reader": _greeted(reader),
+        "home": absolute("/"),
+    }
+
+
+def _photographer(event: Event) -> str | None:
+    """Return the name of the event's owner."""
+    owner = select(User.name).join(Membership, Membership.user_id == User.id)
+    return db.session.scalar(
+        owner.where(Membership.event_id == event.id, Membership.role == MembershipRole.OWNER).limit(1)
+    )
+
+
+def _greeted(reader: User | None) -> str | None:
+    """Return the name to greet the reader by.
+
+    Whoever types an address types the name beside it, so a name must not carry a message to a stranger's mailbox.
+    """
+    return reader.name if reader is not None and _NAME.fullmatch(reader.name) else None
 
 
 def _sign_in(mail: Mail, _user: User | None) -> dict[str, object] | None:
@@ -88,15 +145,27 @@ def _sign_in(mail: Mail, _user: User | None) -> dict[str, object] | None:
     ]
     if not links:
         return None
-    event = next(iter(found[0].events), None) if joins else None
+    events = found[0].events if len(found) == 1 else []
+    event = next(iter(events), None) if joins or len(events) == 1 else None
     return {
         "subject": gettext("Your link to your photos")
         if event is None
         else gettext("Your link to your photos of %(event)s", event=event.name),
         "links": links,
         "event": event,
+        "joins": joins and event is not None,
+        "photos": _photos_of(event, found[0].user) if joins and event is not None else None,
+        "back": back_url(event, found[0].user) if event is not None else None,
         "hours": round(lifetime.total_seconds() / 3600),
     }
+
+
+def _photos_of(event: Event, user: User) -> int | None:
+    """Return how many photos the guest may see of themselves; None while the photographer has not admitted them."""
+    membership = enrolment.membership_of(event, user)
+    if membership is None or not membership.is_admitted:
+        return None
+    return gallery.photos_found(enrolment.own_person(membership))
 
 
 def _invitation(mail: Mail, _user: User | None) -> dict[str, object] | None:
@@ -143,6 +212,28 @@ def _password_reset(mail: Mail, _user: User | None) -> dict[str, object] | None:
     return {"subject": gettext("Set a new password"), "links": links} if links else None
 
 
+def _photos(mail: Mail, user: User | None) -> dict[str, object] | None:
+    news = ready_mails.news_of(mail, user)
+    if news is None:
+        return None
+    event, count = news.membership.event, news.count
+    if news.first:
+        subject = gettext("Your photos of %(event)s are ready", event=event.name)
+    else:
+        subject = ngettext(
+            "%(num)s new photo of you at %(event)s", "%(num)s new photos of you at %(event)s", count, event=event.name
+        )
+    token = ready_mails.stop_token(news.membership)
+    return {
+        "subject": subject,
+        "event": event,
+        "first": news.first,
+        "count": count,
+        "back": back_url(event, user),
+        "stop": absolute(path_to("guest_mails.stop", token=token)),
+    }
+
+
 Renderer = Callable[[Mail, User | None], dict[str, object] | None]
 
 RENDERERS: dict[str, Renderer] = {
@@ -150,6 +241,7 @@ RENDERERS: dict[str, Renderer] = {
     passwords.RESET_KIND: _password_reset,
     invitations.MAIL_KIND: _invitation,
     invitations.ADDED_KIND: _team,
+    ready_mails.MAIL_KIND: _photos,
 }
 """Kind → what its template needs; None when its reader, or what it is about, is gone."""
 
@@ -162,8 +254,9 @@ def _record(public_id: str, token: str, message: EmailMessage | None) -> None:
             return
         mail.status, mail.failure_reason, mail.sent_at = MailStatus.SENT, None, utcnow()
         if message is not None and settings.environment == "development" and not settings.smtp_url.get_secret_value():
-            body = message.get_body(("plain",))
-            mail.rendered = f"{message['Subject']}\n\n{body.get_content() if body else ''}"
+            text, html = message.get_body(("plain",)), message.get_body(("html",))
+            mail.rendered = f"{message['Subject']}\n\n{text.get_content() if text else ''}"
+            mail.rendered_html = html.get_content() if html else None
         claims.settle(mail)
 
 

@@ -17,7 +17,7 @@ from webapp import accents
 from webapp.models import Event
 from webapp.reasons import sentence
 from webapp.settings import ROOT
-from webapp.web.links import landing_url
+from webapp.web.links import cover_version, landing_url
 from webapp.web.requests import in_app
 
 LANGUAGES = {"en": "English", "fr": "Français"}
@@ -111,10 +111,8 @@ def accent_sheet(*events: Event | None) -> str | None:
 
 def cover_url(event: Event) -> str | None:
     """Where browsers find the event's cover; the address changes with the picture. None where it has none."""
-    if event.cover_key is None:
-        return None
-    version = event.cover_key.rpartition("/")[2].removesuffix(".jpg")[:8]
-    return url_for("sharing.cover", code=event.code, v=version)
+    version = cover_version(event)
+    return url_for("sharing.cover", code=event.code, v=version) if version is not None else None
 
 
 def opened_in() -> in_app.Place:

@@ -36,9 +36,18 @@ class Purpose(StrEnum):
     """An address was typed to get a link that sets a new password. Apart from ASKED: neither uses up the other."""
     INVITATION = "invitation"
     """A photographer or an admin invited the address, or added it to a team."""
+    READY = "ready"
+    """There are photos of a guest who asked to be told."""
 
 
-MAILBOX = {Purpose.JOINED: 5, Purpose.ASKED: 5, Purpose.OWN: 10, Purpose.PASSWORD: 5, Purpose.INVITATION: 5}
+MAILBOX = {
+    Purpose.JOINED: 5,
+    Purpose.ASKED: 5,
+    Purpose.OWN: 10,
+    Purpose.PASSWORD: 5,
+    Purpose.INVITATION: 5,
+    Purpose.READY: 5,
+}
 """Mails to one mailbox within WINDOW."""
 
 ACCOUNT = 5

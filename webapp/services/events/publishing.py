@@ -21,8 +21,16 @@ def waiting_of(event: Event) -> int:
     return db.session.scalar(select(func.count()).select_from(Photo).where(_waits(event))) or 0
 
 
+def announce(event: Event) -> None:
+    """Note that guests who asked for it are to be told of their photos. Call it before a photo is locked."""
+    unannounced = update(Event).where(Event.id == event.id, Event.ready_at.is_(None))
+    db.session.execute(unannounced.values(ready_at=utcnow()))
+
+
 def publish_waiting(event: Event, actor: User) -> int:
     """Publish every photo that waits, for when an event needs no approval any more; returns how many."""
+    if waiting_of(event):
+        announce(event)
     published = db.session.scalars(
         update(Photo)
         .where(_waits(event))

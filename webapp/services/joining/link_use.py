@@ -107,6 +107,9 @@ def _drop_access(user: User) -> None:
 
 
 def _drop_selfies(user: User) -> None:
+    """Erase the selfies of an account that another person may have made, and its wish for mails."""
+    wishes = update(Membership).where(Membership.user_id == user.id).values(wants_mail=False)
+    db.session.execute(wishes.execution_options(synchronize_session="fetch"))
     people = select(Person).join(Membership).where(Membership.user_id == user.id).order_by(Person.event_id)
     for person in db.session.scalars(people).all():
         selfie_erasure.withdraw(person)

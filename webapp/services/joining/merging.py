@@ -157,6 +157,9 @@ def _take_over(present: Membership, membership: Membership) -> None:
         present.admission = membership.admission
     present.selfies_counted = max(present.selfies_counted, membership.selfies_counted)
     present.selfies_counted_since = present.selfies_counted_since or membership.selfies_counted_since
+    present.wants_mail = present.wants_mail or membership.wants_mail
+    present.told_ready_at = present.told_ready_at or membership.told_ready_at
+    present.told_at = present.told_at or membership.told_at
     present.faces_seen = max(present.faces_seen, membership.faces_seen)
     present.faces_drift = max(present.faces_drift, membership.faces_drift)
     db.session.flush()

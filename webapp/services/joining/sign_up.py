@@ -46,6 +46,7 @@ def sign_up(
     picture: StagedSelfie | None = None,
     origin: Origin = selfie_intake.UNKNOWN,
     note: str | None = None,
+    wants_mail: bool = False,
     key: Key | None = None,
 ) -> SignedUp:
     """Make the account and what belongs to it; call it in a unit of work.
@@ -71,6 +72,7 @@ def sign_up(
         device=newcomer.device,
     )
     membership.note = note or None
+    membership.wants_mail = wants_mail and newcomer.email is not None
     sign_in_links.send_to_newcomer(membership, newcomer.language)
     person, selfie = enrolment.own_person(membership), None
     if consent is not None:

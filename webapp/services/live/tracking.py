@@ -41,6 +41,7 @@ _UNSEEN = frozenset(
     | {"pixel_hash", "replaced_sha256"}
     | {"received", "expires_at", "multipart_id"}  # of a file on its way in
     | {"templates_revision", "removals_revision", "engine_version", "reconcile_requested_at"}
+    | {"wants_mail", "told_ready_at", "told_at", "ready_at"}  # of mails about photos
 )
 """Columns that no page shows: when nothing else of a row changes, nobody has to look."""
 

@@ -12,7 +12,7 @@ from webapp.db.extensions import db
 from webapp.models import Event, Photo, PhotoStatus, User
 from webapp.services.core import audit, locks
 from webapp.services.erasure import bulk
-from webapp.services.events import covers
+from webapp.services.events import covers, publishing
 from webapp.services.photos.photo_filter import PhotoFilter, micros_of
 from webapp.services.uploads import intake
 
@@ -122,6 +122,8 @@ def carry_out(event: Event, action: Action, selection: Selection, actor: User) -
     if action in _TAKES_BACK:
         # A cover that is being made of one of the photos waits for this, and then finds it gone.
         event = locks.lock_event(event.id)
+    if action is Action.PUBLISH:
+        publishing.announce(event)
     not_yet, values = _change(action, now)
     ids = db.session.scalars(
         update(Photo)

@@ -57,6 +57,11 @@ ADMISSIONS: dict[str, Callable[[], ResponseReturnValue | None]] = {}
 WITHOUT_TOKEN: set[str] = set()
 """Endpoints of pages that are not ours and carry no CSRF token: their writes have to come from our own address."""
 
+PROVEN_BY_ADDRESS: set[str] = set()
+"""Endpoints that take a write without a CSRF token, from any site: one-click POSTs of mail programs (RFC 8058), which
+have neither cookie nor page. The signed token in the address is the proof, and names all that the write changes; the
+session has no part in it, so a forged request could do nothing that its sender, who knows the token, could not do."""
+
 DEFAULT_BODY = 2 * MEGABYTE
 SELFIE_BODY = 64 * MEGABYTE
 """Far more than a selfie may weigh, so that one that is too heavy is answered with a sentence beside the form."""
@@ -208,6 +213,8 @@ def _check_csrf() -> None:
     if request.method in _READING or by_bearer():
         return
     if request.path.startswith("/api/") and signed_in() is None:
+        return
+    if request.endpoint in PROVEN_BY_ADDRESS:
         return
     if request.endpoint in WITHOUT_TOKEN:
         _check_origin()

@@ -103,10 +103,11 @@ class JoinForm(SelfieForm):
     Without an address the account is kept in this browser.
     """
 
-    silent = frozenset({"keep_here", "without"})
+    silent = frozenset({"keep_here", "without", "wants_mail"})
     name = StringField(lazy_gettext("Your name"))
     email = StringField(lazy_gettext("E-mail"))
     keep_here = BooleanField(lazy_gettext("No e-mail: keep my photos on this phone only"))
+    wants_mail = BooleanField(lazy_gettext("Tell me by e-mail when my photos are ready"))
     password = PasswordField(lazy_gettext("Password"))
     without = BooleanField()
     note = TextAreaField(lazy_gettext("Your message to the photographer"))
