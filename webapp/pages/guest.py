@@ -9,7 +9,7 @@ from htmx_flask import request
 
 from webapp.errors import FindMeError, NotFound
 from webapp.models import Admission, Event, EventStatus, Membership
-from webapp.pages import guest_shared, joining
+from webapp.pages import guest_selfies, guest_shared, joining
 from webapp.pages.common import BUSY, IDLE, QUICK, go, me, refuse, trigger
 from webapp.queueing import unit_of_work
 from webapp.services.core import consents, rematch_requests
@@ -65,6 +65,7 @@ def photos(event: Event, membership: Membership) -> ResponseReturnValue:
         membership=membership,
         others=merging.has_others(membership.user),
         shares=guest_shared.may_see(membership) and gallery.shares_photos(event),
+        angles=guest_selfies.offered(event, membership),
         may_choose_mail=ready_mails.may_choose(membership),
         **_live_values(membership),
     )

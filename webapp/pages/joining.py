@@ -16,7 +16,7 @@ from webapp.web.access.sessions import sign_in, signed_in
 from webapp.web.localisation import choose_language
 from webapp.web.requests.forms import JoinAgainForm, JoinForm, SelfieForm
 
-JOIN, SELFIE = "join", "selfie"
+JOIN, SELFIE, ANGLE = "join", "selfie", "angle"
 """The operations of which each has a key of its own in an event."""
 
 
@@ -62,8 +62,10 @@ def join(event: Event, user: User | None, form: JoinForm | JoinAgainForm, key: K
     return True
 
 
-def take_selfie(event: Event, membership: Membership, form: SelfieForm, key: Key | None) -> None:
-    """Take in a further selfie of a member.
+def take_selfie(
+    event: Event, membership: Membership, form: SelfieForm, key: Key | None, side: str | None = None
+) -> None:
+    """Take in a further selfie of a member: one from a `side`, which is added, or one in place of the others.
 
     Raises:
         FindMeError: as `selfie_intake.staged` and `selfie_intake.receive_selfie`; nothing was changed.
@@ -75,12 +77,14 @@ def take_selfie(event: Event, membership: Membership, form: SelfieForm, key: Key
             if form.consent:
                 consents.grant_consent(person, form.consent_version.data or "", language=choose_language())
             origin = network.origin(form.source.data, devices.ensure())
-            selfie = selfie_intake.receive_selfie(person, picture, origin=origin)
+            selfie = selfie_intake.receive_selfie(
+                person, picture, side or "front", adds=side is not None, origin=origin
+            )
             idempotency.record(key, membership.user, event, selfie)
         return True
 
     idempotency.once(key, take, lambda _: True)
-    request_keys.renew(SELFIE, event)
+    request_keys.renew(SELFIE if side is None else ANGLE, event)
 
 
 def is_taken(event: Event) -> bool:

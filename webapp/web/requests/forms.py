@@ -97,6 +97,12 @@ class SelfieForm(PageForm):
             raise ValidationError(SENTENCES["consent_required"])
 
 
+class AngleForm(SelfieForm):
+    """A further look, from one side."""
+
+    angle = HiddenField()
+
+
 class JoinForm(SelfieForm):
     """A newcomer joins an event: with a selfie, or without one (`without`); with an address, or without (`keep_here`).
 
