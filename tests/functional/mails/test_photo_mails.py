@@ -291,3 +291,11 @@ def test_publishing_photos_lets_guests_be_told(app: Flask, world: World, event_i
     assert tell(app) == 0
     owner.submit(f"{grid}/actions", {"action": "publish", "ids": "photo-1"}, page=grid)
     assert tell(app) == 1
+
+
+def test_publishing_what_is_out_already_tells_no_guest(app: Flask, world: World, event_id: str) -> None:
+    add_guest(app, event_id, ADA)
+    add_photos(app, event_id, ADA, 1)
+    owner, grid = Browser(app).sign_in(OWNER, PASSWORD), f"/studio/events/{event_id}/photos"
+    owner.submit(f"{grid}/actions", {"action": "publish", "ids": "photo-1"}, page=grid)
+    assert tell(app) == 0

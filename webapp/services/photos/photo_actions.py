@@ -122,7 +122,8 @@ def carry_out(event: Event, action: Action, selection: Selection, actor: User) -
     if action in _TAKES_BACK:
         # A cover that is being made of one of the photos waits for this, and then finds it gone.
         event = locks.lock_event(event.id)
-    if action is Action.PUBLISH:
+    if action is Action.PUBLISH and meant(event, action, selection)[0]:
+        # Before the photos: the event is locked first.
         publishing.announce(event)
     not_yet, values = _change(action, now)
     ids = db.session.scalars(
