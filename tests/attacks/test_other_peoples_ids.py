@@ -25,7 +25,7 @@ from tests.support.browsing import HTMX, Browser
 from webapp.pages.uploading import OFFSET_TYPE
 from webapp.web.access.permissions import PERMISSIONS, Who
 
-OPEN_BY_CODE = {"guest.landing", "coming_back.page", "sharing.cover"}
+OPEN_BY_CODE = {"guest.landing", "coming_back.page", "coming_back.send", "guest_selfies.check", "sharing.cover"}
 """Who knows an event's code is shown its name and its cover, and may join."""
 
 SHOWN_TO_ADMINS = {"media.photo", "media.download", "media.selfie", "api_media.photo"}

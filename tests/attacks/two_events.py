@@ -153,6 +153,7 @@ def _name_rows(side: Side) -> None:
     assert photo is not None and replaced is not None
     assert match is not None, "the guest was found on no photo"
     with unit_of_work():
+        photo.shown_to_all = True
         replaced.status, replaced.replaced_at = PhotoStatus.REPLACED, utcnow()
         replaced.replaced_sha256, replaced.sha256 = replaced.sha256, "0" * 60 + side.code[:4]
         # Somebody typed the owner's address: the owner, who has proven it, decides what becomes of that account.

@@ -135,8 +135,8 @@ def _heic() -> list[tuple[str, bytes]]:
 
 
 def _add_guests(messy: MessyEvent, api: Api) -> None:
-    """A guest in each state: found, asked, refused, refused after one that was good, without selfie, withdrawn, stopped
-    after the selfies of several people, waiting to be admitted, turned away.
+    """A guest in each state: found, asked, refused, refused after one that was good, without selfie, without address, withdrawn,
+    stopped after the selfies of several people, waiting to be admitted, turned away.
     """
     code, made = messy.world.code, {}
     for name in ("found", "refused", "second_try", "bare", "withdrawn", "other", "several"):
@@ -153,6 +153,7 @@ def _add_guests(messy: MessyEvent, api: Api) -> None:
     for person in ("grace", "eileen", "grace"):
         assert made["several"].upload_selfie(selfie(person), source="file").status_code == 200
         messy.world.work()
+    _join_without(messy)
     messy.press("owner", "/settings/joining", admits="y", join_days="14")
     for name in ("waiting", "waiting_too", "turned_away"):
         made[name] = api.register(code, name)
@@ -163,6 +164,14 @@ def _add_guests(messy: MessyEvent, api: Api) -> None:
     for name in made:
         messy.people[name] = Browser(messy.app).sign_in(name, PASSWORD)
     _join_twice(messy, api)
+
+
+def _join_without(messy: MessyEvent) -> None:
+    """A guest without an address or a selfie, with a message to the photographer."""
+    messy.people["without"] = Browser(messy.app)
+    form = {"name": f"<i>{LONG_NAME[:70]}", "keep_here": "y", "without": "y", "note": "Blue <b>hat</b> & 50 % taller"}
+    answer = messy.people["without"].submit(f"/e/{messy.world.code}", form)
+    assert answer.status_code == 303, answer.text
 
 
 def _join_twice(messy: MessyEvent, api: Api) -> None:
