@@ -1,7 +1,7 @@
 // Asks the server what it thinks of a picture before it is sent: a worker looks for a face, and nothing is kept.
 import { glance } from "./picture.js";
 
-const AGAIN_MS = 1500;
+const PAUSES_MS = [1000, 2000, 4000];
 
 /** The verdict on one picture after the other; a later picture makes the answer about an earlier one void. */
 export class Check {
@@ -25,10 +25,14 @@ export class Check {
     try {
       const picture = await glance(blob);
       if (!picture || asking.signal.aborted) return null;
-      const first = await this.send(picture, angle, asking.signal);
-      if (first?.valid !== null) return first;
-      await new Promise((resolve) => { setTimeout(resolve, AGAIN_MS); });
-      return asking.signal.aborted ? null : await this.send(picture, angle, asking.signal);
+      let said = await this.send(picture, angle, asking.signal);
+      for (const pause of PAUSES_MS) {
+        if (said?.valid !== null) break;
+        await new Promise((resolve) => { setTimeout(resolve, pause); });
+        if (asking.signal.aborted) return null;
+        said = await this.send(picture, angle, asking.signal);
+      }
+      return said;
     } catch {
       return null;
     }

@@ -64,10 +64,13 @@ export class SelfieField {
     } catch (error) {
       return this.withoutCamera(this.reasonOf(error));
     }
+    const shutter = this.root.querySelector('[data-do="shoot"]');
+    shutter.disabled = true; // Until there is something to take.
     this.video.srcObject = this.stream;
     this.dialog.showModal();
     await this.video.play();
-    this.root.querySelector('[data-do="shoot"]').focus({ preventScroll: true });
+    shutter.disabled = false;
+    shutter.focus({ preventScroll: true });
   }
 
   reasonOf(error) {

@@ -131,7 +131,11 @@ def open_page(chromium: Browser, product: Product) -> Iterator[OpenPage]:
         page = context.new_page()
         page.on("console", lambda message: _is_error(message, tolerated) and trouble.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: trouble.append(f"script: {error}"))
-        page.on("request", lambda request: _is_ours(request.url, product) or trouble.append(f"asked {request.url}"))
+        ours = str(settings["base_url"])
+        page.on(
+            "request",
+            lambda request: _is_ours(request.url, product, ours) or trouble.append(f"asked {request.url}"),
+        )
         page.goto(path)
         return page
 
@@ -145,6 +149,6 @@ def _is_error(message: ConsoleMessage, tolerated: str) -> bool:
     return message.type == "error" and not re.search(tolerated, message.text)
 
 
-def _is_ours(url: str, product: Product) -> bool:
+def _is_ours(url: str, product: Product, base_url: str) -> bool:
     store = product.env.get("S3_ENDPOINT_URL")
-    return url.startswith((product.url, "data:", "blob:", *([store] if store else [])))
+    return url.startswith((product.url, base_url, "data:", "blob:", *([store] if store else [])))

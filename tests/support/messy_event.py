@@ -135,8 +135,10 @@ def _heic() -> list[tuple[str, bytes]]:
 
 
 def _add_guests(messy: MessyEvent, api: Api) -> None:
-    """A guest in each state: found, asked, refused, refused after one that was good, without selfie, without address, withdrawn,
-    stopped after the selfies of several people, waiting to be admitted, turned away.
+    """Add a guest in each state.
+
+    Found, asked, refused, refused after one that was good, without selfie, without address, withdrawn, stopped after
+    the selfies of several people, waiting to be admitted, turned away.
     """
     code, made = messy.world.code, {}
     for name in ("found", "refused", "second_try", "bare", "withdrawn", "other", "several"):
