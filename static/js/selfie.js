@@ -34,6 +34,7 @@ export class SelfieField {
     this.input.addEventListener("change", () => this.picked(sourceOf(this.input.files[0])));
     window.addEventListener("pagehide", () => this.dialog.close());
     this.show("idle");
+    this.root.dataset.ready = "";
     if (this.input.files.length) this.picked(this.source.value); // Kept by the browser over a reload.
   }
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from tests.bench import address_timing, first_match, indexing_speed, page_speed, photo_cost, web_memory
+from tests.bench import address_timing, first_match, indexing_speed, joining, page_speed, photo_cost, web_memory
 from tests.bench.cache import cache_folder
 from tests.bench.report import Figure, report
 
@@ -13,6 +13,7 @@ MEASUREMENTS = {
     "first_match": first_match.measure,
     "indexing": indexing_speed.measure,
     "web_memory": web_memory.measure,
+    "joining": joining.measure,
     "pages": page_speed.measure,
     "addresses": address_timing.measure,
 }

@@ -81,13 +81,18 @@ def playwright() -> Iterator[Playwright]:
 def camera() -> Iterator[Path]:
     """What the browser's camera shows: Grace's selfie, as raw video that needs no encoder."""
     folder = Path(tempfile.mkdtemp(prefix="findme-camera-"))
+    yield write_camera(folder)
+    shutil.rmtree(folder)
+
+
+def write_camera(folder: Path) -> Path:
+    """Write the video that the browser's camera shows: Grace's selfie."""
     picture = ImageOps.fit(Image.open(io.BytesIO(selfie("grace"))).convert("RGB"), (1280, 960), centering=(0.5, 0.35))
     luma, blue, red = picture.convert("YCbCr").split()
     frame = b"FRAME\n" + _limited(luma, 235) + _halved(blue) + _halved(red)
     path = folder / "camera.y4m"
     path.write_bytes(b"YUV4MPEG2 W1280 H960 F10:1 Ip A1:1 C420mpeg2\n" + frame * 2)
-    yield path
-    shutil.rmtree(folder)
+    return path
 
 
 def _limited(plane: Image.Image, top: int) -> bytes:
