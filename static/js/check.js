@@ -1,5 +1,5 @@
 // Asks the server what it thinks of a picture before it is sent: a worker looks for a face, and nothing is kept.
-import { glance } from "./picture.js";
+import { glance, named } from "./picture.js";
 
 const PAUSES_MS = [1000, 2000, 4000];
 
@@ -41,7 +41,7 @@ export class Check {
   async send(picture, angle, signal) {
     const body = new FormData();
     body.append("csrf_token", this.form.elements.csrf_token.value);
-    body.append("file", new File([picture], "selfie.jpg", { type: picture.type || "image/jpeg" }));
+    body.append("file", named(picture));
     if (angle) body.append("angle", angle);
     const answer = await fetch(this.address, { method: "POST", body, signal });
     return answer.ok ? answer.json() : null;

@@ -47,12 +47,22 @@ function draw(source, width, height, side) {
   return canvas;
 }
 
-function encode(canvas, quality) {
-  return new Promise((resolve) => { canvas.toBlob(resolve, "image/jpeg", quality); });
+/** WebP is a third smaller; where a browser can't make it, it makes a PNG without being asked. */
+async function encode(canvas, quality) {
+  for (const type of ["image/webp", "image/jpeg"]) {
+    const blob = await new Promise((resolve) => { canvas.toBlob(resolve, type, quality); });
+    if (blob?.type === type) return blob;
+  }
+  return null;
 }
 
-/** A JPEG of what `source` (a video, a bitmap) shows, at most 1024 px and, if it can be, 160 KB. */
-export async function toJpeg(source, width, height) {
+/** A blob as a file that says what it is. */
+export function named(blob) {
+  return new File([blob], `selfie.${blob.type === "image/webp" ? "webp" : "jpg"}`, { type: blob.type || "image/jpeg" });
+}
+
+/** What `source` (a video, a bitmap) shows, as a WebP or JPEG of at most 1024 px and, if it can be, 160 KB. */
+export async function reduced(source, width, height) {
   const canvas = draw(source, width, height, LONG_SIDE);
   let blob = null;
   for (const quality of QUALITIES) {
@@ -79,12 +89,12 @@ export async function prepared(file) {
   const bitmap = await bitmapOf(file);
   if (!bitmap) return { blob: file, shown: false };
   const small = file.size <= SMALL_BYTES && Math.max(bitmap.width, bitmap.height) <= SMALL_SIDE;
-  const blob = small || !canvasIsHonest() ? file : await toJpeg(bitmap, bitmap.width, bitmap.height);
+  const blob = small || !canvasIsHonest() ? file : await reduced(bitmap, bitmap.width, bitmap.height);
   bitmap.close();
   return { blob: blob && blob.size < file.size ? blob : file, shown: true };
 }
 
-/** A small JPEG for the first look at a picture: enough to find a face in; null where it can't be made. */
+/** A small picture for the first look at a picture: enough to find a face in; null where it can't be made. */
 export async function glance(blob) {
   const bitmap = canvasIsHonest() ? await bitmapOf(blob) : null;
   if (!bitmap) return blob.size <= SMALL_BYTES ? blob : null;

@@ -1,7 +1,7 @@
 // The selfie field: a camera with an oval, or a picked file, and what is thought of it at once. Without this script the
 // plain file field does the work.
 import { Check } from "./check.js";
-import { canvasIsHonest, prepared, toJpeg } from "./picture.js";
+import { canvasIsHonest, named, prepared, reduced } from "./picture.js";
 
 const JUST_NOW = 60_000;
 
@@ -98,13 +98,13 @@ export class SelfieField {
 
   async shoot() {
     if (!this.video.videoWidth) return;
-    const blob = await toJpeg(this.video, this.video.videoWidth, this.video.videoHeight);
+    const blob = await reduced(this.video, this.video.videoWidth, this.video.videoHeight);
     if (!blob) return this.withoutCamera(this.words.sayNoCamera);
     this.flash.classList.remove("is-on");
     void this.flash.offsetWidth; // Restarts the animation.
     this.flash.classList.add("is-on");
     this.dialog.close();
-    this.keep(new File([blob], "selfie.jpg", { type: "image/jpeg" }), "camera", true);
+    this.keep(named(blob), "camera", true);
   }
 
   async picked(source) {
@@ -112,7 +112,7 @@ export class SelfieField {
     if (!file) return;
     this.clearError();
     const { blob, shown } = await prepared(file);
-    const kept = blob === file ? file : new File([blob], "selfie.jpg", { type: "image/jpeg" });
+    const kept = blob === file ? file : named(blob);
     this.keep(kept, source, false, shown ? "" : this.words.sayUnreadable.replace("%s", file.name));
   }
 
