@@ -31,7 +31,7 @@ from webapp.web.access.permissions import PERMISSIONS, Who
 
 FOREIGN, UNKNOWN = "OTHER234", "NOPE9999"
 BAD_USER = {"username": "", "email": "no address", "password": "short"}
-CHECKED = {"guest.landing", "coming_back.page", "sharing.cover"}
+CHECKED = {"guest.landing", "coming_back.page", "coming_back.send", "guest_selfies.check", "sharing.cover"}
 """Addresses that serve whoever knows a code: these are counted."""
 
 

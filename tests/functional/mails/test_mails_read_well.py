@@ -1,6 +1,8 @@
 """What readers see of each mail: the event, its cover and photographer, their name, in their language, as text too."""
 
+import html
 import io
+import re
 from email.message import EmailMessage
 from html.parser import HTMLParser
 
@@ -17,6 +19,7 @@ from webapp.queueing import unit_of_work
 from webapp.services.accounts import mail_budgets, sign_in_links
 from webapp.services.accounts.mail_budgets import Letter, Purpose
 from webapp.services.core.consents import CONSENT_VERSION
+from webapp.web.links import back_url
 
 OWNER = "photographer@example.com"
 ADA = "ada@example.com"
@@ -191,10 +194,39 @@ def test_the_lasting_page_mails_a_fresh_link(app: Flask, world: World) -> None:
     page = browser.get(BACK)
     assert page.status_code == 200
     assert "Party" in text(page)
-    assert 'name="next" value="/e/PARTY234/photos"' in page.text
-    assert browser.submit("/sign-in/link", {"email": ADA}, page=BACK).status_code == 303
+    answer = browser.submit(BACK, {"email": ADA})
+    assert (answer.status_code, answer.location) == (303, BACK)
+    assert "a link is on its way" in text(browser.get(BACK))
     with app.app_context():
         assert db.session.query(Mail.recipient).scalar() == ADA
+
+
+def test_the_lasting_page_of_a_mail_needs_one_tap(app: Flask, world: World) -> None:
+    world.event()
+    Api(app).register(world.code, "ada")
+    with app.app_context(), app.test_request_context():
+        event = db.session.scalars(select(Event)).one()
+        address = back_url(event, db.session.scalars(select(User).where(User.email == ADA)).one())
+    path = address.partition("://")[2].partition("/")[2]
+    browser = Browser(app)
+    shown = browser.get(f"/{path}")
+    assert 'name="email"' not in shown.text
+    assert ADA not in text(shown)
+    target = re.search(r'action="(/e/PARTY234/back[^"]*)"', shown.text)
+    assert target
+    answer = browser.submit(html.unescape(target[1]), page=f"/{path}")
+    assert answer.status_code == 303
+    with app.app_context():
+        assert {mail.recipient for mail in db.session.query(Mail)} == {ADA}
+        assert db.session.query(Mail).count() == 2
+    assert browser.get("/api/me").status_code == 401
+
+
+@pytest.mark.parametrize("named", ["x", "Ij8i.zzz", "\u03a9", ""])
+def test_a_forged_reader_is_nobody(app: Flask, world: World, named: str) -> None:
+    world.event()
+    shown = Browser(app).get(BACK, query_string={"to": named})
+    assert (shown.status_code, 'name="email"' in shown.text) == (200, True)
 
 
 def test_a_member_who_is_signed_in_goes_on_to_their_photos(app: Flask, world: World) -> None:

@@ -72,6 +72,8 @@ class Scene:
             "on the page of my photos": page.status_code == 200 and f"photo-{self.photo_id}" in page.text,
             "asked on the page": page.status_code == 200 and f"question-{self.match_id}" in page.text,
             "page of the photo": opens(browser, f"/e/PARTY234/photos/{self.photo_id}"),
+            "among those for all": f"photo-{self.photo_id}" in browser.get("/e/PARTY234/shared").text,
+            "page for all": opens(browser, f"/e/PARTY234/shared/{self.photo_id}"),
         }
 
     def pictures(self) -> Iterator[str]:
@@ -81,10 +83,10 @@ class Scene:
 
 
 def opens(browser: Browser, path: str) -> bool:
-    """Whether an address shows what it names; anything but yes is a 404."""
+    """Whether an address shows what it names; anything but yes is a 404, or the way to the event's landing page."""
     with browser.get(path) as answer:
-        assert answer.status_code in (200, 404), path
-        assert answer.status_code == 404 or "no-store" in str(answer.cache_control) or not answer.cache_control.public
+        assert answer.status_code in (200, 404) or answer.headers["Location"] == "/e/PARTY234", path
+        assert answer.status_code != 200 or "no-store" in str(answer.cache_control) or not answer.cache_control.public
         return answer.status_code == 200
 
 
@@ -101,6 +103,8 @@ def expected(
         "on the page of my photos": mine,
         "asked on the page": asked,
         "page of the photo": mine,
+        "among those for all": to_all,
+        "page for all": to_all,
     }
 
 
