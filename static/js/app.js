@@ -145,6 +145,12 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { label.textContent = before; }, 2500);
 });
 
+// Where the browser can share, a link goes to an app of one's own: notes, mail, a chat with oneself.
+for (const button of document.querySelectorAll("[data-share]")) {
+  button.hidden = !navigator.share;
+  button.addEventListener("click", () => navigator.share({ url: button.dataset.share }).catch(() => {}));
+}
+
 // Arrow keys on one photo.
 document.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey || event.target.matches("input, textarea, select")) return;

@@ -32,6 +32,26 @@ class _CookieSessions(SecureCookieSessionInterface):
         kept_for_all = not (response.cache_control.private or response.cache_control.no_store)
         if session.modified or not kept_for_all:
             super().save_session(app, session, response)
+            _count_from_now(app, response)
+
+
+def _count_from_now(app: Flask, response: Response) -> None:
+    """Say for how many seconds the session's cookie is kept, beside the day on which it ends.
+
+    On a phone whose clock is ahead that day may have passed, and the cookie would be thrown away at once.
+    """
+    name = f"{app.config['SESSION_COOKIE_NAME']}="
+    cookies = response.headers.getlist("Set-Cookie")
+    seconds = int(app.permanent_session_lifetime.total_seconds())
+    response.headers.setlist(
+        "Set-Cookie",
+        [
+            cookie.replace("; Expires=", f"; Max-Age={seconds}; Expires=", 1)
+            if cookie.startswith(name) and "Max-Age=" not in cookie
+            else cookie
+            for cookie in cookies
+        ],
+    )
 
 
 def init_app(app: Flask) -> None:
