@@ -3,13 +3,14 @@
 import io
 import re
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 
 from tests.support.actors import World, selfie
 from tests.support.browsing import HTMX, Browser, error_at, text
 from webapp.db.extensions import db
-from webapp.models import Event, Selfie, User
+from webapp.models import Event, Membership, Selfie, User
 from webapp.queueing import unit_of_work
 from webapp.services.core.consents import CONSENT_VERSION
 from webapp.services.events import closing, events
@@ -66,3 +67,18 @@ def test_the_sessions_cookie_is_counted_in_seconds_for_phones_whose_clock_is_ahe
     answer = Browser(app).submit(JOIN, filled())
     (cookie,) = [value for value in answer.headers.getlist("Set-Cookie") if value.startswith("findme=")]
     assert re.search(r"; Max-Age=\d{6,}; Expires=", cookie)
+
+
+@pytest.mark.parametrize(
+    ("form", "wants"),
+    [({"wants_mail": "y"}, True), ({}, False), ({"wants_mail": "y", "keep_here": "y"}, False)],
+    ids=["asked for", "not asked for", "without an address"],
+)
+def test_mails_about_photos_go_only_to_who_ticked_the_box_and_has_an_address(
+    app: Flask, world: World, form: dict[str, str], wants: bool
+) -> None:
+    world.event()
+    assert Browser(app).submit(JOIN, filled() | form).status_code == 303
+    with app.app_context():
+        membership = db.session.scalars(select(Membership).join(User).where(User.name == "Ada")).one()
+        assert membership.wants_mail is wants
