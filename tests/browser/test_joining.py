@@ -319,3 +319,12 @@ def test_with_nothing_but_the_code_one_gets_in_leaves_and_comes_back_on_another_
 def fill_in_french(page: Page, name: str) -> None:
     fill_in(page, name)
     page.get_by_role("button", name="Trouver mes photos").click()
+
+
+def test_where_the_scripts_do_not_come_the_plain_form_does_the_work(open_page: OpenPage) -> None:
+    page = open_page("/", tolerated=LOST)
+    page.route("**/selfie.js*", lambda route: route.abort())
+    page.goto(JOIN)
+    expect(page.locator("input[type=file]")).to_be_visible()
+    join(page, name_of_guest(), selfie("grace"))
+    page.wait_for_url("**/photos")
