@@ -3,7 +3,7 @@
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from webapp.errors import FindMeError
+from webapp.errors import FindMeError, TooMany
 from webapp.pages.common import me
 from webapp.queueing import unit_of_work
 from webapp.services.accounts import recovery_codes, sign_in_links
@@ -32,7 +32,7 @@ def make() -> ResponseReturnValue:
 @blueprint.route("/back", methods=["GET", "POST"])
 def back() -> ResponseReturnValue:
     """Come back with a code, typed or in the address. Opening the address changes nothing: a person taps."""
-    form = RecoveryForm()
+    form, status = RecoveryForm(), 422
     if not form.is_submitted():
         form.code.data = request.args.get("code", "")[:64]
         return render_template("account/back.html", form=form)
@@ -46,4 +46,5 @@ def back() -> ResponseReturnValue:
             return redirect(target, 303)
     except FindMeError as error:
         form.show(error)
-    return render_template("account/back.html", form=form), 422
+        status = 429 if isinstance(error, TooMany) else 422
+    return render_template("account/back.html", form=form), status

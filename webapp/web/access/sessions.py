@@ -76,14 +76,16 @@ def by_upload_token() -> bool:
     return upload_tokens.is_one(bearer_token(request))
 
 
-def sign_in(user: User, *, proof: str | None = None, token: str | None = None) -> None:
-    """Sign this browser in with a new session; call it inside a unit of work. `proof` and `token` as for
+def sign_in(user: User, *, proof: str | None = None, token: str | None = None, resumes: bool = False) -> None:
+    """Sign this browser in with a new session; call it inside a unit of work. `proof`, `token` and `resumes` as for
     `accounts.open_session`.
 
     Raises:
         Unauthenticated: as `accounts.open_session`; the browser stays as it is.
     """
-    opened = accounts.open_session(user, "browser", request.user_agent.string, proof=proof, token=token)
+    opened = accounts.open_session(
+        user, "browser", request.user_agent.string, proof=proof, token=token, resumes=resumes
+    )
     before = session.get("_user_id")
     if before and before != opened:
         accounts.close_session(before)
