@@ -146,6 +146,21 @@ def test_a_new_password_ends_the_recovery_code(app: Flask, world: World) -> None
     assert me(owner)
 
 
+def test_a_strangers_code_costs_a_guest_no_account(app: Flask, world: World) -> None:
+    world.event()
+    guest, stranger = Browser(app), Browser(app)
+    for browser, name in ((guest, "Ada"), (stranger, "Eve")):
+        form = {"name": name, "keep_here": "y", "without": "y", "note": "Hello"}
+        assert browser.submit(JOIN, form).status_code == 303
+    code = code_of(stranger)
+    answer = guest.submit("/back", {"code": code})
+    assert answer.status_code == 422
+    assert "signed in to another account" in text(answer)
+    assert me(guest)["name"] == "Ada"
+    assert guest.submit("/back", {"code": code_of(guest)}).status_code == 303
+    assert me(guest)["name"] == "Ada"
+
+
 @pytest.mark.both_databases
 @pytest.mark.parametrize("ends", ["password", "everything"])
 def test_a_code_that_ends_while_it_is_used_opens_nothing(app: Flask, world: World, ends: str) -> None:

@@ -3,13 +3,13 @@
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from webapp.errors import FindMeError, TooMany
+from webapp.errors import Conflict, FindMeError, TooMany
 from webapp.pages.common import me
 from webapp.queueing import unit_of_work
 from webapp.services.accounts import recovery_codes, sign_in_links
 from webapp.web.access import limits
 from webapp.web.access.permissions import Who
-from webapp.web.access.sessions import sign_in
+from webapp.web.access.sessions import sign_in, signed_in
 from webapp.web.links import absolute
 from webapp.web.requests.forms import RecoveryForm
 
@@ -39,7 +39,10 @@ def back() -> ResponseReturnValue:
     try:
         if form.validate():
             with limits.guess(limits.recovery_codes()), unit_of_work():
-                user = recovery_codes.account_of(form.code.data or "")
+                user, present = recovery_codes.account_of(form.code.data or ""), signed_in()
+                if present is not None and present.id != user.id:
+                    # A link with a stranger's code must not cost a guest an account that they can't come back to.
+                    raise Conflict(code="signed_in_otherwise")
                 sign_in(user)
                 events = sign_in_links.events_of(user)
             target = url_for("guest.photos", code=events[0].code) if len(events) == 1 else url_for("home.index")
