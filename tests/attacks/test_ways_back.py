@@ -15,18 +15,19 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, func, select, update
 
-from tests.attacks.identities import change, me, one
+from tests.attacks.identities import change, join, me, one
 from tests.support.actors import PASSWORD, Api, World, selfie
 from tests.support.browsing import Browser, text, value_of
 from tests.support.concurrency import at_once, inside, meanwhile
 from tests.support.limiting import limiting
 from webapp.clock import utcnow
 from webapp.db.extensions import db
-from webapp.models import IdempotencyKey, User, UserSession
+from webapp.models import IdempotencyKey, Membership, User, UserSession
 from webapp.queueing import unit_of_work
 from webapp.services.accounts import accounts, ending_access, recovery_codes
 from webapp.services.core import idempotency
 from webapp.services.core.consents import CONSENT_VERSION
+from webapp.services.joining import ready_mails
 from webapp.settings import Settings
 from webapp.tokens import token_hash
 
@@ -159,6 +160,19 @@ def test_a_strangers_code_costs_a_guest_no_account(app: Flask, world: World) -> 
     assert me(guest)["name"] == "Ada"
     assert guest.submit("/back", {"code": code_of(guest)}).status_code == 303
     assert me(guest)["name"] == "Ada"
+
+
+@pytest.mark.parametrize("path", ["/mails/stop/{token}", "/mails/stop/unknown", "/sign-in", "/back", "/nothing-here"])
+def test_another_sites_form_replaces_no_session(app: Flask, world: World, path: str) -> None:
+    """Browsers send no cookie with it, as SameSite=Lax says, but keep the one that the answer to it brings."""
+    world.event()
+    join(app, "PARTY234", "Ada")
+    with app.app_context():
+        membership = db.session.scalars(select(Membership).join(User).where(User.name == "Ada")).one()
+        path = path.format(token=ready_mails.stop_token(membership))
+    for headers in ({"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
+        answer = app.test_client().post(path, data={"List-Unsubscribe": "One-Click"}, headers=headers)
+        assert not [cookie for cookie in answer.headers.getlist("Set-Cookie") if cookie.startswith("findme=")]
 
 
 @pytest.mark.both_databases
