@@ -185,9 +185,11 @@ def list_affected(event: str | None, everybody: bool, until: datetime | None) ->
 
 
 @findme.command("end-access")
-@click.confirmation_option(prompt="This signs everybody out and ends all links, upload tokens and invitations. Go on?")
+@click.confirmation_option(
+    prompt="This signs everybody out and ends all links, recovery codes, upload tokens and invitations. Go on?"
+)
 def end_access() -> None:
-    """End all sessions, sign-in links, upload tokens and open invitations at once; for a breach."""
+    """End all sessions, sign-in links, recovery codes, upload tokens and open invitations at once; for a breach."""
     with unit_of_work():
         ended = ending_access.end_all()
     click.echo(

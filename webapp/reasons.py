@@ -287,6 +287,9 @@ _EVENTS = {
     "recovery_code_unknown": lazy_gettext(
         "No account has this code: it may be mistyped, or a newer one was made. Check each character, and try again."
     ),
+    "signed_in_otherwise": lazy_gettext(
+        "This browser is signed in to another account. If the code is your own, sign out first, and try again."
+    ),
     "note_invalid": lazy_gettext("Please keep your message to 240 characters in one paragraph."),
     "email_proven": lazy_gettext("Your address is confirmed already, and stays as it is."),
     "other_account_gone": lazy_gettext(

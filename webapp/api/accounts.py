@@ -7,7 +7,7 @@ from flask import request
 from webapp.api import answers, schemas
 from webapp.api.common import SELFIE_ERRORS, Blueprint, caller, event_summary, language, member
 from webapp.db.extensions import db
-from webapp.errors import Conflict, Invalid, NotFound
+from webapp.errors import Conflict, Invalid, NotFound, Unauthenticated
 from webapp.models import Event, IdempotencyKey, Membership, SelfieStatus, User
 from webapp.queueing import unit_of_work
 from webapp.services.accounts import accounts
@@ -280,11 +280,28 @@ def _again(done: IdempotencyKey, key: Key | None, password: str, *, agreed: bool
     """
     user = db.session.get_one(User, done.user_id)
     token = key.session_token if key is not None else ""
-    same = accounts.user_of_token(token, "api") is not None and accounts.matches(user.password_hash or "", password)
+    holder = accounts.user_of_token(token, "api")
+    same = holder is not None and holder.id == user.id and _is_password(user, password)
     membership = enrolment.membership_of(db.session.get_one(Event, done.event_id), user)
     if not same or membership is None:
         raise Conflict(code="request_done")
     return _registered(membership, token, consent_required=not agreed)
+
+
+def _is_password(user: User, password: str) -> bool:
+    """Whether the repeated request carries the account's password; wrong ones are limited as those of a login are.
+
+    Raises:
+        TooMany: as `limits.guess`.
+    """
+    proof = user.password_hash or ""
+    try:
+        with limits.guess(limits.passwords(user.username or user.public_id)):
+            if not accounts.matches(proof, password):
+                raise Unauthenticated(code="wrong_credentials")
+    except Unauthenticated:
+        return False
+    return True
 
 
 def _registered(membership: Membership, token: str, *, consent_required: bool) -> dict[str, Any]:

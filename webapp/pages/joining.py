@@ -1,6 +1,6 @@
 """What joining and a new selfie come to, once their forms are valid; each is done once, however often it is sent."""
 
-from webapp.errors import Conflict
+from webapp.errors import Conflict, Unauthenticated
 from webapp.models import Event, Membership, User
 from webapp.pages.common import me
 from webapp.queueing import unit_of_work
@@ -36,11 +36,14 @@ def resume(event: Event, key: Key | None) -> bool:
         # Of a member who joined with an account that was open already.
         return present.id == done.user_id
     user = accounts.user_of_token(key.session_token, "browser")
-    if user is None:
+    try:
+        if user is None:
+            raise Unauthenticated(code="wrong_credentials")
+        with unit_of_work():
+            sign_in(user, token=key.session_token, resumes=True)
+    except Unauthenticated:
         request_keys.renew(JOIN, event)
-        raise Conflict(code="request_done")
-    with unit_of_work():
-        sign_in(user, token=key.session_token)
+        raise Conflict(code="request_done") from None
     return True
 
 

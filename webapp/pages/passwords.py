@@ -27,6 +27,7 @@ WHO = {"own": Who.SIGNED_IN, "forgotten": Who.ANYONE, "reset": Who.ANYONE}
 def own() -> ResponseReturnValue:
     """Set a password, or change it. All other browsers and API clients are signed out."""
     user, form, status = me(), password_form(me()), 200
+    has_code = user.recovery_hash is not None
     has_one, possible = user.password_hash is not None, passwords.can_have_one(user)
     try:
         if form.validate_on_submit():
@@ -37,6 +38,8 @@ def own() -> ResponseReturnValue:
                 else gettext("Your password is set. All other browsers and devices are signed out."),
                 "good",
             )
+            if has_code:
+                flash(gettext("Your recovery code has ended as well. Make a new one if you need it."), "good")
             return redirect(url_for("home.index"), 303)
         status = 422 if form.is_submitted() else 200
     except FindMeError as error:

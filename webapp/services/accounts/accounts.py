@@ -274,18 +274,26 @@ def accounts_of(email: str, device: str | None = None, tag: int | None = None) -
 
 
 def open_session(
-    user: User, kind: str, user_agent: str = "", *, proof: str | None = None, token: str | None = None
+    user: User,
+    kind: str,
+    user_agent: str = "",
+    *,
+    proof: str | None = None,
+    token: str | None = None,
+    resumes: bool = False,
 ) -> str:
     """Sign a browser or an API client in. Returns the token, which is kept nowhere but with its bearer.
 
-    `token` is the one of a request with an idempotency key, whose session may be open already; else it is random.
+    `token` is the one of a request with an idempotency key, whose session may be open already; else it is random, as it
+    is where the key was used before for another account. With `resumes` that session has to be open still: one that has
+    ended meanwhile is not opened a second time.
 
     `proof` is the hash that a password was checked against: meanwhile the password may have been dropped, and whoever
     drops it waits for this, or this for them.
 
     Raises:
         Unauthenticated: the account is disabled, gone or a demo's outside a demo, or the password is another one now;
-            told like a wrong one.
+            told like a wrong one. Or the session to resume has ended.
     """
     # By its key, not by the object, whose row may be gone.
     key = inspect(user).identity
@@ -297,7 +305,10 @@ def open_session(
         raise Unauthenticated(code="wrong_credentials")
     if token is not None and _is_open(user, token, kind):
         return token
-    token = token or secrets.token_urlsafe(32)
+    if resumes:
+        raise Unauthenticated(code="wrong_credentials")
+    if token is None or db.session.scalar(select(UserSession.id).where(UserSession.token_hash == token_hash(token))):
+        token = secrets.token_urlsafe(32)
     days = current_app.extensions["settings"].session_days
     db.session.add(
         UserSession(

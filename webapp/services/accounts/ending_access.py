@@ -27,9 +27,12 @@ def end_all() -> Ended:
 
     Accounts and data stay.
     """
+    # Sessions last: whoever comes in by a link or code at this moment is waited for, and signed out as well.
+    links = _count(delete(SignInLink).where(SignInLink.used_at.is_(None)))
+    db.session.execute(update(User).where(User.recovery_hash.is_not(None)).values(recovery_hash=None))
     ended = Ended(
         sessions=_count(delete(UserSession)),
-        links=_count(delete(SignInLink).where(SignInLink.used_at.is_(None))),
+        links=links,
         upload_tokens=_count(update(UploadToken).where(UploadToken.revoked_at.is_(None)).values(revoked_at=utcnow())),
         invitations=_count(
             update(Invitation)
@@ -37,7 +40,6 @@ def end_all() -> Ended:
             .values(revoked_at=utcnow())
         ),
     )
-    db.session.execute(update(User).where(User.recovery_hash.is_not(None)).values(recovery_hash=None))
     audit.record(None, "access.ended", "installation", "all")
     return ended
 

@@ -1,7 +1,8 @@
 """Passwords: setting, changing and replacing them.
 
-A new password ends every session and API token of the account, and every link that could set another one. Tokens that
-may only upload stay: they are listed in the studio and revoked there.
+A new password ends every session and API token of the account, every link that could set another one, and the recovery
+code, which somebody else may have made while they were signed in. Tokens that may only upload stay: they are listed in
+the studio and revoked there.
 """
 
 from dataclasses import dataclass
@@ -78,11 +79,15 @@ def change(user: User, new: NewPassword, proof: str | None) -> User:
 
 
 def replace(user: User, new: NewPassword) -> None:
-    """Write the password and end the account's sessions, API tokens and password links. The account is locked."""
+    """Write the password and end the account's sessions, API tokens, recovery code and password links.
+
+    The account is locked.
+    """
     # A demo's account stays one: it opens nothing outside a demo.
     marked = demo_accounts.is_marked(user.password_hash)
     user.password_hash = demo_accounts.marked(new.hashed) if marked else new.hashed
     user.password_tag = new.tag if user.email is not None and user.email_verified_at is None else None
+    user.recovery_hash = None
     db.session.execute(delete(UserSession).where(UserSession.user_id == user.id))
     db.session.execute(
         delete(SignInLink).where(

@@ -1,7 +1,8 @@
 """Recovery codes: the way back for an account without a proven address, to be written down or kept as a link.
 
-A code is shown once and kept as a hash. It works until a new one is made, an address is proven, or the account is
-disabled or gone. It opens the account as often as it is needed, so it is long: 16 of 31 characters, 79 random bits.
+A code is shown once and kept as a hash. It works until a new one is made, an address is proven, the password is set or
+changed, or the account is disabled or gone. It opens the account as often as it is needed, so it is long: 16 of 31
+characters, 79 random bits.
 """
 
 import secrets
@@ -37,13 +38,17 @@ def renew(user: User) -> str:
 
 
 def account_of(code: str) -> User:
-    """Return the account that a code opens, as it was typed.
+    """Return the account that a code opens, as it was typed; call it in the unit of work that opens a session.
+
+    The account is locked against change, so that a code that is just being ended opens nothing after that.
 
     Raises:
         NotFound: it opens none.
     """
     user = db.session.scalar(
-        select(User).where(User.recovery_hash == tokens.token_hash(normalised(code)), User.disabled_at.is_(None))
+        select(User)
+        .where(User.recovery_hash == tokens.token_hash(normalised(code)), User.disabled_at.is_(None))
+        .with_for_update(read=True)
     )
     if user is None:
         raise NotFound(code="recovery_code_unknown")

@@ -65,6 +65,11 @@ def record(key: Key | None, user: User, event: Event, selfie: Selfie | None = No
     """
     if key is None:
         return
+    # One whose time is over stands here until the next clean-up.
+    over = delete(IdempotencyKey).where(
+        IdempotencyKey.key_hash == key.key_hash, IdempotencyKey.created_at <= utcnow() - LIFETIME
+    )
+    db.session.execute(over.execution_options(synchronize_session=False))
     row = IdempotencyKey(
         key_hash=key.key_hash,
         fingerprint=key.fingerprint,

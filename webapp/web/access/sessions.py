@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from flask import Flask, Request, Response, after_this_request, request, session
+from flask import Flask, Request, Response, after_this_request, current_app, request, session
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_login import current_user, login_user, logout_user
 
@@ -26,10 +26,15 @@ class _CookieSessions(SecureCookieSessionInterface):
     """Flask's sessions, whose cookie never goes out with a response that a shared cache may keep for others.
 
     Flask renews the cookie with each response, of style sheets and scripts too, which are cached for a year.
+
+    Nor with the answer to a form of another site: browsers send that without cookies (SameSite), but would keep the new
+    one in place of theirs, and a guest without an address would have lost the only way to their account.
     """
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         kept_for_all = not (response.cache_control.private or response.cache_control.no_store)
+        if _may_be_foreign():
+            return
         if session.modified or not kept_for_all:
             super().save_session(app, session, response)
             _count_from_now(app, response)
@@ -52,6 +57,13 @@ def _count_from_now(app: Flask, response: Response) -> None:
             for cookie in cookies
         ],
     )
+
+
+def _may_be_foreign() -> bool:
+    """Whether a write came without our cookie, and its browser doesn't say that the form was ours."""
+    is_write = request.method not in ("GET", "HEAD", "OPTIONS")
+    has_cookie = current_app.config["SESSION_COOKIE_NAME"] in request.cookies
+    return is_write and not has_cookie and request.headers.get("Sec-Fetch-Site") != "same-origin"
 
 
 def init_app(app: Flask) -> None:
@@ -96,14 +108,16 @@ def by_upload_token() -> bool:
     return upload_tokens.is_one(bearer_token(request))
 
 
-def sign_in(user: User, *, proof: str | None = None, token: str | None = None) -> None:
-    """Sign this browser in with a new session; call it inside a unit of work. `proof` and `token` as for
+def sign_in(user: User, *, proof: str | None = None, token: str | None = None, resumes: bool = False) -> None:
+    """Sign this browser in with a new session; call it inside a unit of work. `proof`, `token` and `resumes` as for
     `accounts.open_session`.
 
     Raises:
         Unauthenticated: as `accounts.open_session`; the browser stays as it is.
     """
-    opened = accounts.open_session(user, "browser", request.user_agent.string, proof=proof, token=token)
+    opened = accounts.open_session(
+        user, "browser", request.user_agent.string, proof=proof, token=token, resumes=resumes
+    )
     before = session.get("_user_id")
     if before and before != opened:
         accounts.close_session(before)
