@@ -127,7 +127,7 @@ def upload_selfie(form: dict[str, Any]) -> dict[str, Any]:
                 consents.grant_consent(person, consents.CONSENT_VERSION, language=language())
             origin = network.origin(form["source"], devices.known())
             selfie = selfie_intake.receive_selfie(person, picture, form["angle"], adds=form["add"], origin=origin)
-            once.record(key, user, membership.event, selfie)
+            once.record(key, user, membership.event)
             return {"status": selfie.status}
 
     return once.once(key, take, lambda _: {"status": SelfieStatus.RECEIVED})

@@ -17,16 +17,17 @@ class IdempotencyKey(Model):
     """
 
     __tablename__ = "idempotency_key"
-    __table_args__ = (Index("ix_idempotency_key_created_at", "created_at"),)
+    __table_args__ = (
+        Index("ix_idempotency_key_created_at", "created_at"),
+        Index("ix_idempotency_key_fingerprint", "fingerprint"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key_hash: Mapped[str] = mapped_column(unique=True)
     """Of the operation, its caller and the key."""
     fingerprint: Mapped[str]
-    """Of the request's fields without password and picture."""
+    """Of the request's fields without password and picture; of a form, of the browser's own key."""
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     """The account that the request made or belongs to."""
     event_id: Mapped[int] = mapped_column(ForeignKey("event.id", ondelete="CASCADE"), index=True)
-    selfie_id: Mapped[str | None]
-    """Public id of the selfie that came with the request."""
     created_at: Mapped[datetime] = mapped_column(default=utcnow)

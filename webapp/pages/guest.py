@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from htmx_flask import request
 
-from webapp.errors import FindMeError, NotFound
+from webapp.errors import Conflict, FindMeError, NotFound
 from webapp.models import Admission, Event, EventStatus, Membership
 from webapp.pages import guest_selfies, guest_shared, joining
 from webapp.pages.common import BUSY, IDLE, QUICK, go, me, refuse, trigger
@@ -39,12 +39,13 @@ def landing(code: str) -> ResponseReturnValue:
     event, user = event_codes.find(code), signed_in()
     if user is not None and enrolment.membership_of(event, user) is not None:
         return go(url_for("guest.photos", code=event.code))
-    if user is None and joining.resume(event, idempotency.of_browser(joining.JOIN, event)):
+    if user is None and request.method == "GET" and _came_back(event):
         return go(url_for("guest.photos", code=event.code))
     known = user is not None and selfie_intake.newest_accepted(user) is not None
     form = JoinForm() if user is None else JoinAgainForm(reuse=known)
     values = {"event": event, "known_selfie": known, "over": _over(event), "shares": gallery.shares_photos(event)}
-    key = idempotency.of_form(joining.JOIN, event, form.request_key.data)
+    who = form.name.data or "" if isinstance(form, JoinForm) else ""
+    key = idempotency.of_form(joining.JOIN, event, form.request_key.data, who)
     form.request_key.data = idempotency.field_value(joining.JOIN, event)
     if not form.is_submitted():
         return render_template("guest/event.html", form=form, **values)
@@ -166,6 +167,14 @@ def _over(event: Event) -> str | None:
     if event.status is EventStatus.CLOSED:
         return "event_closed"
     return "joins_over" if join_period.is_over(event) else None
+
+
+def _came_back(event: Event) -> bool:
+    """Whether the browser was signed in, since it had joined; one whose session has ended is shown the page."""
+    try:
+        return joining.resume_browser(event)
+    except Conflict:
+        return False
 
 
 def _live_values(membership: Membership) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What joining and a new selfie come to, once their forms are valid; each is done once, however often it is sent."""
 
+from webapp.db.extensions import db
 from webapp.errors import Conflict, Unauthenticated
 from webapp.models import Event, Membership, User
 from webapp.pages.common import me
@@ -47,6 +48,20 @@ def resume(event: Event, key: Key | None) -> bool:
     return True
 
 
+def resume_browser(event: Event) -> bool:
+    """Sign the browser in that comes back to the page after a join whose answer did not arrive.
+
+    Raises:
+        Conflict: as `resume`.
+    """
+    shown = request_keys.of_browser(JOIN, event)
+    done = idempotency.latest(shown.fingerprint) if shown is not None else None
+    if done is None:
+        return False
+    user = db.session.get_one(User, done.user_id)
+    return resume(event, request_keys.of_browser(JOIN, event, user.name))
+
+
 def join(event: Event, user: User | None, form: JoinForm | JoinAgainForm, key: Key | None) -> bool:
     """Make account, place in the event, consent, selfie and session: all of it or nothing.
 
@@ -80,10 +95,8 @@ def take_selfie(
             if form.consent:
                 consents.grant_consent(person, form.consent_version.data or "", language=choose_language())
             origin = network.origin(form.source.data, devices.ensure())
-            selfie = selfie_intake.receive_selfie(
-                person, picture, side or "front", adds=side is not None, origin=origin
-            )
-            idempotency.record(key, membership.user, event, selfie)
+            selfie_intake.receive_selfie(person, picture, side or "front", adds=side is not None, origin=origin)
+            idempotency.record(key, membership.user, event)
         return True
 
     idempotency.once(key, take, lambda _: True)
@@ -134,6 +147,6 @@ def _join_with_selfie(event: Event, form: JoinAgainForm, key: Key | None) -> boo
         person = enrolment.own_person(membership)
         consents.grant_consent(person, form.consent_version.data or "", language=choose_language())
         origin = network.origin(form.source.data, devices.ensure())
-        selfie = selfie_intake.receive_selfie(person, picture, origin=origin)
-        idempotency.record(key, membership.user, event, selfie)
+        selfie_intake.receive_selfie(person, picture, origin=origin)
+        idempotency.record(key, membership.user, event)
     return True

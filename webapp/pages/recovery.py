@@ -1,7 +1,8 @@
 """The way back for accounts without a proven address: a recovery code, shown once, and the page that takes it."""
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 
 from webapp.errors import Conflict, FindMeError, TooMany
 from webapp.pages.common import me
@@ -45,6 +46,7 @@ def back() -> ResponseReturnValue:
                     raise Conflict(code="signed_in_otherwise")
                 sign_in(user)
                 events = sign_in_links.events_of(user)
+            flash(gettext("Welcome back, %(name)s. If that is not you, sign out.", name=user.name), "good")
             target = url_for("guest.photos", code=events[0].code) if len(events) == 1 else url_for("home.index")
             return redirect(target, 303)
     except FindMeError as error:

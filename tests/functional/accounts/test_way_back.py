@@ -149,19 +149,23 @@ def test_signing_out_without_a_way_back_is_confirmed_first(app: Flask, world: Wo
     assert sessions(app) == 0
 
 
-@pytest.mark.parametrize("way", ["password", "proven address"])
+@pytest.mark.parametrize("way", ["username and password", "proven address"])
 def test_accounts_with_a_way_back_are_signed_out_at_once(app: Flask, world: World, way: str) -> None:
     world.person(ADA)
     browser = Browser(app).sign_in(ADA, PASSWORD)
-    change_ada(app, **({"email_verified_at": None} if way == "password" else {"password_hash": None}))
+    named = {"email_verified_at": None, "username": "ada", "username_key": "ada"}
+    change_ada(app, **(named if way == "username and password" else {"password_hash": None}))
     assert browser.submit("/sign-out", page="/").status_code == 303
     assert not is_signed_in(browser)
 
 
-def test_a_password_without_anything_to_type_it_with_is_no_way_back(app: Flask, world: World) -> None:
+@pytest.mark.parametrize("email", [None, ADA], ids=["no address", "an address that is dropped soon"])
+def test_a_password_without_anything_to_type_it_with_is_no_way_back(
+    app: Flask, world: World, email: str | None
+) -> None:
     world.person(ADA)
     browser = Browser(app).sign_in(ADA, PASSWORD)
-    change_ada(app, email=None, email_verified_at=None, username=None, username_key=None)
+    change_ada(app, email=email, email_verified_at=None, username=None, username_key=None)
     assert browser.submit("/sign-out", page="/").status_code == 200
     assert is_signed_in(browser)
 

@@ -262,3 +262,23 @@ def test_a_selfie_that_a_client_sends_again_is_one(app: Flask, world: World) -> 
         answer = app.test_client().post("/api/upload-selfie", headers=headers, data=data)
         assert (answer.status_code, answer.json) == (200, {"status": "received"})
     assert count(app, Selfie) == 1
+
+
+def test_on_a_tablet_that_goes_round_another_name_is_another_guest(app: Flask, world: World) -> None:
+    world.event()
+    browser = Browser(app)
+    form = filled(browser)
+    send_and_lose_the_answer(browser, form)
+    other = form | {"name": "Bob", "email": "bob@example.com"}
+    assert send(browser, other).location == PHOTOS
+    assert browser.get("/api/me").json["name"] == "Bob"  # type: ignore[index]
+    assert count(app, Selfie) == 2
+
+
+def test_a_corrected_address_after_a_lost_answer_is_the_same_guest(app: Flask, world: World) -> None:
+    world.event()
+    browser = Browser(app)
+    form = filled(browser)
+    send_and_lose_the_answer(browser, form)
+    assert send(browser, form | {"name": "  ada", "email": "ada@corrected.example"}).location == PHOTOS
+    assert (guests(app), count(app, Selfie)) == (1, 1)

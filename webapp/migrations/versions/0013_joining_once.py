@@ -24,7 +24,6 @@ def upgrade() -> None:
         sa.Column('fingerprint', sa.String(length=255), nullable=False),
         sa.Column('user_id', sa.Integer(), nullable=False),
         sa.Column('event_id', sa.Integer(), nullable=False),
-        sa.Column('selfie_id', sa.String(length=255), nullable=True),
         sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(['user_id'], ['user.id'], name=op.f('fk_idempotency_key_user_id_user'), ondelete='CASCADE'),
         sa.ForeignKeyConstraint(['event_id'], ['event.id'], name=op.f('fk_idempotency_key_event_id_event'), ondelete='CASCADE'),
@@ -33,6 +32,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('idempotency_key', schema=None) as batch_op:
         batch_op.create_index('ix_idempotency_key_created_at', ['created_at'], unique=False)
+        batch_op.create_index('ix_idempotency_key_fingerprint', ['fingerprint'], unique=False)
         batch_op.create_index(batch_op.f('ix_idempotency_key_user_id'), ['user_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_idempotency_key_event_id'), ['event_id'], unique=False)
     with op.batch_alter_table('user', schema=None) as batch_op:

@@ -45,8 +45,11 @@ def can_have_one(user: User) -> bool:
 
 
 def has_way_back(user: User) -> bool:
-    """Return True where the account can be signed in to again after its last session ends."""
-    return user.email_verified_at is not None or (user.password_hash is not None and can_have_one(user))
+    """Return True where the account can be signed in to again after its last session ends.
+
+    A password beside an unproven address is none: the address is dropped after two days, and with it what is typed.
+    """
+    return user.email_verified_at is not None or (user.password_hash is not None and user.username is not None)
 
 
 def check_current(user: User, password: str) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from webapp.clock import utcnow
 from webapp.db.extensions import db
 from webapp.errors import FindMeError, Invalid
-from webapp.models import Event, IdempotencyKey, Selfie, User
+from webapp.models import Event, IdempotencyKey, User
 
 LIFETIME = timedelta(days=1)
 """How long a repeated request is recognised."""
@@ -57,7 +57,17 @@ def find(key: Key | None) -> IdempotencyKey | None:
     return done
 
 
-def record(key: Key | None, user: User, event: Event, selfie: Selfie | None = None) -> None:
+def latest(fingerprint: str) -> IdempotencyKey | None:
+    """Return the outcome of the last request with this fingerprint, whatever its key; None where there was none."""
+    return db.session.scalar(
+        select(IdempotencyKey)
+        .where(IdempotencyKey.fingerprint == fingerprint, IdempotencyKey.created_at > utcnow() - LIFETIME)
+        .order_by(IdempotencyKey.id.desc())
+        .limit(1)
+    )
+
+
+def record(key: Key | None, user: User, event: Event) -> None:
     """Write down that the present unit of work does what the key stands for.
 
     Raises:
@@ -75,7 +85,6 @@ def record(key: Key | None, user: User, event: Event, selfie: Selfie | None = No
         fingerprint=key.fingerprint,
         user_id=user.id,
         event_id=event.id,
-        selfie_id=selfie.public_id if selfie is not None else None,
     )
     db.session.add(row)
     try:

@@ -79,5 +79,5 @@ def sign_up(
         consents.grant_consent(person, consent, language=newcomer.language)
     if picture is not None:
         selfie = selfie_intake.receive_selfie(person, picture, origin=origin)
-    idempotency.record(key, membership.user, event, selfie)
+    idempotency.record(key, membership.user, event)
     return SignedUp(membership, selfie)

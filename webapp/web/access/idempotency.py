@@ -7,11 +7,13 @@ one, and none but this browser can use it. It changes once the browser has seen 
 import hashlib
 import hmac
 import secrets
+from dataclasses import replace
 
 from flask import current_app, request, session
 
 from webapp.errors import Invalid
 from webapp.models import Event, User
+from webapp.services.accounts import accounts
 from webapp.services.core.idempotency import Key
 from webapp.web.access.hidden import hidden
 
@@ -48,18 +50,21 @@ def of_header(operation: str, caller: User | None, *fields: object) -> Key | Non
     return _key(operation, caller.public_id if caller is not None else "", sent, *fields)
 
 
-def of_form(operation: str, event: Event, sent: str | None) -> Key | None:
-    """Return the key of a form that came from this browser; None where its field holds none that was made for it."""
+def of_form(operation: str, event: Event, sent: str | None, who: str = "") -> Key | None:
+    """Return the key of a form that came from this browser; None where its field holds none that was made for it.
+
+    `who` is the name that was typed: on a tablet that goes round, another name is another guest.
+    """
     kept = _kept(operation, event)
     if kept is None or not hmac.compare_digest(kept.encode(), (sent or "").encode()):
         return None
-    return _key(operation, event.public_id, kept)
+    return _of_kept(operation, event, kept, who)
 
 
-def of_browser(operation: str, event: Event) -> Key | None:
+def of_browser(operation: str, event: Event, who: str = "") -> Key | None:
     """Return the key of the form that this browser was shown last; None where it was shown none."""
     kept = _kept(operation, event)
-    return _key(operation, event.public_id, kept) if kept is not None else None
+    return _of_kept(operation, event, kept, who) if kept is not None else None
 
 
 def field_value(operation: str, event: Event) -> str:
@@ -86,6 +91,12 @@ def _kept(operation: str, event: Event) -> str | None:
 
 def _name(operation: str, event: Event) -> str:
     return f"{operation}:{event.public_id}"
+
+
+def _of_kept(operation: str, event: Event, kept: str, who: str) -> Key:
+    """The key of a form; its fingerprint is the same whoever filled it in, so that a browser finds what it sent."""
+    named = _key(operation, event.public_id, f"{kept} {accounts.username_key(who)}")
+    return replace(named, fingerprint=hidden("form", f"{operation}:{event.public_id}:{kept}"))
 
 
 def _key(operation: str, caller: str, sent: str, *fields: object) -> Key:
