@@ -182,6 +182,7 @@ _PEOPLE = {
     "sign_in_required": lazy_gettext("Please sign in first."),
     "login_missing": lazy_gettext("Please type your e-mail address or your name."),
     "password_missing": lazy_gettext("Please type your password."),
+    "address_missing": lazy_gettext("Please type your e-mail address, or tick that you go without one."),
     "email_invalid": lazy_gettext(
         "This doesn't look like an e-mail address. Please check it, for example name@example.com."
     ),

@@ -33,7 +33,13 @@ class Join {
     this.without(false);
     this.step("details");
     const first = [...this.form.querySelectorAll(".details input:is([type=text], [type=email])")].find((input) => !input.value);
-    first?.focus({ preventScroll: true });
+    this.focus(first);
+  }
+
+  /** Focus a field; scrolls only as far as it needs to be seen. */
+  focus(field) {
+    field?.focus({ preventScroll: true });
+    field?.scrollIntoView({ block: "nearest" });
   }
 
   /** Join without a selfie, or take that back. */
@@ -42,7 +48,7 @@ class Join {
     const field = this.form.querySelector('input[type=hidden][name="without"]');
     if (field) field.disabled = !chosen;
     this.step(chosen || this.form.querySelector('input[type="file"]').files.length ? "details" : "start");
-    if (chosen) this.form.querySelector("input[name=name]")?.focus({ preventScroll: true });
+    if (chosen) this.focus(this.form.querySelector("input[name=name]"));
   }
 
   progress({ loaded, total, lengthComputable }) {

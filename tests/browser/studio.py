@@ -81,7 +81,7 @@ def invitation_link(page: Page, address: str) -> str:
     letters = page.locator("article", has_text=address)
     for _ in range(100):
         page.goto("/dev/mail")
-        text = letters.first.inner_text() if letters.count() else ""
+        text = (letters.first.text_content() or "") if letters.count() else ""
         found = re.search(r"https?://\S+(/invitations/\S+)", text)
         if found:
             return found[1]

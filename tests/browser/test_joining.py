@@ -94,6 +94,39 @@ def test_cover_and_selfie_are_in_the_first_screen_and_five_taps_lead_to_ones_pho
     assert taps + 1 <= 5
 
 
+SIDEWAYS = {"width": 844, "height": 390}
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP, SIDEWAYS], ids=["phone", "desktop", "sideways"])
+def test_the_oval_is_seen_whole(open_page: OpenPage, viewport: dict[str, int]) -> None:
+    page = open_page(JOIN, viewport=viewport)
+    page.get_by_role("button", name="Take a selfie").first.click()
+    shutter = page.get_by_role("button", name="Take the picture")
+    expect(shutter).to_be_in_viewport(ratio=1)
+    ring, view = page.locator(".oval .ring").bounding_box(), page.locator("dialog.camera .view").bounding_box()
+    assert ring is not None and view is not None
+    assert view["y"] <= ring["y"] and ring["y"] + ring["height"] <= view["y"] + view["height"]
+    assert view["x"] <= ring["x"] and ring["x"] + ring["width"] <= view["x"] + view["width"]
+
+
+def test_inside_an_app_the_button_is_in_the_first_screen(open_page: OpenPage) -> None:
+    page = open_page(JOIN, viewport={"width": 360, "height": 640}, user_agent="Mozilla/5.0 (iPhone) Instagram 300.0")
+    expect(page.get_by_text("You opened this page inside Instagram")).to_be_visible()
+    expect(page.get_by_role("button", name="Take a selfie")).to_be_in_viewport(ratio=1)
+
+
+def test_the_verdict_moves_nothing(open_page: OpenPage) -> None:
+    page = open_page(JOIN)
+    picture = io.BytesIO()
+    Image.new("RGB", (600, 800), "#4a7").save(picture, "JPEG")
+    choose_selfie(page, picture.getvalue())
+    name = page.locator("input[name=name]")
+    expect(name).to_be_focused()
+    before = name.bounding_box()
+    expect(page.locator("[data-verdict][data-kind=bad]")).to_be_visible(timeout=20_000)
+    assert name.bounding_box() == before
+
+
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP, {"width": 320, "height": 640}], ids=["phone", "desktop", "small"])
 def test_what_sends_stays_in_sight(open_page: OpenPage, viewport: dict[str, int]) -> None:
     page = open_page(JOIN, viewport=viewport)
@@ -250,6 +283,7 @@ def test_a_guest_without_an_address_comes_back_on_another_device_with_a_code(ope
     page.get_by_role("link", name="Write down a code").click()
     page.get_by_role("button", name="Make a code").click()
     code = page.locator("#recovery-code").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     other = open_page("/sign-in")
     other.get_by_role("link", name="Come back with it").click()
     other.get_by_label("Your code").fill(code.lower())

@@ -257,7 +257,7 @@ def _shown_guests() -> tuple[Show, Why | None]:
 def _guest_filters(event: Event) -> list[tuple[str, str, int]]:
     """All, and each kind of guest that there is."""
     labels = {
-        Show.ALL: gettext("All"),
+        Show.ALL: gettext("Everyone"),
         Show.FOUND: gettext("With photos"),
         Show.NONE_YET: gettext("Without a photo"),
         Show.ADMISSION: gettext("Waiting to be admitted"),

@@ -155,6 +155,7 @@ def _sign_in(mail: Mail, _user: User | None) -> dict[str, object] | None:
         "event": event,
         "joins": joins and event is not None,
         "photos": _photos_of(event, found[0].user) if joins and event is not None else None,
+        "faceless": joins and event is not None and _is_faceless(event, found[0].user),
         "back": back_url(event, found[0].user) if event is not None else None,
         "hours": round(lifetime.total_seconds() / 3600),
     }
@@ -166,6 +167,12 @@ def _photos_of(event: Event, user: User) -> int | None:
     if membership is None or not membership.is_admitted:
         return None
     return gallery.photos_found(enrolment.own_person(membership))
+
+
+def _is_faceless(event: Event, user: User) -> bool:
+    """Return whether the guest has handed in no selfie, so that there is nothing to look for."""
+    membership = enrolment.membership_of(event, user)
+    return membership is not None and gallery.progress_of(membership, enrolment.own_person(membership)).selfie is None
 
 
 def _invitation(mail: Mail, _user: User | None) -> dict[str, object] | None:

@@ -73,7 +73,7 @@ WORDS = {
     "fr-FR": (
         "Votre lien vers vos photos de Party",
         "Bonjour Ada,",
-        "Photos : photographer",
+        "Photos\u00a0: photographer",
         "20 juin 2026",
         "48 heures",
     ),

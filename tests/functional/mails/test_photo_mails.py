@@ -279,7 +279,7 @@ def test_the_photographers_button_lets_guests_be_told(app: Flask, world: World, 
     assert owner.submit(f"/studio/events/{event_id}/ready", page=share).status_code == 303
     page = text(owner.get(share))
     assert "1 guest asked for a mail" in page
-    assert "Guests are told since" in page
+    assert "Guests have been told by e-mail since" in page
     assert tell(app) == 1
 
 

@@ -108,7 +108,7 @@ def test_an_empty_form_names_every_fault_at_once(browser: Browser, htmx: bool) -
         answer,
         htmx,
         name="name_invalid",
-        email="email_invalid",
+        email="address_missing",
         password="password_length",
         file="selfie_missing",
         consent="consent_required",

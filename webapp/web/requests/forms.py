@@ -140,6 +140,8 @@ class JoinForm(SelfieForm):
             accounts.check_input(self.address, self.name.data or "", self.password.data or None)
         except Invalid as error:
             self.show(error)
+            if self.address == "":
+                self.email.errors = [SENTENCES["address_missing"]]
             return False
         return valid
 
