@@ -58,9 +58,16 @@ def angles(event: Event, membership: Membership) -> ResponseReturnValue:
         return go(photos)
     form = AngleForm()
     del form.consent
-    side = form.angle.data if form.is_submitted() else missing[0]
+    asked = form.angle.data if form.is_submitted() else request.args.get("side")
+    side = asked if form.is_submitted() or asked in missing else missing[0]
     form.angle.data = side
-    values = {"event": event, "side": side, "step": 3 - max(1, len(missing))}
+    values = {
+        "event": event,
+        "side": side,
+        "step": 1 if side == sides.SIDES[0] else 2,
+        "refusal": sides.refusal(enrolment.own_person(membership), side or ""),
+        "further": next((other for other in missing if side == sides.SIDES[0] and other != side), None),
+    }
     key = idempotency.of_form(joining.ANGLE, event, form.request_key.data)
     form.request_key.data = idempotency.field_value(joining.ANGLE, event)
     if not form.is_submitted():

@@ -3,6 +3,7 @@
 import io
 
 from flask import Flask
+from PIL import Image
 from sqlalchemy import select
 
 from tests.support.actors import World, selfie
@@ -58,6 +59,23 @@ def test_who_skips_them_is_not_asked_again_and_can_still_add_them(app: Flask, wo
     assert browser.submit(f"{ANGLES}/skip", page=PHOTOS).location == PHOTOS
     assert ANGLES not in browser.get(PHOTOS).text
     assert browser.get(ANGLES).status_code == 200
+
+
+def test_a_look_that_is_refused_says_why_and_can_be_skipped(app: Flask, world: World) -> None:
+    world.event()
+    browser = joined(app)
+    grey = io.BytesIO()
+    Image.new("RGB", (900, 900), (120, 125, 130)).save(grey, "JPEG")
+    answer = browser.submit(ANGLES, {"angle": "left", "file": (io.BytesIO(grey.getvalue()), "me.jpg")})
+    assert answer.status_code == 303
+    world.work()
+    page = text(browser.get(ANGLES))
+    assert "Step 1 of 2" in page
+    assert "couldn't find a face" in page
+    assert f'href="{ANGLES}?side=right"' in page
+    page = text(browser.get(f"{ANGLES}?side=right"))
+    assert "Step 2 of 2" in page
+    assert "couldn't find a face" not in page
 
 
 def test_without_a_selfie_from_the_front_none_are_offered(app: Flask, world: World) -> None:

@@ -24,3 +24,10 @@ def missing(person: Person) -> list[str]:
     if "front" not in angles or not consents.has_agreed(person):
         return []
     return [side for side in SIDES if side not in angles]
+
+
+def refusal(person: Person, side: str) -> str | None:
+    """Return why the person's last look from a side was refused; None where it was not."""
+    latest = select(Selfie.status, Selfie.reason).where(Selfie.person_id == person.id, Selfie.angle == side)
+    row = db.session.execute(latest.order_by(Selfie.id.desc()).limit(1)).one_or_none()
+    return row.reason if row is not None and row.status in (SelfieStatus.REJECTED, SelfieStatus.FAILED) else None
