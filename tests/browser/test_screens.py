@@ -8,8 +8,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import DESKTOP, MOVING, ON_LAPTOP, PHONE, OpenPage
-from tests.browser.steps import SHOWN, sign_in
+from tests.browser.steps import SHOWN, choose_selfie, sign_in
 from tests.browser.studio import INVITED, invitation_link, walk, walk_administration
+from tests.support.actors import selfie
 from tests.support.product import Product, demo_facts
 
 pytestmark = [pytest.mark.browser, ON_LAPTOP]
@@ -24,6 +25,21 @@ def guest_screens(open_page: OpenPage, product: Product, **options: object) -> I
     yield open_page("/", **options)
     yield open_page("/e/DEMO2026", **options)
     yield open_page("/e/DEMO2026/back", **options)
+    for path in ("/back", "/password/forgotten", "/sign-in/nothing"):
+        yield open_page(path, **options)
+    newcomer = open_page("/e/DEMO2026", **options)
+    choose_selfie(newcomer, selfie("grace"))
+    expect(newcomer.get_by_text("ooks good so far")).to_be_visible(timeout=20_000)
+    yield newcomer
+    newcomer.get_by_text("No e-mail: keep my photos").click()
+    newcomer.locator("input[name=name]").fill("Kept here")
+    newcomer.locator("input[name=consent]").check()
+    newcomer.get_by_role("button", name="Find my photos").click()
+    newcomer.wait_for_url("**/photos")
+    yield newcomer
+    newcomer.goto("/account/recovery")
+    newcomer.get_by_role("button", name="Make a code").click()
+    yield newcomer
     page = open_page("/sign-in", **options)
     yield page
     sign_in(page, facts["guest"])
@@ -33,8 +49,9 @@ def guest_screens(open_page: OpenPage, product: Product, **options: object) -> I
     page.locator(f"{SHOWN} a").first.click()
     page.wait_for_url("**/photos/*")
     yield page
-    page.goto("/e/DEMO2026/selfie")
-    yield page
+    for path in ("/e/DEMO2026/selfie", "/e/DEMO2026/angles", "/e/DEMO2026/shared", "/account/password"):
+        page.goto(path)
+        yield page
     page.goto("/nothing-here")
     yield page
 
