@@ -17,7 +17,7 @@ PHOTOS, ANGLES = "/e/PARTY234/photos", "/e/PARTY234/angles"
 
 def joined(app: Flask, **form: object) -> Browser:
     browser = Browser(app)
-    data = {"name": "Ada", "keep_here": "y", "consent": "y", "consent_version": CONSENT_VERSION}
+    data = {"name": "Ada", "email": "ada@example.com", "consent": "y", "consent_version": CONSENT_VERSION}
     picture = {"file": (io.BytesIO(selfie("grace")), "me.jpg")}
     assert browser.submit("/e/PARTY234", data | picture | form).status_code == 303
     return browser
