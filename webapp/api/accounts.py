@@ -289,7 +289,7 @@ def _again(done: IdempotencyKey, key: Key | None, password: str, *, agreed: bool
 
 
 def _is_password(user: User, password: str) -> bool:
-    """Whether the repeated request carries the account's password; wrong ones are limited as those of a login are.
+    """Compare the password of a repeated request with the account's; wrong ones are limited as those of a login are.
 
     Raises:
         TooMany: as `limits.guess`.

@@ -170,7 +170,7 @@ def _over(event: Event) -> str | None:
 
 
 def _came_back(event: Event) -> bool:
-    """Whether the browser was signed in, since it had joined; one whose session has ended is shown the page."""
+    """Sign a browser in that has joined already; return False where it has not, or its session has ended."""
     try:
         return joining.resume_browser(event)
     except Conflict:

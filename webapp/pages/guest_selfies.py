@@ -1,4 +1,4 @@
-"""What guests do with selfies beside handing one in: a first look before it is sent, and further angles."""
+"""The first look at a selfie before it is sent, and further angles after joining."""
 
 from typing import Any
 

@@ -45,12 +45,12 @@ def photo(event: Event, membership: Membership, photo_id: str) -> ResponseReturn
 
 
 def may_see(membership: Membership) -> bool:
-    """Whether the photographer has let the guest in."""
+    """Return True once the photographer has let the guest in."""
     return membership.is_admitted or membership.runs_event
 
 
 def _cursor() -> tuple[datetime, int] | None:
-    """Where a further page begins; the first page for everything that is no cursor of ours."""
+    """Return the cursor of a further page; None, for the first page, where it is no cursor of ours."""
     moment, _, row_id = request.args.get("after", "").rpartition("~")
     try:
         parsed, number = datetime.fromisoformat(moment), int(row_id)

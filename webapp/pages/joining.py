@@ -1,4 +1,4 @@
-"""What joining and a new selfie come to, once their forms are valid; each is done once, however often it is sent."""
+"""Joining and handing in a selfie by a form that is valid; each is done once, however often it is sent."""
 
 from webapp.db.extensions import db
 from webapp.errors import Conflict, Unauthenticated
@@ -104,7 +104,7 @@ def take_selfie(
 
 
 def is_taken(event: Event) -> bool:
-    """Whether the selfie of this browser's last form was taken in, though the answer did not arrive; once only."""
+    """Return True, once, where the selfie of this browser's last form was taken in though the answer did not arrive."""
     if idempotency.find(request_keys.of_browser(SELFIE, event)) is None:
         return False
     request_keys.renew(SELFIE, event)

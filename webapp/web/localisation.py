@@ -6,7 +6,7 @@ from webapp.services.events import events
 
 LANGUAGES = events.LANGUAGES
 GUESTS_PAGES = ("guest.", "guest_")
-"""How the endpoints begin that meet guests in their event's language."""
+"""Prefixes of the endpoints that speak to guests in their event's language."""
 
 
 def choose_language() -> str:

@@ -19,7 +19,7 @@ from webapp.errors import FindMeError, Invalid
 from webapp.models import Event, IdempotencyKey, User
 
 LIFETIME = timedelta(days=1)
-"""How long a repeated request is recognised."""
+"""Time for which a repeated request is recognised."""
 
 T = TypeVar("T")
 

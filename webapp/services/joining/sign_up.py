@@ -32,7 +32,7 @@ class Newcomer:
 
 @dataclass(frozen=True, slots=True)
 class SignedUp:
-    """What signing up made."""
+    """The outcome of signing up."""
 
     membership: Membership
     selfie: Selfie | None

@@ -269,7 +269,7 @@ def shared_photo(event: Event, public_id: str) -> SharedPhoto:
 
 
 def shares_photos(event: Event) -> bool:
-    """Whether every guest of the event is shown some photos."""
+    """Return True where every guest of the event is shown some photos."""
     shown = exists().where(Photo.event_id == event.id, Photo.shown_to_all.is_(True), is_out())
     return bool(db.session.scalar(select(shown)))
 

@@ -139,7 +139,7 @@ def newest_accepted(user: User) -> Selfie | None:
 
 
 def has_selfie(event: Event, user: User) -> bool:
-    """Whether the user is searched for in this event already, or will be once their selfie is judged."""
+    """Return True where the user is searched for in this event already, or will be once their selfie is judged."""
     found = db.session.scalar(
         select(Selfie.id)
         .join(Person)

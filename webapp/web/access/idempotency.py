@@ -94,7 +94,7 @@ def _name(operation: str, event: Event) -> str:
 
 
 def _of_kept(operation: str, event: Event, kept: str, who: str) -> Key:
-    """The key of a form; its fingerprint is the same whoever filled it in, so that a browser finds what it sent."""
+    """Return the key of a form; its fingerprint does not depend on the name, so that a browser finds what it sent."""
     named = _key(operation, event.public_id, f"{kept} {accounts.username_key(who)}")
     return replace(named, fingerprint=hidden("form", f"{operation}:{event.public_id}:{kept}"))
 

@@ -60,7 +60,7 @@ def _count_from_now(app: Flask, response: Response) -> None:
 
 
 def _may_be_foreign() -> bool:
-    """Whether a write came without our cookie, and its browser doesn't say that the form was ours."""
+    """Return True for a write without our cookie whose browser doesn't say that the form was ours."""
     is_write = request.method not in ("GET", "HEAD", "OPTIONS")
     has_cookie = current_app.config["SESSION_COOKIE_NAME"] in request.cookies
     return is_write and not has_cookie and request.headers.get("Sec-Fetch-Site") != "same-origin"
