@@ -155,3 +155,5 @@ export class SelfieField {
 }
 
 for (const root of document.querySelectorAll("[data-selfie]")) new SelfieField(root);
+window.earlyTap?.click();
+window.earlyTap = null;

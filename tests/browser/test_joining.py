@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import DESKTOP, ON_LAPTOP, PHONE, OpenPage
 from tests.browser.steps import SHOWN, choose_selfie, fill_in, join
@@ -362,3 +362,18 @@ def test_where_the_scripts_do_not_come_the_plain_form_does_the_work(open_page: O
     expect(page.locator("input[type=file]")).to_be_visible()
     join(page, name_of_guest(), selfie("grace"))
     page.wait_for_url("**/photos")
+
+
+def test_a_tap_before_the_scripts_have_come_opens_the_camera_once_they_have(open_page: OpenPage) -> None:
+    page = open_page("/")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/selfie.js*", hold)
+    page.goto(JOIN, wait_until="commit")
+    page.get_by_role("button", name="Take a selfie").click()
+    expect(page.locator("[data-selfie][data-ready]")).to_have_count(0)
+    held[0].continue_()
+    expect(page.get_by_role("button", name="Take the picture")).to_be_visible()
