@@ -18,7 +18,6 @@ from webapp.services.core.idempotency import Key
 from webapp.web.access.hidden import hidden
 
 HEADER = "Idempotency-Key"
-FIELD = "request_key"
 SHORTEST, LONGEST = 16, 200
 """Characters of a client's key; shorter ones would be used twice by chance."""
 
