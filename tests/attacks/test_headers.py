@@ -1,5 +1,8 @@
 """The headers of every response that anyone gets on a messy event, by the kind of response that it is."""
 
+import base64
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,13 +18,18 @@ from werkzeug.test import TestResponse
 from tests.support import messy_event
 from tests.support.actors import PASSWORD, Api, World
 from tests.support.browsing import Browser
+from tests.support.built import address
 from tests.support.tours import THIRD_PARTY, pages, tours
 from webapp.models import UserRole
 from webapp.settings import ROOT, Settings
 
+EARLY = json.loads((ROOT / "static" / "built" / "manifest.json").read_text())["early"]
+"""The one inline script of our pages, and its hash as the policy has it."""
+
 PRIVATE = "no-store"
 PICTURE = "private, max-age=3600"
 DAY_LONG = "public, max-age=31536000"
+FOR_EVER = "public, max-age=31536000, immutable"
 ALWAYS_ASKED = "private, no-cache"
 
 KEPT = {
@@ -31,7 +39,7 @@ KEPT = {
     "api_media.photo": {PICTURE},
     "sharing.cover": {PICTURE},
     "sharing.accent": {DAY_LONG},
-    "static": {DAY_LONG, "public, max-age=604800", "no-cache"},
+    "static": {FOR_EVER},
     "rq_dashboard.static": {"no-cache"},
 }
 """Endpoint → what its successful responses may say about caches. All others, and all errors, are never kept."""
@@ -49,7 +57,7 @@ EMBEDDED_ELSEWHERE = {"sharing.cover"}
 BY_SECRET_ADDRESS = {"auth.link", "passwords.reset", "invitations.accept", "guest_mails.stop"}
 STRICT = {
     "default-src": "'self'",
-    "script-src": "'self'",
+    "script-src": f"'self' '{EARLY['hash']}'",
     "style-src": "'self'",
     "connect-src": "'self'",
     "img-src": "'self' data: blob:",
@@ -165,20 +173,35 @@ class _Inline(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
+        self._script: str | None = None
+
+    def handle_data(self, data: str) -> None:
+        if self.lasttag == "script" and self._script is not None and data != EARLY["script"]:
+            self.found.append(self._script)
+        self._script = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
         bad = [name for name in values if name == "style" or name.startswith(("on", "hx-on", "data-hx-on"))]
         bad += [name for name, value in values.items() if value.strip().lower().startswith(("javascript:", "js:"))]
         is_data = tag == "script" and values.get("type") == "application/json"
-        if bad or tag == "style" or (tag == "script" and "src" not in values and not is_data):
+        if bad or tag == "style":
             self.found.append(self.get_starttag_text() or tag)
+        elif tag == "script" and "src" not in values and not is_data:
+            self._script = self.get_starttag_text() or tag
 
 
 def inline(page: str) -> list[str]:
     parser = _Inline()
     parser.feed(page)
     return parser.found
+
+
+def test_the_policy_names_the_inline_script_by_what_it_is() -> None:
+    digest = hashlib.sha256(EARLY["script"].encode()).digest()
+    assert EARLY["hash"] == f"sha256-{base64.b64encode(digest).decode()}"
+    assert inline(f"<script>{EARLY['script']}</script>") == []
+    assert inline(f"<script>{EARLY['script']} </script><script>x</script>") == ["<script>", "<script>"]
 
 
 # --- everyone's tour ---
@@ -279,7 +302,7 @@ def test_signing_out_clears_the_browsers_cache_and_nothing_else(app: Flask, worl
 def test_files_for_everyone_carry_no_ones_cookie(app: Flask, world: World) -> None:
     world.person("ada@example.com")
     browser = Browser(app).sign_in("ada@example.com", PASSWORD)
-    for path in ("/static/js/app.js?v=1", "/static/js/app.js", "/accents/1f5f8a.css"):
+    for path in (address("guest.js"), "/accents/1f5f8a.css"):
         answer = browser.get(path)
         assert answer.status_code == 200
         assert "Set-Cookie" not in answer.headers, path

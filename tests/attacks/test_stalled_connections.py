@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.support.actors import selfie
+from tests.support.built import address
 from tests.support.product import PASSWORD, Product, photographer, register, running
 from tests.support.stalled import Caller, get, is_served, many, post
 
@@ -41,7 +42,7 @@ def test_pages_are_there_beside_hundreds_of_connections_that_go_no_further(produ
         post("/sign-in", 100, more=FORM),
         post("/api/upload-selfie", 100, more="Authorization: Bearer none\r\n" + PARTS) + HALF,
         post("/api/register", 20, more="Content-Type: application/json\r\n") + '{"user_data":',
-        get("/static/vendor/uppy.min.mjs"),
+        get(address("upload.js")),
     ]
     with ExitStack() as stack:
         for said in halves:

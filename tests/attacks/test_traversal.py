@@ -77,7 +77,7 @@ def secret(app: Flask, tmp_path: Path) -> Path:
 def test_no_address_leads_out_of_the_static_files(app: Flask, secret: Path) -> None:
     client = app.test_client()
     assert (ROOT / "wsgi.py").is_file()
-    for prefix in ("/static/", "/static/css/", "/static/vendor/../", "/static/%2e%2e/", "/static//"):
+    for prefix in ("/static/", "/static/css/", "/static/files/../", "/static/%2e%2e/", "/static//"):
         for word in (
             *spellings(),
             "wsgi.py",

@@ -50,7 +50,7 @@ def fail(page: Page, pattern: str, status: int = 500, body: str = SERVER_FAULT) 
 
 
 def poll(page: Page) -> None:
-    page.evaluate("window.htmx.trigger(document.querySelector('[data-live]'), 'wake')")
+    page.evaluate("document.querySelector('[data-live]').dispatchEvent(new Event('wake'))")
 
 
 def test_filters_that_cannot_be_loaded_say_so_and_come_when_they_can(open_page: OpenPage, product: Product) -> None:

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import DESKTOP, ON_LAPTOP, PHONE, OpenPage
 from tests.browser.steps import SHOWN, choose_selfie, fill_in, join
 from tests.support.actors import selfie
+from tests.support.built import address
 from tests.support.lossy_proxy import LossyProxy
 from tests.support.product import Product
 
@@ -357,7 +358,7 @@ def fill_in_french(page: Page, name: str) -> None:
 
 def test_where_the_scripts_do_not_come_the_plain_form_does_the_work(open_page: OpenPage) -> None:
     page = open_page("/", tolerated=LOST)
-    page.route("**/selfie.js*", lambda route: route.abort())
+    page.route(f"**{address('guest.js')}", lambda route: route.abort())
     page.goto(JOIN)
     expect(page.locator("input[type=file]")).to_be_visible()
     join(page, name_of_guest(), selfie("grace"))
@@ -371,7 +372,7 @@ def test_a_tap_before_the_scripts_have_come_opens_the_camera_once_they_have(open
     def hold(route: Route) -> None:
         held.append(route)
 
-    page.route("**/selfie.js*", hold)
+    page.route(f"**{address('guest.js')}", hold)
     page.goto(JOIN, wait_until="commit")
     page.get_by_role("button", name="Take a selfie").click()
     expect(page.locator("[data-selfie][data-ready]")).to_have_count(0)

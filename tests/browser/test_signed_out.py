@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 
 from tests.browser.conftest import DESKTOP, ON_LAPTOP, QUIET, OpenPage, chromium_path
 from tests.browser.steps import SHOWN, sign_in
+from tests.support.built import address
 from tests.support.product import Product, demo_facts
 
 pytestmark = [pytest.mark.browser, ON_LAPTOP]
@@ -70,15 +71,15 @@ def test_the_browsers_cache_is_empty_after_sign_out(browser: Browser, product: P
     """A static file shows it: a cached picture, with its `Vary: Cookie`, is of no use to another session anyway."""
     page = signed_in_page(browser, product, "guest")
     expect(page.locator(SHOWN).first).to_be_visible(timeout=30_000)
-    address = "/static/vendor/chart.min.js?v=1"
-    page.evaluate("address => fetch(address).then(answer => answer.text())", address)
+    script = address("overview.js")
+    page.evaluate("address => fetch(address).then(answer => answer.text())", script)
     cached = (
         "address => fetch(address, {cache: 'only-if-cached', mode: 'same-origin'})"
         ".then(answer => answer.status).catch(() => 'not cached')"
     )
-    assert page.evaluate(cached, address) == 200
+    assert page.evaluate(cached, script) == 200
     sign_out(page)
-    assert page.evaluate(cached, address) in ("not cached", 504)
+    assert page.evaluate(cached, script) in ("not cached", 504)
     page.context.close()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.built import address
 from tests.support.product import ROOT
 from tests.support.servers import free_port
 from webapp.processes import die_with_parent
@@ -97,7 +98,7 @@ _HALF_REQUESTS = (
     _request("GET /sign-in")[:-2],
     _request("POST /sign-in", _FORM, "Content-Length: 100"),
     _request("POST /api/upload-selfie", _MULTIPART, "Content-Length: 5000000") + b"--x\r\n" + bytes(20_000),
-    _request("GET /static/vendor/uppy.min.mjs"),
+    _request(f"GET {address('upload.js')}"),
 )
 """Headers that stop, bodies that stop, and an answer that is not taken."""
 

@@ -1,4 +1,5 @@
-"""The third-party files that pages are served, and their way from node_modules to static/vendor.
+"""The third-party files that the server itself reads, and their way from node_modules to static/vendor: icons, which
+templates have inline, and the fonts of posters and watermarks. What browsers get is made by static/build.mjs.
 
 This is the one list of them. It runs on the standard library alone, since `make install` calls it by path, before and
 beside everything else; `python -m webapp.run.assets` does the same by hand.
@@ -14,15 +15,7 @@ TARGET = ROOT / "static" / "vendor"
 
 # From node_modules/…, as it is called in static/vendor/….
 FILES = {
-    "chart.js/dist/chart.umd.min.js": "chart.min.js",
-    "htmx.org/dist/htmx.min.js": "htmx.min.js",
-    "idiomorph/dist/idiomorph-ext.min.js": "idiomorph-ext.min.js",
-    "@picocss/pico/css/pico.min.css": "pico.min.css",
-    "uppy/dist/uppy.min.mjs": "uppy.min.mjs",
-    "open-props/easings.min.css": "easings.min.css",
-    "open-props/shadows.min.css": "shadows.min.css",
     "@fontsource-variable/figtree/files/figtree-latin-wght-normal.woff2": "fonts/figtree.woff2",
-    "@fontsource/instrument-serif/files/instrument-serif-latin-400-normal.woff2": "fonts/instrument-serif.woff2",
     # The poster's, which a PDF library reads; the last one has what the others lack, from Greek to Arabic.
     "@fontsource/instrument-serif/files/instrument-serif-latin-400-normal.woff": "fonts/poster-title.woff",
     "@fontsource/instrument-serif/files/instrument-serif-latin-ext-400-normal.woff": "fonts/poster-title-ext.woff",

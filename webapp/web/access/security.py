@@ -9,6 +9,7 @@ from webapp.db.extensions import talisman
 from webapp.settings import Settings
 from webapp.storage.blobs import BlobStore
 from webapp.web.access.event_codes import TOKEN
+from webapp.web.bundles import bundles
 
 POLICY: dict[str, str | list[str]] = {
     "default-src": "'self'",
@@ -36,7 +37,7 @@ def init_app(app: Flask) -> None:
     """Bind flask-talisman; https is demanded exactly where PUBLIC_URL says so."""
     settings: Settings = app.extensions["settings"]
     https = settings.public_url.startswith("https://")
-    policy = _as_header(_policy(app.extensions["blobs"]))
+    policy = _policy(app.extensions["blobs"])
     # Flask calls these hooks in reverse order: ours runs after talisman's, and after all that set Cache-Control.
     app.after_request(lambda response: _complete(response, policy))
     talisman.init_app(
@@ -67,13 +68,20 @@ def _as_header(policy: dict[str, str | list[str]]) -> str:
     return "; ".join(f"{name} {sources}" for name, sources in parts.items())
 
 
-def _complete(response: Response, policy: str) -> Response:
+def _with_early_script(policy: dict[str, str | list[str]]) -> str:
+    """The policy of our own pages: of inline scripts it allows the one that they have, by its hash."""
+    return _as_header(policy | {"script-src": ["'self'", f"'{bundles().manifest.early_hash}'"]})
+
+
+def _complete(response: Response, policy: dict[str, str | list[str]]) -> Response:
     """Set the headers that the view left to us."""
     headers = response.headers
     # Pages, fragments, JSON, redirects and errors depend on the session, or set it: no cache may keep them, neither the
     # browser's, which would show them by its Back button after sign-out, nor a proxy's.
     headers.setdefault("Cache-Control", "no-store")
-    headers.setdefault("Content-Security-Policy", _QUEUE_POLICY if _is_queue_page(response) else policy)
+    headers.setdefault(
+        "Content-Security-Policy", _QUEUE_POLICY if _is_queue_page(response) else _with_early_script(policy)
+    )
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     if _address_is_secret():

@@ -1,5 +1,7 @@
 // The photographer's grid: choosing many photos, asking before, and the keys of one photo. Without it forms do the work.
 
+import htmx from "htmx.org";
+
 const form = document.getElementById("desk-form");
 const answer = document.getElementById("desk-answer");
 
@@ -58,7 +60,7 @@ class Choosing {
   /** Too much has changed for single tiles: the same page of the grid is fetched again. */
   anew() {
     this.clear();
-    window.htmx.ajax("GET", window.location.href, { target: "#grid", select: "#grid", swap: "outerHTML" });
+    htmx.ajax("GET", window.location.href, { target: "#grid", select: "#grid", swap: "outerHTML" });
   }
 }
 

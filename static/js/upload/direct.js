@@ -2,9 +2,9 @@
 // those calls are ours, since the library can't send a token with its own. What it posts by itself changes nothing.
 // Workers look into the files some time after they came: until then they count as being checked.
 
-import { AwsS3 } from "../vendor/uppy.min.mjs";
-import { Session } from "./upload-session.js";
-import { AT_ONCE, passing, pause, RETRIES } from "./upload-ways.js";
+import AwsS3 from "@uppy/aws-s3";
+import { Session } from "./session.js";
+import { AT_ONCE, passing, pause, RETRIES } from "./ways.js";
 
 const ASK_EVERY = 2000;
 const MOST_ASKED = 100;

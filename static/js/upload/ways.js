@@ -1,8 +1,8 @@
-// How bytes leave: to our own tus server, or straight to the store (upload-direct.js). Both go on where they stopped, and
+// How bytes leave: to our own tus server, or straight to the store (direct.js). Both go on where they stopped, and
 // both try for hours.
 
-import { Tus } from "../vendor/uppy.min.mjs";
-import { Session } from "./upload-session.js";
+import Tus from "@uppy/tus";
+import { Session } from "./session.js";
 
 export const AT_ONCE = 5;
 const PIECE = 8 * 1024 * 1024;

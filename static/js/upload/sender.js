@@ -1,14 +1,15 @@
 // The upload page: what is chosen goes through Uppy, every file's state is kept in the batch, and the view draws it.
 
-import { DropTarget, Uppy } from "../vendor/uppy.min.mjs";
-import { Batch } from "./upload-batch.js";
-import { Direct } from "./upload-direct.js";
-import { Journal } from "./upload-journal.js";
-import { Session } from "./upload-session.js";
-import { Aside, kindOf, pairKeyOf } from "./upload-sorting.js";
-import { View } from "./upload-view.js";
-import { AT_ONCE, isReadable, sendByTus, verdictOf } from "./upload-ways.js";
-import { Words } from "./upload-words.js";
+import { Uppy } from "@uppy/core";
+import DropTarget from "@uppy/drop-target";
+import { Batch } from "./batch.js";
+import { Direct } from "./direct.js";
+import { Journal } from "./journal.js";
+import { Session } from "./session.js";
+import { Aside, kindOf, pairKeyOf } from "./sorting.js";
+import { View } from "./view.js";
+import { AT_ONCE, isReadable, sendByTus, verdictOf } from "./ways.js";
+import { Words } from "./words.js";
 
 const STALLED = 60_000;
 const OUTCOMES = new Set(["accepted", "duplicate", "rejected", "checking"]);

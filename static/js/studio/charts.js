@@ -1,5 +1,9 @@
 // Draws the overview's charts from the tables beside them, and again when a poll has brought other figures.
 
+import { BarController, BarElement, CategoryScale, Chart, Legend, LinearScale, Tooltip } from "chart.js";
+
+Chart.register(BarController, BarElement, CategoryScale, Legend, LinearScale, Tooltip);
+
 const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 const drawn = new Map();
 
@@ -61,7 +65,7 @@ function draw(canvas) {
     known.said = said;
     known.chart.update("none");
   } else {
-    const chart = new window.Chart(canvas, { type: "bar", data: { labels, datasets: paint(sets, colour) }, options: options(colour, sets.length > 1) });
+    const chart = new Chart(canvas, { type: "bar", data: { labels, datasets: paint(sets, colour) }, options: options(colour, sets.length > 1) });
     drawn.set(canvas, { chart, said });
   }
 }

@@ -1,5 +1,4 @@
-// Asks about an e-mail address that seems mistyped: input[type=email][data-suggest="Did you mean {}?"]. It only asks,
-// and nothing of the address leaves the page.
+// Which e-mail address was probably meant by one that seems mistyped. Only slips in well-known domains are found.
 
 const USUAL = [
   "gmail.com", "orange.fr", "free.fr", "laposte.net", "wanadoo.fr", "sfr.fr", "hotmail.fr", "hotmail.com", "outlook.fr",
@@ -59,46 +58,3 @@ export function suggestion(address) {
   const likely = likelyDomain(domain.toLowerCase().replace(/[.,]+$/, ""));
   return likely && likely !== domain.toLowerCase() ? `${name}@${likely}` : null;
 }
-
-let pressed = false;
-addEventListener("pointerdown", () => { pressed = true; }, true);
-for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { pressed = false; }, true);
-
-/** Not while a finger is down: the page would move under it, and what was meant to be pressed would not be. */
-function afterPress(act) {
-  if (!pressed) {
-    setTimeout(act);
-    return;
-  }
-  const over = new AbortController();
-  for (const end of ["pointerup", "pointercancel"]) {
-    addEventListener(end, () => { over.abort(); setTimeout(act); }, { signal: over.signal });
-  }
-}
-
-function watch(field) {
-  const region = document.createElement("div");
-  region.className = "address-hint";
-  region.setAttribute("role", "status");
-  field.after(region);
-
-  const ask = () => {
-    const meant = suggestion(field.value);
-    if (!meant) return region.replaceChildren();
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "button is-plain is-small";
-    button.textContent = field.dataset.suggest.replace("{}", () => meant);
-    button.addEventListener("click", () => {
-      field.value = meant;
-      region.replaceChildren();
-      field.dispatchEvent(new Event("input", { bubbles: true }));
-      field.focus();
-    });
-    return region.replaceChildren(button);
-  };
-  field.addEventListener("change", () => afterPress(ask));
-  field.addEventListener("input", () => region.replaceChildren());
-}
-
-for (const field of document.querySelectorAll('input[type="email"][data-suggest]')) watch(field);

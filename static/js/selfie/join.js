@@ -1,6 +1,8 @@
 // Joining in two steps: the selfie first, then who one is. What is sent shows its progress, and is sent again by itself
 // where the connection broke: the form carries a key, so that nothing is done twice.
 
+import htmx from "htmx.org";
+
 const PAUSES_MS = [1500, 3000, 6000, 12_000];
 
 class Join {
@@ -73,7 +75,7 @@ class Join {
     }
     event.stopPropagation();
     this.say(this.words.sayAgain);
-    setTimeout(() => window.htmx.trigger(this.form, "submit"), PAUSES_MS[this.tries]);
+    setTimeout(() => htmx.trigger(this.form, "submit"), PAUSES_MS[this.tries]);
     this.tries += 1;
   }
 }

@@ -1,0 +1,202 @@
+// Makes what browsers get from what we write: static/{js,css,img} and the packages that they name become static/built/files.
+//
+//     node static/build.mjs [--watch]
+//
+// Each file's name has a hash of its content, so a browser may keep it for ever. manifest.json says which file is
+// meant by a plain name (webapp/web/bundles.py reads it). What is no longer meant stays for a day, since pages that are
+// open in browsers may still ask for it.
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, extname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import esbuild from "esbuild";
+import { PurgeCSS } from "purgecss";
+import subsetFont from "subset-font";
+
+const STATIC = fileURLToPath(new URL(".", import.meta.url));
+const ROOT = join(STATIC, "..");
+const BUILT = process.env.FINDME_BUILT || join(STATIC, "built");
+const FILES = join(BUILT, "files");
+const MANIFEST = join(BUILT, "manifest.json");
+const SUPERSEDED = join(BUILT, "superseded.json");
+const DAY_MS = 24 * 3600 * 1000;
+
+/** What gets smaller by compression; pictures and fonts are compressed already. */
+const COMPRESSIBLE = new Set([".css", ".js", ".svg", ".txt", ".map"]);
+
+/** Browsers of three years ago and later. Older ones get what they can make of it; the core works without scripts. */
+const TARGET = ["chrome105", "firefox104", "safari15.4"];
+
+const files = (folder) => readdirSync(join(ROOT, folder)).map((name) => join(ROOT, folder, name));
+const text = (path) => readFileSync(path, "utf8");
+
+/** All files below a folder of ours that end so. */
+const below = (folder, end) =>
+  readdirSync(join(ROOT, folder), { recursive: true }).filter((name) => name.endsWith(end)).map((name) => join(ROOT, folder, name));
+
+// --- styles: of the frameworks only what our pages use ---
+
+const FRAMEWORKS = ["@picocss/pico/css/pico.css", "open-props/easings.min.css", "open-props/shadows.min.css"];
+
+/** Elements and attributes that Python writes into pages (wtforms), which stand in no template. */
+const FROM_PYTHON = ["select", "option", "textarea", "checkbox", "radio", "email", "password", "date", "number", "color", "tel", "url", "search", "file", "aria-invalid", "aria-describedby", "disabled", "required"];
+
+/** What a template or a script may name: elements where they are written as such, all else by any word. */
+function namesIn(source) {
+  const words = source.match(/[\w-]+/g) ?? [];
+  const tags = [...source.matchAll(/<([a-z][\w-]*)|createElement\("([\w-]+)"\)/g)].map(([, written, made]) => written ?? made);
+  return { tags, classes: words, ids: words, attributes: { names: words, values: words }, undetermined: [] };
+}
+
+async function trimmedFrameworks() {
+  const content = [...below("templates", ".html"), ...below("static/js", ".js")];
+  const styles = below("static/css", ".css").map(text).join("\n");
+  const used = (styles + content.map(text).join("\n")).match(/--[\w-]+/g) ?? [];
+  const raw = FRAMEWORKS.map((name) => text(join(ROOT, "node_modules", name))).join("\n");
+  const [{ css }] = await new PurgeCSS().purge({
+    content,
+    css: [{ raw }],
+    variables: true,
+    keyframes: true,
+    safelist: { standard: [...FROM_PYTHON, "html", "body"], variables: [...new Set(used)] },
+    defaultExtractor: namesIn,
+  });
+  return { css, from: content };
+}
+
+const frameworks = {
+  name: "frameworks",
+  setup(build) {
+    build.onResolve({ filter: /^trimmed:frameworks$/ }, () => ({ path: "frameworks", namespace: "trimmed" }));
+    build.onLoad({ filter: /./, namespace: "trimmed" }, async () => {
+      const { css, from } = await trimmedFrameworks();
+      return { contents: css, loader: "css", resolveDir: ROOT, watchFiles: from };
+    });
+  },
+};
+
+// --- fonts: only the letters that their unicode-range names, and the weights ---
+
+function charactersOf(range) {
+  return range.split(",").flatMap((part) => {
+    const [first, last = first] = part.trim().replace("U+", "").split("-").map((code) => Number.parseInt(code, 16));
+    return Array.from({ length: last - first + 1 }, (_, step) => String.fromCodePoint(first + step));
+  }).join("");
+}
+
+/** The @font-face rule of a file in fonts.css: {weight, range}. */
+function faceOf(file) {
+  const rules = text(join(STATIC, "css/parts/fonts.css")).split("@font-face").slice(1);
+  const rule = rules.find((one) => one.includes(basename(file)));
+  if (!rule) throw new Error(`${basename(file)} has no @font-face in static/css/parts/fonts.css.`);
+  return { weight: rule.match(/font-weight: ([\d ]+);/)[1].split(" ").map(Number), range: rule.match(/unicode-range: ([^;]+);/)[1] };
+}
+
+const fonts = {
+  name: "fonts",
+  setup(build) {
+    build.onLoad({ filter: /-latin-(wght|[0-9]+)-normal\.woff2$/ }, async ({ path }) => {
+      const { weight, range } = faceOf(path);
+      const [min, max] = weight;
+      const variationAxes = max ? { wght: { min, max } } : undefined;
+      const contents = await subsetFont(readFileSync(path), charactersOf(range), { targetFormat: "woff2", variationAxes });
+      return { contents, loader: "file" };
+    });
+  },
+};
+
+// --- what comes out ---
+
+/** The name by which templates ask for an output; null for what only other outputs ask for. */
+function plainName(path, { entryPoint, inputs }) {
+  if (entryPoint) return basename(entryPoint);
+  const [source] = Object.keys(inputs);
+  const font = extname(path) === ".woff2" && source && basename(source).match(/^(.+)-latin-(wght|\d+)-/);
+  return font ? `${font[1]}.woff2` : null;
+}
+
+function write(name, contents) {
+  const path = join(FILES, name);
+  if (existsSync(path)) return;
+  const end = extname(name);
+  if (COMPRESSIBLE.has(end)) writeFileSync(`${path}.gz`, gzipSync(contents, { level: 9 }));
+  // Source maps are large, and only developers ask for them.
+  if (COMPRESSIBLE.has(end) && end !== ".map") {
+    const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: contents.length };
+    writeFileSync(`${path}.br`, brotliCompressSync(contents, { params }));
+  }
+  writeFileSync(path, contents);
+}
+
+function replace(path, value) {
+  writeFileSync(`${path}.new`, `${JSON.stringify(value, null, 2)}\n`);
+  renameSync(`${path}.new`, path);
+}
+
+/** Remove what has not been meant for a day; `current` are the files that are. */
+function sweep(current) {
+  const known = existsSync(SUPERSEDED) ? JSON.parse(text(SUPERSEDED)) : {};
+  const since = {};
+  for (const name of readdirSync(FILES)) {
+    const plain = name.replace(/\.(gz|br)$/, "");
+    if (current.has(plain)) continue;
+    if (Date.now() - (known[plain] ?? Date.now()) > DAY_MS) rmSync(join(FILES, name));
+    else since[plain] = known[plain] ?? Date.now();
+  }
+  replace(SUPERSEDED, since);
+}
+
+function deliver({ outputFiles, metafile }) {
+  mkdirSync(FILES, { recursive: true });
+  const manifest = { files: {} };
+  const current = new Set();
+  for (const file of outputFiles) {
+    const path = relative(ROOT, file.path);
+    const name = basename(path);
+    const plain = plainName(path, metafile.outputs[path]);
+    if (plain === "early.js") {
+      const script = file.text.replace(/\n\/\/# sourceMappingURL=.*\n?$/, "").trim();
+      manifest.early = { script, hash: `sha256-${createHash("sha256").update(script).digest("base64")}` };
+    }
+    current.add(name);
+    write(name, file.contents);
+    if (plain) manifest.files[plain] = name;
+  }
+  replace(MANIFEST, manifest);
+  sweep(current);
+}
+
+const deliverer = {
+  name: "deliverer",
+  setup(build) {
+    build.onEnd((result) => {
+      if (!result.errors.length) deliver(result);
+    });
+  },
+};
+
+const options = {
+  absWorkingDir: ROOT,
+  entryPoints: [...files("static/js/pages"), ...files("static/css/pages"), ...files("static/img"), join(STATIC, "js/early.js")],
+  outdir: FILES,
+  write: false,
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: TARGET,
+  sourcemap: "linked",
+  legalComments: "linked",
+  entryNames: "[name]-[hash]",
+  assetNames: "[name]-[hash]",
+  loader: { ".woff2": "file", ".svg": "copy", ".png": "copy" },
+  plugins: [frameworks, fonts, deliverer],
+  metafile: true,
+  logLevel: "warning",
+};
+
+if (process.argv.includes("--watch")) {
+  const context = await esbuild.context(options);
+  await context.watch();
+} else await esbuild.build(options);

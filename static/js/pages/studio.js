@@ -1,0 +1,4 @@
+// Pages of photographers and admins.
+
+import "../studio/new-event.js";
+import "../shared/every-page.js";

@@ -1,0 +1,4 @@
+// The upload page.
+
+import "../upload/sender.js";
+import "../shared/every-page.js";

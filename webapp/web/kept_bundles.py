@@ -1,0 +1,88 @@
+"""Files of other deployments, kept in Redis for a day, for pages that are open in browsers.
+
+While two versions serve side by side, and after a new one has replaced the old, a browser may ask any web process for a
+file of either. Each process puts its own here when it starts, and again each hour, so that a file is still there a day
+after the last process that had it has ended. Whoever can write to Redis can name jobs that workers run, and gains
+nothing by changing a script here.
+"""
+
+import gzip
+import mimetypes
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+import structlog
+from flask import Flask
+
+from webapp.queueing import connection
+
+log = structlog.get_logger()
+
+DAY, HOUR, MINUTE = 24 * 3600, 3600, 60
+KEPT_SECONDS = DAY + HOUR
+_NOT_KEPT = {".map", ".txt", ".gz", ".br"}
+"""Only developers ask for source maps and licences, and compressed copies are made from what is kept."""
+
+
+def _key(name: str) -> str:
+    return f"findme:bundle:{name}"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file as it is kept."""
+
+    name: str
+    compressed: bytes
+
+    @property
+    def content(self) -> bytes:
+        """The file itself."""
+        return gzip.decompress(self.compressed)
+
+    @property
+    def mimetype(self) -> str:
+        """What its name says it is."""
+        return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+
+
+def find(name: str) -> Kept | None:
+    """A file of any deployment of the last day; None where there is none, or where Redis is away."""
+    try:
+        compressed = connection().get(_key(name))
+    except redis.RedisError:
+        return None
+    return Kept(name, compressed) if isinstance(compressed, bytes) else None
+
+
+def keep(folder: Path) -> None:
+    """Put the files of a folder there, or give those that are there another day.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    store = connection()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _NOT_KEPT or store.expire(_key(path.name), KEPT_SECONDS):
+            continue
+        store.set(_key(path.name), gzip.compress(path.read_bytes(), 9, mtime=0), ex=KEPT_SECONDS)
+
+
+def keep_for_ever(app: Flask, folder: Path) -> None:
+    """Keep a folder's files as long as this process lives, from a thread of its own."""
+
+    def run() -> None:
+        while True:
+            pause = HOUR
+            try:
+                with app.app_context():
+                    keep(folder)
+            except (redis.RedisError, OSError) as error:
+                log.warning("bundles.not_kept", error=type(error).__name__)
+                pause = MINUTE
+            time.sleep(pause)
+
+    threading.Thread(target=run, name="keep-bundles", daemon=True).start()
