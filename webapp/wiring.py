@@ -10,7 +10,7 @@ from webapp import api, cli, observability, pages, private_folder, queueing, sto
 from webapp.db import database
 from webapp.db.extensions import babel, csrf, db, htmx, migrate
 from webapp.settings import ROOT, Settings
-from webapp.web import bundles, polls, queue_dashboard
+from webapp.web import bundles, compression, polls, queue_dashboard
 from webapp.web.access import arrivals, devices, forwarding, limits, permissions, security, sessions
 from webapp.web.localisation import choose_language, choose_timezone
 from webapp.web.requests import error_handlers, incoming
@@ -31,6 +31,7 @@ def wire(settings: Settings) -> Flask:
     app.extensions["redis"] = queueing.connect(settings)
     app.extensions["blobs"] = storage.open_store(settings)
     bundles.init_app(app, settings)
+    compression.init_app(app, settings)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

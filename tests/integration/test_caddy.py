@@ -83,12 +83,18 @@ def test_cookies_are_secure(proxy: Caddy) -> None:
     assert all(cookie.secure for cookie in jar)
 
 
-def test_pages_are_not_compressed_and_static_files_are(proxy: Caddy) -> None:
+def test_what_the_app_compressed_arrives_so_and_nothing_else_is(proxy: Caddy) -> None:
     accept = {"Accept-Encoding": "gzip"}
     page = requests.get(f"{proxy.url}/sign-in", headers=accept, timeout=20)
+    again = requests.get(f"{proxy.url}/sign-in", headers=accept, cookies=page.cookies, timeout=20)
     script = requests.get(f"{proxy.url}{address('upload.js')}", headers=accept, timeout=20)
-    assert "Content-Encoding" not in page.headers
+    assert page.headers["Content-Encoding"] == "gzip"
+    assert "csrf_token" in page.text
+    # With a cookie, and without a browser's word that it is our own page that asks.
+    assert page.cookies
+    assert "Content-Encoding" not in again.headers
     assert script.headers["Content-Encoding"] == "gzip"
+    assert script.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
 def test_http_is_redirected_to_https(proxy: Caddy) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from wsgiref.headers import Headers
 
 from flask import Flask, Response, current_app, request, url_for
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
 from whitenoise import WhiteNoise
 
 from webapp.errors import ConfigurationError, NotFound
@@ -65,6 +67,13 @@ class _Files(WhiteNoise):
 
     def add_cache_headers(self, headers: Headers, path: str, url: str) -> None:  # noqa: ARG002 - the library calls it so
         headers["Cache-Control"] = FOR_EVER
+
+    @staticmethod
+    def serve(static_file: Any, environ: dict[str, Any], start_response: Any) -> Any:
+        """Without the encodings that the client does not want (`br;q=0`), which the library takes for wanted ones."""
+        said = parse_accept_header(environ.get("HTTP_ACCEPT_ENCODING"), Accept)
+        wanted = ", ".join(name for name, quality in said if quality > 0)
+        return WhiteNoise.serve(static_file, environ | {"HTTP_ACCEPT_ENCODING": wanted}, start_response)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
