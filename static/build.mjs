@@ -148,18 +148,22 @@ function sweep(current) {
   replace(SUPERSEDED, since);
 }
 
+/** The script that pages have inline, and its hash for the content policy. */
+function earlyScript() {
+  const entryPoints = [join(STATIC, "js/early.js")];
+  const made = esbuild.buildSync({ entryPoints, bundle: true, write: false, minify: true, format: "iife", target: TARGET });
+  const script = made.outputFiles[0].text.trim();
+  return { script, hash: `sha256-${createHash("sha256").update(script).digest("base64")}` };
+}
+
 function deliver({ outputFiles, metafile }) {
   mkdirSync(FILES, { recursive: true });
-  const manifest = { files: {} };
+  const manifest = { files: {}, early: earlyScript() };
   const current = new Set();
   for (const file of outputFiles) {
     const path = relative(ROOT, file.path);
     const name = basename(path);
     const plain = plainName(path, metafile.outputs[path]);
-    if (plain === "early.js") {
-      const script = file.text.replace(/\n\/\/# sourceMappingURL=.*\n?$/, "").trim();
-      manifest.early = { script, hash: `sha256-${createHash("sha256").update(script).digest("base64")}` };
-    }
     current.add(name);
     write(name, file.contents);
     if (plain) manifest.files[plain] = name;
@@ -179,7 +183,7 @@ const deliverer = {
 
 const options = {
   absWorkingDir: ROOT,
-  entryPoints: [...files("static/js/pages"), ...files("static/css/pages"), ...files("static/img"), join(STATIC, "js/early.js")],
+  entryPoints: [...files("static/js/pages"), ...files("static/css/pages"), ...files("static/img")],
   outdir: FILES,
   write: false,
   bundle: true,
