@@ -55,19 +55,26 @@ fuzz: install-dev ## odd calls of every address by everybody, for minutes (FUZZ_
 mutants: install-dev ## put ten deliberate faults into copies of the code: the tests have to find each
 	@$(VENV)/python -m tests.mutants $(ARGS)
 
-lint: install-dev ## style, types and who may import whom
+# tests/unit/project/test_linted_files.py counts the files that biome and djlint read.
+NODE = $$(cat .venv/node)
+BIOME = $(NODE) node_modules/@biomejs/biome/bin/biome check --error-on-warnings
+SCRIPTS_AND_STYLES = static/js static/css static/build.mjs tests/unit/scripts package.json biome.jsonc
+lint: install-dev ## style of Python, scripts, style sheets and templates; types; who may import whom
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
+	@$(BIOME) $(SCRIPTS_AND_STYLES)
+	@$(VENV)/djlint --lint --quiet templates
 
 # Asks at most once a day about the same lock files. Without the services it says so and fails nothing.
 audit: install-dev ## ask for published advisories about every locked version
 	@$(VENV)/python -m tests.audit
 
-format: install-dev ## let ruff lay the code out and mend what it can
+format: install-dev ## let ruff and biome lay the code out and mend what they can
 	@$(VENV)/ruff check --fix .
 	@$(VENV)/ruff format .
+	@$(BIOME) --write $(SCRIPTS_AND_STYLES)
 
 bench: install-dev ## measure speed; writes a CSV, fails where a goal is missed
 	@$(VENV)/python -m tests.bench $(ARGS)

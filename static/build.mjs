@@ -34,19 +34,42 @@ const text = (path) => readFileSync(path, "utf8");
 
 /** All files below a folder of ours that end so. */
 const below = (folder, end) =>
-  readdirSync(join(ROOT, folder), { recursive: true }).filter((name) => name.endsWith(end)).map((name) => join(ROOT, folder, name));
+  readdirSync(join(ROOT, folder), { recursive: true })
+    .filter((name) => name.endsWith(end))
+    .map((name) => join(ROOT, folder, name));
 
 // --- styles: of the frameworks only what our pages use ---
 
 const FRAMEWORKS = ["@picocss/pico/css/pico.css", "open-props/easings.min.css", "open-props/shadows.min.css"];
 
 /** Elements and attributes that Python writes into pages (wtforms), which stand in no template. */
-const FROM_PYTHON = ["select", "option", "textarea", "checkbox", "radio", "email", "password", "date", "number", "color", "tel", "url", "search", "file", "aria-invalid", "aria-describedby", "disabled", "required"];
+const FROM_PYTHON = [
+  "select",
+  "option",
+  "textarea",
+  "checkbox",
+  "radio",
+  "email",
+  "password",
+  "date",
+  "number",
+  "color",
+  "tel",
+  "url",
+  "search",
+  "file",
+  "aria-invalid",
+  "aria-describedby",
+  "disabled",
+  "required",
+];
 
 /** What a template or a script may name: elements where they are written as such, all else by any word. */
 function namesIn(source) {
   const words = source.match(/[\w-]+/g) ?? [];
-  const tags = [...source.matchAll(/<([a-z][\w-]*)|createElement\("([\w-]+)"\)/g)].map(([, written, made]) => written ?? made);
+  const tags = [...source.matchAll(/<([a-z][\w-]*)|createElement\("([\w-]+)"\)/g)].map(
+    ([, written, made]) => written ?? made,
+  );
   return { tags, classes: words, ids: words, attributes: { names: words, values: words }, undetermined: [] };
 }
 
@@ -80,10 +103,17 @@ const frameworks = {
 // --- fonts: only the letters that their unicode-range names, and the weights ---
 
 function charactersOf(range) {
-  return range.split(",").flatMap((part) => {
-    const [first, last = first] = part.trim().replace("U+", "").split("-").map((code) => Number.parseInt(code, 16));
-    return Array.from({ length: last - first + 1 }, (_, step) => String.fromCodePoint(first + step));
-  }).join("");
+  return range
+    .split(",")
+    .flatMap((part) => {
+      const [first, last = first] = part
+        .trim()
+        .replace("U+", "")
+        .split("-")
+        .map((code) => Number.parseInt(code, 16));
+      return Array.from({ length: last - first + 1 }, (_, step) => String.fromCodePoint(first + step));
+    })
+    .join("");
 }
 
 /** The @font-face rule of a file in fonts.css: {weight, range}. */
@@ -91,7 +121,13 @@ function faceOf(file) {
   const rules = text(join(STATIC, "css/parts/fonts.css")).split("@font-face").slice(1);
   const rule = rules.find((one) => one.includes(basename(file)));
   if (!rule) throw new Error(`${basename(file)} has no @font-face in static/css/parts/fonts.css.`);
-  return { weight: rule.match(/font-weight: ([\d ]+);/)[1].split(" ").map(Number), range: rule.match(/unicode-range: ([^;]+);/)[1] };
+  return {
+    weight: rule
+      .match(/font-weight: ([\d ]+);/)[1]
+      .split(" ")
+      .map(Number),
+    range: rule.match(/unicode-range: ([^;]+);/)[1],
+  };
 }
 
 const fonts = {
@@ -101,7 +137,10 @@ const fonts = {
       const { weight, range } = faceOf(path);
       const [min, max] = weight;
       const variationAxes = max ? { wght: { min, max } } : undefined;
-      const contents = await subsetFont(readFileSync(path), charactersOf(range), { targetFormat: "woff2", variationAxes });
+      const contents = await subsetFont(readFileSync(path), charactersOf(range), {
+        targetFormat: "woff2",
+        variationAxes,
+      });
       return { contents, loader: "file" };
     });
   },
@@ -151,7 +190,14 @@ function sweep(current) {
 /** The script that pages have inline, and its hash for the content policy. */
 function earlyScript() {
   const entryPoints = [join(STATIC, "js/early.js")];
-  const made = esbuild.buildSync({ entryPoints, bundle: true, write: false, minify: true, format: "iife", target: TARGET });
+  const made = esbuild.buildSync({
+    entryPoints,
+    bundle: true,
+    write: false,
+    minify: true,
+    format: "iife",
+    target: TARGET,
+  });
   const script = made.outputFiles[0].text.trim();
   return { script, hash: `sha256-${createHash("sha256").update(script).digest("base64")}` };
 }

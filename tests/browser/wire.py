@@ -1,4 +1,4 @@
-"""What a page costs over the wire, and when it shows something, as a real browser sees it on a network that is emulated."""
+"""What a page costs over the wire, and when it shows something, in a real browser on a network that is emulated."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

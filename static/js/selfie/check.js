@@ -28,7 +28,9 @@ export class Check {
       let said = await this.send(picture, angle, asking.signal);
       for (const pause of PAUSES_MS) {
         if (said?.valid !== null) break;
-        await new Promise((resolve) => { setTimeout(resolve, pause); });
+        await new Promise((resolve) => {
+          setTimeout(resolve, pause);
+        });
         if (asking.signal.aborted) return null;
         said = await this.send(picture, angle, asking.signal);
       }

@@ -45,7 +45,8 @@ export class SelfieField {
   /** Show one state: idle or picked. Parts name the states in which they are there. */
   show(state) {
     this.root.dataset.state = state;
-    for (const part of this.root.querySelectorAll("[data-in]")) part.hidden = !part.dataset.in.split(" ").includes(state);
+    for (const part of this.root.querySelectorAll("[data-in]"))
+      part.hidden = !part.dataset.in.split(" ").includes(state);
     this.root.dispatchEvent(new CustomEvent("selfie", { bubbles: true, detail: { state } }));
   }
 
@@ -60,7 +61,8 @@ export class SelfieField {
     if (!navigator.mediaDevices?.getUserMedia || !canvasIsHonest()) return this.withoutCamera(this.words.sayNoCamera);
     try {
       this.stream = await navigator.mediaDevices.getUserMedia({
-        video: { facingMode: "user", width: { ideal: 1280 }, height: { ideal: 960 } }, audio: false,
+        video: { facingMode: "user", width: { ideal: 1280 }, height: { ideal: 960 } },
+        audio: false,
       });
     } catch (error) {
       return this.withoutCamera(this.reasonOf(error));
@@ -76,7 +78,9 @@ export class SelfieField {
 
   reasonOf(error) {
     if (error.name === "NotAllowedError") return this.words.sayRefused;
-    return error.name === "NotReadableError" || error.name === "AbortError" ? this.words.sayBusy : this.words.sayNoCamera;
+    return error.name === "NotReadableError" || error.name === "AbortError"
+      ? this.words.sayBusy
+      : this.words.sayNoCamera;
   }
 
   /** No camera, or no permission: the phone's own camera app or a file does as well. */

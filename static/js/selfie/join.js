@@ -34,7 +34,9 @@ class Join {
     if (reuse) reuse.checked = false;
     this.without(false);
     this.step("details");
-    const first = [...this.form.querySelectorAll(".details input:is([type=text], [type=email])")].find((input) => !input.value);
+    const first = [...this.form.querySelectorAll(".details input:is([type=text], [type=email])")].find(
+      (input) => !input.value,
+    );
     this.focus(first);
   }
 

@@ -16,7 +16,11 @@ let honest = null;
  * colour instead, and a selfie sent through such a canvas would be stripes.
  */
 export function canvasIsHonest() {
-  if (honest === null) honest = givesBack([[200, 40, 90], [20, 120, 220]]);
+  if (honest === null)
+    honest = givesBack([
+      [200, 40, 90],
+      [20, 120, 220],
+    ]);
   return honest;
 }
 
@@ -50,7 +54,9 @@ function draw(source, width, height, side) {
 /** WebP is a third smaller; where a browser can't make it, it makes a PNG without being asked. */
 async function encode(canvas, quality) {
   for (const type of ["image/webp", "image/jpeg"]) {
-    const blob = await new Promise((resolve) => { canvas.toBlob(resolve, type, quality); });
+    const blob = await new Promise((resolve) => {
+      canvas.toBlob(resolve, type, quality);
+    });
     if (blob?.type === type) return blob;
   }
   return null;

@@ -4,8 +4,21 @@
 import { suggestion } from "./mistyped-address.js";
 
 let pressed = false;
-addEventListener("pointerdown", () => { pressed = true; }, true);
-for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { pressed = false; }, true);
+addEventListener(
+  "pointerdown",
+  () => {
+    pressed = true;
+  },
+  true,
+);
+for (const end of ["pointerup", "pointercancel"])
+  addEventListener(
+    end,
+    () => {
+      pressed = false;
+    },
+    true,
+  );
 
 /** Not while a finger is down: the page would move under it, and what was meant to be pressed would not be. */
 function afterPress(act) {
@@ -15,7 +28,14 @@ function afterPress(act) {
   }
   const over = new AbortController();
   for (const end of ["pointerup", "pointercancel"]) {
-    addEventListener(end, () => { over.abort(); setTimeout(act); }, { signal: over.signal });
+    addEventListener(
+      end,
+      () => {
+        over.abort();
+        setTimeout(act);
+      },
+      { signal: over.signal },
+    );
   }
 }
 

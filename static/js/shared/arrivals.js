@@ -6,9 +6,13 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const grid = document.querySelector(".grid[data-arrivals]");
   if (!grid || !event.target.matches(LIVE)) return;
   const known = new Set([...grid.children].map((item) => item.id));
-  document.addEventListener("htmx:afterSettle", () => {
-    for (const item of document.querySelectorAll(".grid[data-arrivals] > li")) {
-      if (!known.has(item.id)) item.classList.add("is-new");
-    }
-  }, { once: true });
+  document.addEventListener(
+    "htmx:afterSettle",
+    () => {
+      for (const item of document.querySelectorAll(".grid[data-arrivals] > li")) {
+        if (!known.has(item.id)) item.classList.add("is-new");
+      }
+    },
+    { once: true },
+  );
 });

@@ -14,7 +14,9 @@ document.addEventListener("click", async (event) => {
     if (target) window.getSelection().selectAllChildren(target);
     return;
   }
-  setTimeout(() => { label.textContent = before; }, 2500);
+  setTimeout(() => {
+    label.textContent = before;
+  }, 2500);
 });
 
 // Where the browser can share, a link goes to an app of one's own: notes, mail, a chat with oneself.

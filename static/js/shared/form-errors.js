@@ -11,7 +11,7 @@ document.addEventListener("htmx:afterSettle", () => markFields(document));
 
 function clearError(event) {
   const region = event.target.id && document.querySelector(`[data-error-for="${event.target.id}"]`);
-  if (!region || !region.textContent) return;
+  if (!region?.textContent) return;
   region.textContent = "";
   event.target.removeAttribute("aria-invalid");
 }

@@ -1,5 +1,6 @@
 // Which e-mail address was probably meant by one that seems mistyped. Only slips in well-known domains are found.
 
+// biome-ignore format: names read best side by side.
 const USUAL = [
   "gmail.com", "orange.fr", "free.fr", "laposte.net", "wanadoo.fr", "sfr.fr", "hotmail.fr", "hotmail.com", "outlook.fr",
   "outlook.com", "yahoo.fr", "yahoo.com", "icloud.com", "live.fr", "live.com", "neuf.fr", "bbox.fr", "numericable.fr",
@@ -8,6 +9,7 @@ const USUAL = [
 ];
 
 /** Real ones that look like others: nothing is asked about them. */
+// biome-ignore format: names read best side by side.
 const RIGHT = new Set([
   ...USUAL, "mail.com", "email.com", "ymail.com", "gmx.fr", "gmx.de", "gmx.ch", "gmx.at", "me.com", "mac.com", "aol.com",
   "hotmail.de", "hotmail.be", "hotmail.it", "hotmail.es", "hotmail.ch", "outlook.de", "outlook.be", "outlook.it",
@@ -17,7 +19,13 @@ const RIGHT = new Set([
 ]);
 
 /** Ends that one service does not have, too far from the right one to be found as a slip. */
-const NO_SUCH = { "gmail.fr": "gmail.com", "gmail.de": "gmail.com", "gmail.be": "gmail.com", "gmail.ch": "gmail.com", "icloud.fr": "icloud.com" };
+const NO_SUCH = {
+  "gmail.fr": "gmail.com",
+  "gmail.de": "gmail.com",
+  "gmail.be": "gmail.com",
+  "gmail.ch": "gmail.com",
+  "icloud.fr": "icloud.com",
+};
 
 /** Letters to add, drop, change or swap with their neighbour, to make one word of the other. */
 function slips(a, b) {

@@ -10,7 +10,14 @@ const drawn = new Map();
 function colours() {
   const style = getComputedStyle(document.body);
   const value = (name) => style.getPropertyValue(name).trim();
-  return { series: [value("--accent"), value("--line-strong")], line: value("--line"), ink: value("--ink-soft"), surface: value("--surface"), strong: value("--ink"), font: style.fontFamily };
+  return {
+    series: [value("--accent"), value("--line-strong")],
+    line: value("--line"),
+    ink: value("--ink-soft"),
+    surface: value("--surface"),
+    strong: value("--ink"),
+    font: style.fontFamily,
+  };
 }
 
 // The last column is the one that matters most: it takes the accent.
@@ -18,7 +25,10 @@ function read(region) {
   const names = [...region.querySelectorAll("thead th")].slice(1).map((cell) => cell.textContent);
   const rows = [...region.querySelectorAll("tbody tr")];
   const labels = rows.map((row) => row.cells[0].textContent);
-  const sets = names.map((label, column) => ({ label, data: rows.map((row) => Number(row.cells[column + 1].dataset.count)) }));
+  const sets = names.map((label, column) => ({
+    label,
+    data: rows.map((row) => Number(row.cells[column + 1].dataset.count)),
+  }));
   return { labels, sets };
 }
 
@@ -41,12 +51,32 @@ function options(colour, several) {
     animation: still ? false : { duration: 320 },
     interaction: { mode: "index", intersect: false },
     plugins: {
-      legend: { display: several, position: "bottom", labels: { color: colour.ink, boxWidth: 12, boxHeight: 12, font: ticks.font } },
-      tooltip: { backgroundColor: colour.strong, titleColor: colour.surface, bodyColor: colour.surface, displayColors: several, bodyFont: ticks.font, titleFont: ticks.font },
+      legend: {
+        display: several,
+        position: "bottom",
+        labels: { color: colour.ink, boxWidth: 12, boxHeight: 12, font: ticks.font },
+      },
+      tooltip: {
+        backgroundColor: colour.strong,
+        titleColor: colour.surface,
+        bodyColor: colour.surface,
+        displayColors: several,
+        bodyFont: ticks.font,
+        titleFont: ticks.font,
+      },
     },
     scales: {
-      x: { grid: { display: false }, border: { color: colour.line }, ticks: { ...ticks, maxRotation: 0, autoSkipPadding: 16 } },
-      y: { beginAtZero: true, grid: { color: colour.line }, border: { display: false }, ticks: { ...ticks, precision: 0, maxTicksLimit: 5 } },
+      x: {
+        grid: { display: false },
+        border: { color: colour.line },
+        ticks: { ...ticks, maxRotation: 0, autoSkipPadding: 16 },
+      },
+      y: {
+        beginAtZero: true,
+        grid: { color: colour.line },
+        border: { display: false },
+        ticks: { ...ticks, precision: 0, maxTicksLimit: 5 },
+      },
     },
   };
 }
@@ -61,11 +91,17 @@ function draw(canvas) {
   if (known) {
     // The bars that are there are changed where they stand, so that nothing flickers.
     known.chart.data.labels = labels;
-    sets.forEach((set, index) => { known.chart.data.datasets[index].data = set.data; });
+    sets.forEach((set, index) => {
+      known.chart.data.datasets[index].data = set.data;
+    });
     known.said = said;
     known.chart.update("none");
   } else {
-    const chart = new Chart(canvas, { type: "bar", data: { labels, datasets: paint(sets, colour) }, options: options(colour, sets.length > 1) });
+    const chart = new Chart(canvas, {
+      type: "bar",
+      data: { labels, datasets: paint(sets, colour) },
+      options: options(colour, sets.length > 1),
+    });
     drawn.set(canvas, { chart, said });
   }
 }

@@ -84,7 +84,9 @@ document.addEventListener("change", (event) => event.target.closest("[data-facet
 document.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
   if (event.target.matches("input, textarea, select") || document.querySelector("dialog[open]")) return;
-  const wanted = { ArrowLeft: '.turns [rel="prev"]', ArrowRight: '.turns [rel="next"]', Escape: "[data-up]" }[event.key];
+  const wanted = { ArrowLeft: '.turns [rel="prev"]', ArrowRight: '.turns [rel="next"]', Escape: "[data-up]" }[
+    event.key
+  ];
   const link = wanted && document.querySelector(wanted);
   if (link) link.click();
 });

@@ -32,8 +32,16 @@ export class Direct {
     });
     uppy.on("s3-multipart:part-uploaded", (file) => this.went(file.id));
     uppy.on("file-removed", (file) => this.cancel(file.id));
-    uppy.on("pause-all", () => { this.paused ??= new Promise((resolve) => { this.goOn = resolve; }); });
-    for (const name of ["resume-all", "cancel-all"]) uppy.on(name, () => { this.goOn?.(); this.paused = this.goOn = null; });
+    uppy.on("pause-all", () => {
+      this.paused ??= new Promise((resolve) => {
+        this.goOn = resolve;
+      });
+    });
+    for (const name of ["resume-all", "cancel-all"])
+      uppy.on(name, () => {
+        this.goOn?.();
+        this.paused = this.goOn = null;
+      });
   }
 
   /** Where the library sends what; without `uploadId` the key is still the file's id in this browser. */
@@ -42,7 +50,7 @@ export class Direct {
     await this.paused;
     // Whatever is removed is given up below, also what the library knows no upload of.
     if (method === "DELETE") throw given_up();
-    const id = uploadId ?? await this.begin(key);
+    const id = uploadId ?? (await this.begin(key));
     if (method === "PUT") return { url: await this.partUrl(id, partNumber ?? 1), key: id };
     return { url: `${this.base}/${id}`, key: id };
   }
@@ -53,14 +61,19 @@ export class Direct {
       const file = this.uppy.getFile(fileId);
       if (!file) throw given_up();
       const body = JSON.stringify({ filename: file.name, size: file.size });
-      this.begun.set(fileId, this.ask(this.base, { method: "POST", headers: json, body }).then(({ id }) => {
-        this.ids.set(fileId, id);
-        this.noted(fileId);
-        return id;
-      }).catch((error) => {
-        this.begun.delete(fileId);
-        throw error;
-      }));
+      this.begun.set(
+        fileId,
+        this.ask(this.base, { method: "POST", headers: json, body })
+          .then(({ id }) => {
+            this.ids.set(fileId, id);
+            this.noted(fileId);
+            return id;
+          })
+          .catch((error) => {
+            this.begun.delete(fileId);
+            throw error;
+          }),
+      );
     }
     return this.begun.get(fileId);
   }
@@ -109,16 +122,22 @@ export class Direct {
     if (gone) this.forget(file.id);
     this.tried.set(file.id, tried + 1);
     this.heard(gone);
-    this.gate ??= this.rest(this.failures++).then(() => { this.gate = null; });
-    this.gate.then(() => this.paused).then(() => {
-      if (this.uppy.getFile(file.id)) this.uppy.retryUpload(file.id).catch(() => {});
+    this.gate ??= this.rest(this.failures++).then(() => {
+      this.gate = null;
     });
+    this.gate
+      .then(() => this.paused)
+      .then(() => {
+        if (this.uppy.getFile(file.id)) this.uppy.retryUpload(file.id).catch(() => {});
+      });
     return true;
   }
 
   /** A pause that ends early when the connection is back. */
   rest(tried) {
-    const online = new Promise((resolve) => { window.addEventListener("online", resolve, { once: true }); });
+    const online = new Promise((resolve) => {
+      window.addEventListener("online", resolve, { once: true });
+    });
     return Promise.race([pause(tried), online]);
   }
 
@@ -128,8 +147,9 @@ export class Direct {
       await this.session.ready();
       const headers = { ...request.headers, "X-CSRFToken": this.session.token };
       const answer = await fetch(address, { ...request, headers }).catch(() => null);
-      const said = await answer?.json().catch(() => ({})) ?? {};
-      const lost = answer && (this.session.isRefusal(answer.status, answer.url) || Session.isStale(answer.status, said.code));
+      const said = (await answer?.json().catch(() => ({}))) ?? {};
+      const lost =
+        answer && (this.session.isRefusal(answer.status, answer.url) || Session.isStale(answer.status, said.code));
       if (lost) this.session.lose();
       else if (answer?.ok) return said;
       else if (answer?.status !== 409 && passing(answer?.status)) {
@@ -142,12 +162,16 @@ export class Direct {
   /** From now on ask what became of this file, until a worker has looked into it. */
   watch(fileId, id) {
     this.open.set(id, fileId);
-    this.asking ??= this.askOn().finally(() => { this.asking = null; });
+    this.asking ??= this.askOn().finally(() => {
+      this.asking = null;
+    });
   }
 
   async askOn() {
     while (this.open.size) {
-      await new Promise((resolve) => { setTimeout(resolve, ASK_EVERY); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, ASK_EVERY);
+      });
       const ids = [...this.open.keys()].slice(0, MOST_ASKED);
       const told = await this.ask(`${this.base}?ids=${ids.join(",")}`).catch(() => ({}));
       const found = [];

@@ -3,10 +3,11 @@
 
 const STORE = "files";
 
-const settled = (request) => new Promise((resolve, reject) => {
-  request.onsuccess = () => resolve(request.result);
-  request.onerror = () => reject(request.error);
-});
+const settled = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
 
 export class Journal {
   constructor(event) {
@@ -23,7 +24,10 @@ export class Journal {
       request.onupgradeneeded = () => request.result.createObjectStore(STORE);
       this.base = await settled(request);
       const store = this.base.transaction(STORE).objectStore(STORE);
-      const [keys, values] = await Promise.all([settled(store.getAllKeys(this.range())), settled(store.getAll(this.range()))]);
+      const [keys, values] = await Promise.all([
+        settled(store.getAllKeys(this.range())),
+        settled(store.getAll(this.range())),
+      ]);
       return new Map(keys.map((key, index) => [key[1], values[index]]));
     } catch {
       return new Map();

@@ -19,7 +19,13 @@ class Sender {
     this.root = root;
     this.facts = JSON.parse(document.getElementById("upload-facts").textContent);
     this.words = new Words(this.facts.words, document.documentElement.lang);
-    this.formats = new Set(this.facts.accept.split(",").filter((end) => end.startsWith(".")).map((end) => end.slice(1)).concat("jpe", "jfif"));
+    this.formats = new Set(
+      this.facts.accept
+        .split(",")
+        .filter((end) => end.startsWith("."))
+        .map((end) => end.slice(1))
+        .concat("jpe", "jfif"),
+    );
     this.batch = new Batch();
     this.aside = new Aside();
     this.pairs = new Set();
@@ -27,7 +33,10 @@ class Sender {
     this.known = new Map();
     this.state = { paused: false, offline: !navigator.onLine, lost: false, dropped: 0 };
     this.view = new View(root, this);
-    this.session = new Session(this.facts.state, (lost) => { this.state.lost = lost; this.view.draw(); });
+    this.session = new Session(this.facts.state, (lost) => {
+      this.state.lost = lost;
+      this.view.draw();
+    });
     this.journal = new Journal(this.facts.event);
     this.confirming = 0;
     this.uppy = this.makeUppy();
@@ -44,7 +53,10 @@ class Sender {
     });
     const heard = (ok, why = "") => {
       Object.assign(this.state, { away: !ok, why });
-      if (!ok) this.searching ??= this.search().finally(() => { this.searching = null; });
+      if (!ok)
+        this.searching ??= this.search().finally(() => {
+          this.searching = null;
+        });
       this.view.draw();
     };
     const common = { session: this.session, heard };
@@ -55,7 +67,9 @@ class Sender {
     uppy.use(DropTarget, {
       target: document.body,
       onDragOver: () => this.root.classList.add("is-over"),
-      onDragLeave: (event) => { if (!event.relatedTarget) this.root.classList.remove("is-over"); },
+      onDragLeave: (event) => {
+        if (!event.relatedTarget) this.root.classList.remove("is-over");
+      },
       onDrop: () => this.root.classList.remove("is-over"),
     });
     return uppy;
@@ -68,13 +82,24 @@ class Sender {
     uppy.on("upload-success", (file, response) => this.arrived(file, response));
     uppy.on("upload-error", (file, error, response) => this.failed(file, error, response));
     for (const input of this.root.querySelectorAll('input[type="file"]')) {
-      input.addEventListener("change", () => { this.choose(input.files); input.value = ""; });
+      input.addEventListener("change", () => {
+        this.choose(input.files);
+        input.value = "";
+      });
     }
     this.root.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
-    window.addEventListener("beforeunload", (event) => { if (this.batch.isRunning || this.confirming) event.preventDefault(); });
+    window.addEventListener("beforeunload", (event) => {
+      if (this.batch.isRunning || this.confirming) event.preventDefault();
+    });
     window.addEventListener("pagehide", () => this.journal.write());
-    window.addEventListener("offline", () => { this.state.offline = true; this.view.draw(); });
-    window.addEventListener("online", () => { this.state.offline = false; this.nudge(); });
+    window.addEventListener("offline", () => {
+      this.state.offline = true;
+      this.view.draw();
+    });
+    window.addEventListener("online", () => {
+      this.state.offline = false;
+      this.nudge();
+    });
     document.addEventListener("visibilitychange", () => this.stayAwake());
     setInterval(() => this.watch(), 1000);
   }
@@ -96,7 +121,10 @@ class Sender {
 
   choose(list) {
     const descriptors = [...list].map((file) => ({
-      source: "page", name: file.name, type: file.type, data: file,
+      source: "page",
+      name: file.name,
+      type: file.type,
+      data: file,
       meta: { relativePath: file.webkitRelativePath || null },
     }));
     this.uppy.addFiles(descriptors);
@@ -163,7 +191,9 @@ class Sender {
     let said = verdictOf(response.body?.xhr);
     if (this.direct) {
       this.confirming += 1;
-      said = await this.direct.finish(file.id, response.body.key).catch((error) => ({ status: "rejected", detail: error.detail }));
+      said = await this.direct
+        .finish(file.id, response.body.key)
+        .catch((error) => ({ status: "rejected", detail: error.detail }));
       this.confirming -= 1;
       if (said.status === "checking") this.direct.watch(file.id, response.body.key);
     }
@@ -193,7 +223,7 @@ class Sender {
     for (const [index, item] of open.entries()) {
       if (index >= 2 * AT_ONCE && !lost) return;
       const file = this.uppy.getFile(item.id);
-      if (!file || await isReadable(file.data)) continue;
+      if (!file || (await isReadable(file.data))) continue;
       lost += 1;
       this.state.away = false;
       this.lose(item, file);
@@ -230,7 +260,16 @@ class Sender {
       this.direct?.forget(item.id);
       this.batch.move(item.id, "waiting");
       this.note(item.id);
-      this.uppy.setFileState(item.id, { tus: { uploadUrl: null }, progress: { uploadStarted: null, bytesUploaded: 0, bytesTotal: item.size, percentage: 0, uploadComplete: false } });
+      this.uppy.setFileState(item.id, {
+        tus: { uploadUrl: null },
+        progress: {
+          uploadStarted: null,
+          bytesUploaded: 0,
+          bytesTotal: item.size,
+          percentage: 0,
+          uploadComplete: false,
+        },
+      });
     }
     for (const item of items) if (this.uppy.getFile(item.id)) this.uppy.retryUpload(item.id).catch(() => {});
     this.state.away = false;
@@ -282,7 +321,9 @@ class Sender {
     try {
       if (wanted && !this.lock) {
         this.lock = await navigator.wakeLock.request("screen");
-        this.lock.addEventListener("release", () => { this.lock = null; });
+        this.lock.addEventListener("release", () => {
+          this.lock = null;
+        });
       } else if (!wanted && this.lock) await this.lock.release();
     } catch {
       this.lock = null;

@@ -28,7 +28,9 @@ export class Session {
   lose() {
     if (this.waiting) return;
     this.waiting = {};
-    this.waiting.over = new Promise((resolve) => { this.waiting.end = resolve; });
+    this.waiting.over = new Promise((resolve) => {
+      this.waiting.end = resolve;
+    });
     this.timer = setInterval(() => this.check(), EVERY);
     this.check(true);
   }

@@ -2,7 +2,9 @@
 // really is, the server finds out from its content.
 
 const words = (text) => new Set(text.split(" "));
-const RAW = words("3fr arw cr2 cr3 crw dcr dng erf fff gpr iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f");
+const RAW = words(
+  "3fr arw cr2 cr3 crw dcr dng erf fff gpr iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f",
+);
 const VIDEO = words("3gp avi braw insv lrv m2ts m4v mkv mov mp4 mpeg mpg mts mxf r3d webm wmv");
 const SIDECAR = words("aae acr cos cot dop lrcat lrdata lrtemplate lrprev on1 pp3 thm vrd xml xmp");
 const SYSTEM = words("desktop.ini ehthumbs.db thumbs.db icon\r");
@@ -10,7 +12,10 @@ const HEIC = words("heic heif hif");
 
 const suffixOf = (name) => (name.includes(".") ? name.slice(name.lastIndexOf(".") + 1).toLowerCase() : "");
 
-const KINDS_OF_FILES = new Set([...RAW, ...words("raws jpg jpgs jpeg jpegs jpe heic heif hif avif photo photos picture pictures file files")]);
+const KINDS_OF_FILES = new Set([
+  ...RAW,
+  ...words("raws jpg jpgs jpeg jpegs jpe heic heif hif avif photo photos picture pictures file files"),
+]);
 
 /**
  * What a RAW file and its JPEG have in common: the name without suffix, and the folder, where folders that differ only
@@ -21,7 +26,10 @@ export function pairKeyOf(path) {
   const parts = path.toLowerCase().split("/").filter(Boolean);
   const name = parts.pop() ?? "";
   const stem = name.includes(".") ? name.slice(0, name.lastIndexOf(".")) : name;
-  const last = (parts.pop() ?? "").split(/[\s_.()-]+/).filter((word) => word && !KINDS_OF_FILES.has(word)).join("_");
+  const last = (parts.pop() ?? "")
+    .split(/[\s_.()-]+/)
+    .filter((word) => word && !KINDS_OF_FILES.has(word))
+    .join("_");
   return [...parts, last, stem].filter(Boolean).join("/");
 }
 
@@ -60,7 +68,9 @@ export class Aside {
     const groups = {};
     for (const { kind, path, pairs: own } of this.files.values()) {
       const isLonely = kind === "raw" && ![...own].some((pair) => pairs.has(pair));
-      (groups[isLonely ? "lonely" : kind] ??= []).push(path);
+      const group = isLonely ? "lonely" : kind;
+      groups[group] ??= [];
+      groups[group].push(path);
     }
     return groups;
   }

@@ -30,7 +30,10 @@ export class View {
 
   /** Many events make one drawing. */
   draw() {
-    this.timer ??= setTimeout(() => { this.timer = null; this.now(); }, 120);
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      this.now();
+    }, 120);
   }
 
   now() {
@@ -62,7 +65,10 @@ export class View {
     const share = batch.bytes.total ? (batch.bytes.sent / batch.bytes.total) * 100 : 0;
     this.part("bar").value = share;
     this.write("headline", this.say("progress", { done: batch.finished, total: batch.size, count: batch.size }));
-    this.write("volume", this.say("volume", { sent: words.size(batch.bytes.sent), total: words.size(batch.bytes.total) }));
+    this.write(
+      "volume",
+      this.say("volume", { sent: words.size(batch.bytes.sent), total: words.size(batch.bytes.total) }),
+    );
     this.write("pace", this.pace(batch.speed(Date.now()), batch, state));
     this.write("sums", this.sums().join(" · "));
   }
@@ -77,7 +83,8 @@ export class View {
 
   sums() {
     const { counts } = this.sender.batch;
-    return ["accepted", "duplicate", "rejected", "failed", "checking"].filter((state) => counts[state])
+    return ["accepted", "duplicate", "rejected", "failed", "checking"]
+      .filter((state) => counts[state])
       .map((state) => this.say(state, { count: counts[state] }));
   }
 
@@ -116,7 +123,8 @@ export class View {
     const list = this.part("every-list");
     const items = [...batch.items.values()].slice(0, ROWS);
     while (list.children.length > items.length) list.lastElementChild.remove();
-    while (list.children.length < items.length) list.append(this.part("every-row").content.firstElementChild.cloneNode(true));
+    while (list.children.length < items.length)
+      list.append(this.part("every-row").content.firstElementChild.cloneNode(true));
     items.forEach((item, index) => {
       const row = list.children[index];
       const word = this.say(`state_${item.state}`);
@@ -133,8 +141,13 @@ export class View {
     const kinds = KINDS.filter((kind) => groups[kind]);
     this.part("aside").hidden = !kinds.length;
     if (groups.lonely && groups.lonely.length <= FEW) this.part("aside").open = true;
-    this.write("aside-line", kinds.map((kind) => this.say(`aside_${kind}`, { count: groups[kind].length })).join(" · "));
-    this.part("aside-names").replaceChildren(...kinds.flatMap((kind) => this.names(this.say(`aside_${kind}`, { count: groups[kind].length }), groups[kind])));
+    this.write(
+      "aside-line",
+      kinds.map((kind) => this.say(`aside_${kind}`, { count: groups[kind].length })).join(" · "),
+    );
+    this.part("aside-names").replaceChildren(
+      ...kinds.flatMap((kind) => this.names(this.say(`aside_${kind}`, { count: groups[kind].length }), groups[kind])),
+    );
     this.write("announce", this.say("chosen", { count: this.sender.batch.size }));
     this.draw();
   }

@@ -11,16 +11,30 @@ const PAUSES = [1, 2, 4, 8, 15, 30].map((seconds) => seconds * SECOND);
 /** After the growing pauses one a minute, for a night. */
 export const RETRIES = [...PAUSES, ...Array.from({ length: 600 }, () => 60 * SECOND)];
 
-export const pause = (tried) => new Promise((resolve) => { setTimeout(resolve, RETRIES[Math.min(tried, RETRIES.length - 1)]); });
+export const pause = (tried) =>
+  new Promise((resolve) => {
+    setTimeout(resolve, RETRIES[Math.min(tried, RETRIES.length - 1)]);
+  });
 export const passing = (status) => !status || status >= 500 || [408, 409, 423, 425, 429].includes(status);
 
 /** Whether a chosen file is still there: its bytes stay on the card or drive until they are sent. */
-export const isReadable = (data) => data.slice(0, 1).arrayBuffer().then(() => true, () => false);
+export const isReadable = (data) =>
+  data
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(
+      () => true,
+      () => false,
+    );
 
 /** What an answer says of its file: {status, detail}; the headers are the server's. */
 export function verdictOf(request) {
   const header = (name) => request?.getResponseHeader?.(name) || "";
-  return { status: header("FindMe-Status"), reason: header("FindMe-Reason"), detail: decodeURIComponent(header("FindMe-Detail")) };
+  return {
+    status: header("FindMe-Status"),
+    reason: header("FindMe-Reason"),
+    detail: decodeURIComponent(header("FindMe-Detail")),
+  };
 }
 
 /** Through our own server. `heard(ok, why)` is told whether it took what was sent, and, where it says so, why not. */
@@ -36,7 +50,7 @@ export function sendByTus(uppy, { files, session, heard }) {
       await session.ready();
       request.setHeader("X-CSRFToken", session.token);
     },
-    onShouldRetry: (error, attempt, options, byDefault) => {
+    onShouldRetry: (error, _attempt, _options, byDefault) => {
       const answer = error.originalResponse;
       const request = answer?.getUnderlyingObject();
       const status = answer?.getStatus() ?? 0;

@@ -28,6 +28,9 @@ export class Words {
     if (seconds < 50) return this.say("left_soon");
     const minutes = Math.round(seconds / 60);
     if (minutes < 60) return this.say("left_minutes", { count: Math.max(1, minutes) });
-    return this.say("left_hours", { hours: this.number.format(Math.floor(minutes / 60)), minutes: this.number.format(minutes % 60) });
+    return this.say("left_hours", {
+      hours: this.number.format(Math.floor(minutes / 60)),
+      minutes: this.number.format(minutes % 60),
+    });
   }
 }

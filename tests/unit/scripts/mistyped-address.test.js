@@ -21,8 +21,23 @@ const MEANT = {
   "ada@outlok.fr": "ada@outlook.fr",
 };
 
-const RIGHT = ["ada@gmail.com", "ADA@GMAIL.COM", "ada@ymail.com", "ada@mail.com", "ada@gmx.fr", "ada@me.com", "ada@yahoo.de"];
-const UNKNOWN = ["ada@example.com", "ada@ens.fr", "ada@sncf.fr", "ada@constructor", "ada@__proto__", `ada@${"gmail".repeat(2000)}`];
+const RIGHT = [
+  "ada@gmail.com",
+  "ADA@GMAIL.COM",
+  "ada@ymail.com",
+  "ada@mail.com",
+  "ada@gmx.fr",
+  "ada@me.com",
+  "ada@yahoo.de",
+];
+const UNKNOWN = [
+  "ada@example.com",
+  "ada@ens.fr",
+  "ada@sncf.fr",
+  "ada@constructor",
+  "ada@__proto__",
+  `ada@${"gmail".repeat(2000)}`,
+];
 const NO_ADDRESS = ["ada", "@gmial.com", "ada@b@gmial.com", ""];
 
 for (const [typed, meant] of Object.entries(MEANT)) {
