@@ -26,6 +26,9 @@ const DAY_MS = 24 * 3600 * 1000;
 /** What gets smaller by compression; pictures and fonts are compressed already. */
 const COMPRESSIBLE = new Set([".css", ".js", ".svg", ".txt", ".map"]);
 
+/** What only developers ask for: nothing in a page that is open breaks without it. */
+const NOT_SERVED_LATER = new Set([".map", ".txt"]);
+
 /** Browsers of three years ago and later. Older ones get what they can make of it; the core works without scripts. */
 const TARGET = ["chrome105", "firefox104", "safari15.4"];
 
@@ -214,6 +217,7 @@ function deliver({ outputFiles, metafile }) {
     write(name, file.contents);
     if (plain) manifest.files[plain] = name;
   }
+  manifest.all = [...current].filter((name) => !NOT_SERVED_LATER.has(extname(name)));
   replace(MANIFEST, manifest);
   sweep(current);
 }

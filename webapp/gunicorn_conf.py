@@ -96,8 +96,7 @@ def post_worker_init(worker: Any) -> None:
     """
     # With --reload the master imports neither models nor services.
     from webapp.services.upkeep.installation_check import check_blob_store
-    from webapp.web.bundles import BUILT
-    from webapp.web.kept_bundles import keep_for_ever
+    from webapp.web import bundles
 
     try:
         with worker.wsgi.app_context():
@@ -109,7 +108,7 @@ def post_worker_init(worker: Any) -> None:
         _await_halt(worker)
         worker.log.error("%s", error)
         sys.exit(_BOOT_FAILED)
-    keep_for_ever(worker.wsgi, BUILT / "files")
+    bundles.keep(worker.wsgi)
 
 
 def _await_halt(worker: Any) -> None:

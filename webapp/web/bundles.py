@@ -27,9 +27,12 @@ _NAME = re.compile(r"[\w.-]{1,120}")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a build made: plain name → file, and the script that pages have inline, with its hash for the policy."""
+    """What a build made: plain name → file, all files that pages need, directly or by another one, and the script that
+    pages have inline, with its hash for the policy.
+    """
 
     files: dict[str, str]
+    all: list[str]
     early_script: str
     early_hash: str
 
@@ -55,7 +58,7 @@ class Bundles:
         try:
             self._seen = self._path.stat().st_mtime_ns
             said: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
-            return Manifest(said["files"], said["early"]["script"], said["early"]["hash"])
+            return Manifest(said["files"], said["all"], said["early"]["script"], said["early"]["hash"])
         except (OSError, ValueError, KeyError) as error:
             raise ConfigurationError(
                 f"The pages' scripts and styles are not built ({self._path} can't be read). Run `make install`."
@@ -133,6 +136,12 @@ def _earlier(filename: str) -> Response:
     response.headers["Vary"] = "Accept-Encoding"
     response.headers["Cache-Control"] = FOR_EVER
     return response
+
+
+def keep(app: Flask) -> None:
+    """Let other deployments find the files of this one, as long as this process lives and for a day after it."""
+    made: Bundles = app.extensions["bundles"]
+    kept_bundles.keep_for_ever(app, made.folder / "files", made.manifest.all)
 
 
 def bundles() -> Bundles:

@@ -10,6 +10,7 @@ import gzip
 import mimetypes
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,6 @@ log = structlog.get_logger()
 
 DAY, HOUR, MINUTE = 24 * 3600, 3600, 60
 KEPT_SECONDS = DAY + HOUR
-_NOT_KEPT = {".map", ".txt", ".gz", ".br"}
-"""Only developers ask for source maps and licences, and compressed copies are made from what is kept."""
 
 
 def _key(name: str) -> str:
@@ -58,28 +57,27 @@ def find(name: str) -> Kept | None:
     return Kept(name, compressed) if isinstance(compressed, bytes) else None
 
 
-def keep(folder: Path) -> None:
-    """Put the files of a folder there, or give those that are there another day.
+def keep(folder: Path, names: Iterable[str]) -> None:
+    """Put files of a folder there, or give those that are there another day.
 
     Raises:
         redis.RedisError: Redis is away.
     """
     store = connection()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in _NOT_KEPT or store.expire(_key(path.name), KEPT_SECONDS):
-            continue
-        store.set(_key(path.name), gzip.compress(path.read_bytes(), 9, mtime=0), ex=KEPT_SECONDS)
+    for name in names:
+        if not store.expire(_key(name), KEPT_SECONDS):
+            store.set(_key(name), gzip.compress((folder / name).read_bytes(), 9, mtime=0), ex=KEPT_SECONDS)
 
 
-def keep_for_ever(app: Flask, folder: Path) -> None:
-    """Keep a folder's files as long as this process lives, from a thread of its own."""
+def keep_for_ever(app: Flask, folder: Path, names: Iterable[str]) -> None:
+    """Keep files of a folder as long as this process lives, from a thread of its own."""
 
     def run() -> None:
         while True:
             pause = HOUR
             try:
                 with app.app_context():
-                    keep(folder)
+                    keep(folder, names)
             except (redis.RedisError, OSError) as error:
                 log.warning("bundles.not_kept", error=type(error).__name__)
                 pause = MINUTE
