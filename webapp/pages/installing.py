@@ -22,7 +22,7 @@ DAY = 24 * HOUR
 def manifest() -> Response:
     """What a phone needs to put the product on its home screen, in the visitor's language."""
     locale = get_locale()
-    response: Response = current_app.json.response(
+    said = current_app.json.dumps(
         {
             "id": "/",
             "name": gettext("FindMe"),
@@ -42,7 +42,7 @@ def manifest() -> Response:
             ],
         }
     )
-    response.mimetype = "application/manifest+json"
+    response = Response(said, mimetype="application/manifest+json")
     # Each visitor's own: it speaks the language that they chose.
     response.headers["Cache-Control"] = f"private, max-age={HOUR}"
     response.vary.add("Accept-Language")

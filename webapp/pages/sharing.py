@@ -85,7 +85,8 @@ def preview(code: str) -> Response:
     response.headers["Cache-Control"] = f"private, max-age={MAX_AGE}"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.add_etag()
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 @blueprint.get("/accents/<colours>.css")

@@ -254,12 +254,15 @@ def test_addresses_are_those_of_the_installation(settings: Settings, process_app
 
 def test_the_manifest_names_icons_that_are_what_it_says(app: Flask) -> None:
     browser = Browser(app)
-    link = head(browser.get("/").text).links["manifest"]
+    page = browser.get("/").text
+    link = head(page).links["manifest"]
     assert link["crossorigin"] == "use-credentials"  # else the language that was chosen is not known
     answer = browser.get(link["href"])
     assert answer.mimetype == "application/manifest+json"
     said = answer.get_json(force=True)
     assert (said["start_url"], said["scope"], said["display"]) == ("/", "/", "standalone")
+    assert said["theme_color"] == said["background_color"]
+    assert f'<meta name="theme-color" content="{said["theme_color"]}" media="(prefers-color-scheme: light)">' in page
     assert {(icon["sizes"], icon["purpose"]) for icon in said["icons"]} == {
         ("192x192", "any"),
         ("512x512", "any"),
