@@ -244,7 +244,7 @@ const options = {
   legalComments: "linked",
   entryNames: "[name]-[hash]",
   assetNames: "[name]-[hash]",
-  loader: { ".woff2": "file", ".svg": "copy", ".png": "copy" },
+  loader: { ".woff2": "file", ".svg": "copy", ".png": "copy", ".ico": "copy" },
   plugins: [frameworks, fonts, deliverer],
   metafile: true,
   logLevel: "warning",

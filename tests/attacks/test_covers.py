@@ -55,9 +55,12 @@ def test_the_cover_goes_when_its_photo_is_taken_back(
     assert _make_cover(owner, event_id, shown) == 303
     _act(owner, event_id, action, other)
     assert stranger.get(f"/e/{world.code}/cover.jpg").status_code == 200
+    assert stranger.get(f"/e/{world.code}/preview.jpg").status_code == 200
     _act(owner, event_id, action, shown)
     assert stranger.get(f"/e/{world.code}/cover.jpg").status_code == 404
-    assert "cover.jpg" not in stranger.get(f"/e/{world.code}").text
+    assert stranger.get(f"/e/{world.code}/preview.jpg").status_code == 404
+    landing = stranger.get(f"/e/{world.code}").text
+    assert "cover.jpg" not in landing and "preview.jpg" not in landing
     world.work()
     assert list(app.extensions["settings"].data_dir.rglob("cover/*.jpg")) == []
 

@@ -31,7 +31,8 @@ from webapp.web.access.permissions import PERMISSIONS, Who
 
 FOREIGN, UNKNOWN = "OTHER234", "NOPE9999"
 BAD_USER = {"username": "", "email": "no address", "password": "short"}
-CHECKED = {"guest.landing", "coming_back.page", "coming_back.send", "guest_selfies.check", "sharing.cover"}
+CHECKED = {"guest.landing", "coming_back.page", "coming_back.send", "guest_selfies.check"}
+CHECKED |= {"sharing.cover", "sharing.preview"}
 """Addresses that serve whoever knows a code: these are counted."""
 
 
@@ -128,6 +129,7 @@ def ways(app: Flask, code: str) -> dict[str, TestResponse]:
         "event page": browser.get(f"/e/{code}"),
         "form of the event page": browser.submit(f"/e/{code}", BAD_USER, page="/"),
         "cover": browser.get(f"/e/{code}/cover.jpg"),
+        "preview": browser.get(f"/e/{code}/preview.jpg"),
         "head": browser.client.head(f"/e/{code}"),
     }
 

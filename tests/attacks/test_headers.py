@@ -38,6 +38,9 @@ KEPT = {
     "media.selfie": {ALWAYS_ASKED},
     "api_media.photo": {PICTURE},
     "sharing.cover": {PICTURE},
+    "sharing.preview": {PICTURE},
+    "installing.manifest": {PICTURE},
+    "installing.favicon": {"public, max-age=86400"},
     "sharing.accent": {DAY_LONG},
     "static": {FOR_EVER},
     "rq_dashboard.static": {"no-cache"},
@@ -51,9 +54,10 @@ PICTURES = (
     "media.selfie",
     "api_media.photo",
     "sharing.cover",
+    "sharing.preview",
     "sharing.qr",
 )
-EMBEDDED_ELSEWHERE = {"sharing.cover"}
+EMBEDDED_ELSEWHERE = {"sharing.cover", "sharing.preview"}
 BY_SECRET_ADDRESS = {"auth.link", "passwords.reset", "invitations.accept", "guest_mails.stop"}
 STRICT = {
     "default-src": "'self'",
@@ -302,7 +306,7 @@ def test_signing_out_clears_the_browsers_cache_and_nothing_else(app: Flask, worl
 def test_files_for_everyone_carry_no_ones_cookie(app: Flask, world: World) -> None:
     world.person("ada@example.com")
     browser = Browser(app).sign_in("ada@example.com", PASSWORD)
-    for path in (address("guest.js"), "/accents/1f5f8a.css"):
+    for path in (address("guest.js"), "/accents/1f5f8a.css", "/favicon.ico"):
         answer = browser.get(path)
         assert answer.status_code == 200
         assert "Set-Cookie" not in answer.headers, path

@@ -25,7 +25,8 @@ from tests.support.browsing import HTMX, Browser
 from webapp.pages.uploading import OFFSET_TYPE
 from webapp.web.access.permissions import PERMISSIONS, Who
 
-OPEN_BY_CODE = {"guest.landing", "coming_back.page", "coming_back.send", "guest_selfies.check", "sharing.cover"}
+OPEN_BY_CODE = {"guest.landing", "coming_back.page", "coming_back.send", "guest_selfies.check"}
+OPEN_BY_CODE |= {"sharing.cover", "sharing.preview"}
 """Who knows an event's code is shown its name and its cover, and may join."""
 
 SHOWN_TO_ADMINS = {"media.photo", "media.download", "media.selfie", "api_media.photo"}
@@ -189,7 +190,7 @@ def test_the_same_requests_with_ones_own_ids_reach_what_they_name(two: TwoEvents
         else:
             unseen.add(rule.endpoint)
     on_s3 = {f"uploading.{name}" for name in ("s3_begin", "s3_echo", "s3_part", "s3_parts", "s3_finish", "s3_cancel")}
-    assert unseen - on_s3 == BY_SECRET | {"sharing.cover"}
+    assert unseen - on_s3 == BY_SECRET | {"sharing.cover", "sharing.preview"}
 
 
 def in_order(call: tuple[Rule, str]) -> tuple[bool, int]:

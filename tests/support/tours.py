@@ -158,6 +158,9 @@ class _Links(HTMLParser):
             self.found.append((values["href"], False))
         if tag in ("img", "script") and values.get("src"):
             self.found.append((values["src"], False))
+        if tag == "meta" and values.get("property") in ("og:url", "og:image"):
+            # By PUBLIC_URL, which is where this app is.
+            self.found.append((urlsplit(values["content"])._replace(scheme="", netloc="").geturl(), False))
         if "hx-get" in values:
             self.found.append((values["hx-get"], True))
         if tag == "form":

@@ -20,6 +20,7 @@ from webapp.pages import (
     guest_selfies,
     guest_shared,
     home,
+    installing,
     invitations,
     media,
     passwords,
@@ -41,6 +42,7 @@ from webapp.web.access.permissions import ADMISSIONS, BODY_LIMITS, PERMISSIONS, 
 
 ROOMS = (
     home,
+    installing,
     guest,
     guest_selfies,
     guest_shared,

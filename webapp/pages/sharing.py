@@ -1,6 +1,6 @@
 """How guests hear of an event: its link, code, QR code, poster and a text to pass on; and what its look is made of."""
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale, get_locale, gettext
 
@@ -12,12 +12,12 @@ from webapp.services.joining import ready_mails
 from webapp.web.access import event_codes
 from webapp.web.access.permissions import Who
 from webapp.web.links import absolute, join_url
-from webapp.web.media import as_picture, send_blob
+from webapp.web.media import MAX_AGE, as_picture, send_blob
 from webapp.web.templating import MOST_COLOURS, YEAR, day
 
 blueprint = Blueprint("sharing", __name__)
 
-WHO = {"page": Who.RUNNER, "qr": Who.RUNNER, "poster": Who.RUNNER, "cover": Who.ANYONE, "accent": Who.ANYONE}
+WHO = dict.fromkeys(("page", "qr", "poster"), Who.RUNNER) | dict.fromkeys(("cover", "preview", "accent"), Who.ANYONE)
 QR_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 
 
@@ -74,6 +74,18 @@ def cover(code: str) -> Response:
         raise NotFound(code="not_found")
     response = send_blob(event.cover_key, covers.CONTENT_TYPE)
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
+
+
+@blueprint.get("/e/<code>/preview.jpg")
+def preview(code: str) -> Response:
+    """The cover as apps show it beside a link to the event's page."""
+    event = event_codes.find(code, keep=False)
+    response = as_picture(Response(covers.preview(event), mimetype=covers.CONTENT_TYPE))
+    response.headers["Cache-Control"] = f"private, max-age={MAX_AGE}"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.add_etag()
+    response.make_conditional(request)
     return response
 
 

@@ -16,7 +16,7 @@ from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from webapp.errors import FindMeError, TooLarge, UnsupportedType
 from webapp.pictures import exif, isobmff, picture_heads, pixel_data
@@ -46,6 +46,14 @@ FAULTS = {
 
 FRAME_SIDE, PREVIEW_SIDE, THUMBNAIL_SIDE = 1600, 1600, 400
 SELFIE_SIDE, CROP_SIDE, PLACEHOLDER_SIDE = 480, 240, 16
+
+LINK_PREVIEW = (1200, 630)
+"""Width and height of what apps show beside a link: a card's ratio, and as large as the largest card is."""
+
+MOST_LINK_PREVIEW_BYTES = 300_000
+"""Beyond that WhatsApp shows no picture."""
+
+LINK_PREVIEW_QUALITIES = (80, 65, 45, 25)
 
 _AVIF_BRANDS = (b"avif", b"avis")
 
@@ -175,6 +183,17 @@ def pixel_hash(image: Image.Image) -> str:
 def as_jpeg(frame: Frame) -> Rendition:
     """A rendition for programs that don't know WebP. frame: (height, width, 3), RGB."""
     return jpeg(Image.fromarray(frame), quality=82)
+
+
+def link_preview(frame: Frame) -> Rendition:
+    """The picture as apps show it beside a link: cut to LINK_PREVIEW, as light as all of them take it."""
+    # A little above the middle, where people's heads are.
+    image = ImageOps.fit(Image.fromarray(frame), LINK_PREVIEW, Image.Resampling.LANCZOS, centering=(0.5, 0.4))
+    for quality in LINK_PREVIEW_QUALITIES:
+        made = jpeg(image, quality)
+        if len(made.content) <= MOST_LINK_PREVIEW_BYTES:
+            break
+    return made
 
 
 def selfie_preview(frame: Frame) -> Rendition:

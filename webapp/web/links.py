@@ -32,6 +32,12 @@ def absolute_cover(event: Event) -> str | None:
     return absolute(path_to("sharing.cover", code=event.code, v=version)) if version is not None else None
 
 
+def absolute_preview(event: Event) -> str | None:
+    """The absolute address of the cover as apps show it beside a link; None where the event has none."""
+    version = cover_version(event)
+    return absolute(path_to("sharing.preview", code=event.code, v=version)) if version is not None else None
+
+
 def back_url(event: Event, reader: User | None = None) -> str:
     """The event's page on which a guest asks for a fresh sign-in link, with one tap where the address names the
     `reader`; works as long as the event has this code.
@@ -51,6 +57,11 @@ def back_reader(named: str) -> User | None:
 
 def _readers() -> URLSafeSerializer:
     return URLSafeSerializer(current_app.config["SECRET_KEY"], salt="reader-of-a-mail")
+
+
+def event_url(event: Event) -> str:
+    """The event's page without the QR code's token: where links to it lead that anyone may see."""
+    return absolute(path_to("guest.landing", code=event.code))
 
 
 def join_url(event: Event) -> str:

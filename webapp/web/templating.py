@@ -15,13 +15,17 @@ from markupsafe import Markup
 
 from webapp import accents
 from webapp.models import Event
+from webapp.pictures import imaging
 from webapp.reasons import sentence
 from webapp.settings import ROOT
 from webapp.web.bundles import asset, bundles
-from webapp.web.links import cover_version, landing_url
+from webapp.web.links import absolute, absolute_preview, cover_version, event_url, landing_url
 from webapp.web.requests import in_app
 
 LANGUAGES = {"en": "English", "fr": "Français"}
+OG_LOCALES = {"en": "en_US", "fr": "fr_FR"}
+"""A language → how the Open Graph protocol names it, which wants a country as well."""
+
 ACCENTS = tuple(accents.PALETTE)
 ICONS = ROOT / "static" / "vendor" / "icons"
 MOST_COLOURS = 60
@@ -42,6 +46,8 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["early_script"] = early_script
     app.jinja_env.globals |= {"accent_sheet": accent_sheet, "cover_url": cover_url}
     app.jinja_env.globals |= {"opened_in": opened_in, "chrome_link": in_app.chrome_link, "landing_url": landing_url}
+    app.jinja_env.globals |= {"absolute": absolute, "event_url": event_url, "preview_url": absolute_preview}
+    app.jinja_env.globals |= {"preview_size": imaging.LINK_PREVIEW, "og_locale": OG_LOCALES.__getitem__}
     app.jinja_env.globals["accent_name"] = accents.name_of
     app.context_processor(_page_values)
 

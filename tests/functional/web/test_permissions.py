@@ -64,6 +64,8 @@ CALLS = [
     Call("static", "GET", "/static/of-another-day.js", everybody(404)),
     Call("home.index", "GET", "/", everybody(200)),
     Call("home.index", "POST", "/", everybody(422)),
+    Call("installing.manifest", "GET", "/manifest.webmanifest", everybody(200)),
+    Call("installing.favicon", "GET", "/favicon.ico", everybody(200)),
     Call("home.language", "POST", "/language", everybody(303)),
     Call("auth.sign_in", "GET", "/sign-in", everybody(303) | {"anonymous": 200}),
     Call("auth.sign_in", "POST", "/sign-in", everybody(422)),
@@ -192,6 +194,7 @@ CALLS = [
     Call("api_studio.set_limit", "PUT", "/api/photographer/events/{event}/call-limit", only(422, *RUNNERS), NO_LIMIT),
     # The event's look, to everybody who knows its code; there is no cover here.
     Call("sharing.cover", "GET", "/e/{code}/cover.jpg", everybody(404)),
+    Call("sharing.preview", "GET", "/e/{code}/preview.jpg", everybody(404)),
     Call("sharing.accent", "GET", "/accents/1f5f8a.css", everybody(200)),
     Call("sharing.page", "GET", "/studio/events/{event}/share", only(200, *RUNNERS)),
     Call("guest_mails.announce", "POST", "/studio/events/{event}/ready", only(303, *RUNNERS)),

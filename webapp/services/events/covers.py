@@ -27,6 +27,9 @@ CONTENT_TYPE = "image/jpeg"
 _ONE_AT_A_TIME = threading.Lock()
 """Decoding takes memory, in whichever process: each web process has one cover decoded at a time."""
 
+_ONE_PREVIEW_AT_A_TIME = threading.Lock()
+"""Made of a cover that is ours, within a tenth of a second: it does not wait for files that are decoded."""
+
 
 def choice(event: Event) -> list[Photo]:
     """Photos of the event that can be its cover, the latest first: those that guests may be shown at all."""
@@ -43,6 +46,24 @@ def choice(event: Event) -> list[Photo]:
             .limit(CHOICE)
         )
     )
+
+
+def preview(event: Event) -> bytes:
+    """The cover as apps show it beside a link, see `imaging.link_preview`. Call it outside a unit of work.
+
+    Raises:
+        NotFound: there is none.
+        Transient: the store is away.
+    """
+    key = event.cover_key
+    if key is None:
+        raise NotFound(code="not_found")
+    db.session.rollback()
+    with blobs.store().open(key) as stream:
+        content = io.BytesIO(stream.read())
+    # Made each time: a copy that is kept would have to go whenever the cover goes.
+    with _ONE_PREVIEW_AT_A_TIME:
+        return imaging.link_preview(imaging.decode(content, max_megapixels=MOST_MEGAPIXELS).frame).content
 
 
 def set_picture(event: Event, stream: IO[bytes], actor: User) -> None:
