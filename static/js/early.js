@@ -34,7 +34,10 @@ function areKept() {
 }
 
 function fetchFonts(how) {
-  for (const font of document.querySelectorAll("link[data-font]")) font.rel = how;
+  for (const font of document.querySelectorAll('link[as="font"]')) {
+    font.rel = how;
+    font.removeAttribute("media");
+  }
 }
 
 // It is counted from the tap on a link to here: names, connections, redirects and the page's first bytes.

@@ -53,6 +53,8 @@ class Event(Model):
     """The event's colour as #rrggbb; empty: ours."""
     cover_key: Mapped[str | None]
     """The blob of the cover picture."""
+    cover_small_key: Mapped[str | None]
+    """Its small copy for phones; covers from before there were any have none."""
     approval: Mapped[bool] = mapped_column(default=False, server_default=false())
     """New photos wait until somebody publishes them."""
     watermark: Mapped[str] = mapped_column(default="", server_default=text("''"))

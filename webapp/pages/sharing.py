@@ -68,11 +68,17 @@ def poster(event: Event, **_: Membership) -> Response:
 
 @blueprint.get("/e/<code>/cover.jpg")
 def cover(code: str) -> Response:
-    """The event's cover picture, to everybody who knows its code, also on a photographer's own web site."""
+    """The event's cover picture, to everybody who knows its code, also on a photographer's own web site; with
+    `?size=small` its copy for phones, where it has one.
+    """
     event = event_codes.find(code, keep=False)
     if event.cover_key is None:
         raise NotFound(code="not_found")
-    response = send_blob(event.cover_key, covers.CONTENT_TYPE)
+    small = event.cover_small_key if request.args.get("size") == "small" else None
+    if small is not None:
+        response = send_blob(small, covers.SMALL_CONTENT_TYPE)
+    else:
+        response = send_blob(event.cover_key, covers.CONTENT_TYPE)
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
 

@@ -44,7 +44,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters["merged"] = merged
     app.jinja_env.globals |= {"asset": asset, "icon": icon, "accent_of": accent_of, "ratio_class": ratio_class}
     app.jinja_env.globals["early_script"] = early_script
-    app.jinja_env.globals |= {"accent_sheet": accent_sheet, "cover_url": cover_url}
+    app.jinja_env.globals |= {"accent_sheet": accent_sheet, "cover_url": cover_url, "small_cover_url": small_cover_url}
     app.jinja_env.globals |= {"opened_in": opened_in, "chrome_link": in_app.chrome_link, "landing_url": landing_url}
     app.jinja_env.globals |= {"absolute": absolute, "event_url": event_url, "preview_url": absolute_preview}
     app.jinja_env.globals |= {"preview_size": imaging.LINK_PREVIEW, "og_locale": OG_LOCALES.__getitem__}
@@ -104,6 +104,13 @@ def cover_url(event: Event) -> str | None:
     """Where browsers find the event's cover; the address changes with the picture. None where it has none."""
     version = cover_version(event)
     return url_for("sharing.cover", code=event.code, v=version) if version is not None else None
+
+
+def small_cover_url(event: Event) -> str | None:
+    """Where browsers find the cover's small copy, for phones; None where it has none."""
+    if event.cover_small_key is None:
+        return None
+    return url_for("sharing.cover", code=event.code, v=cover_version(event), size="small")
 
 
 def opened_in() -> in_app.Place:

@@ -155,15 +155,40 @@ def test_a_cover_is_shown_to_whoever_knows_the_code_and_replaced_without_leftove
     shown = guest.get(f"/e/{world.code}/cover.jpg")
     assert shown.mimetype == "image/jpeg"
     assert max(Image.open(io.BytesIO(shown.data)).size) == 1600
+    small = guest.get(f"/e/{world.code}/cover.jpg?size=small")
+    assert (small.mimetype, max(Image.open(io.BytesIO(small.data)).size)) == ("image/webp", 900)
     with app.app_context():
         store = app.extensions["blobs"]
         assert store.info(event(app).cover_key)
     folder = app.extensions["settings"].data_dir
-    assert len(list(folder.rglob("cover/*.jpg"))) == 1
+    assert len(list(folder.rglob("cover/*"))) == 2
     assert browser.submit(at, {"remove": "y"}, page=settings_of(event_id)).status_code == 303
     world.work()
     assert guest.get(f"/e/{world.code}/cover.jpg").status_code == 404
-    assert list(folder.rglob("cover/*.jpg")) == []
+    assert list(folder.rglob("cover/*")) == []
+
+
+def test_a_cover_for_phones_is_light_whatever_it_shows(app: Flask, world: World) -> None:
+    event_id = world.event()
+    noise = io.BytesIO()
+    pixels = np.random.default_rng(7).integers(0, 256, (1500, 1500, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(noise, "JPEG", quality=95)
+    data = {"file": (io.BytesIO(noise.getvalue()), "confetti.jpg")}
+    assert owner(app).submit(f"{settings_of(event_id)}/cover", data, page=settings_of(event_id)).status_code == 303
+    small = Browser(app).get(f"/e/{world.code}/cover.jpg?size=small")
+    assert small.mimetype == "image/webp"
+    assert len(small.data) <= 45_000
+
+
+def test_a_cover_from_before_there_were_small_ones_is_shown_as_it_is(app: Flask, world: World) -> None:
+    event_id = world.event()
+    data = {"file": (io.BytesIO(picture((3000, 2000))), "a.jpg")}
+    assert owner(app).submit(f"{settings_of(event_id)}/cover", data, page=settings_of(event_id)).status_code == 303
+    with app.app_context(), unit_of_work():
+        db.session.execute(update(Event).values(cover_small_key=None))
+    guest = Browser(app)
+    assert "<source" not in guest.get(f"/e/{world.code}").text
+    assert guest.get(f"/e/{world.code}/cover.jpg?size=small").mimetype == "image/jpeg"
 
 
 def test_what_is_no_cover_is_refused_with_a_sentence(app: Flask, world: World) -> None:
@@ -206,7 +231,7 @@ def test_a_cover_goes_with_the_photo_that_it_is_a_copy_of(app: Flask, world: Wor
     assert guest.get(f"/e/{world.code}/cover.jpg").status_code == 200
     delete(shown)
     assert guest.get(f"/e/{world.code}/cover.jpg").status_code == 404
-    assert list(app.extensions["settings"].data_dir.rglob("cover/*.jpg")) == []
+    assert list(app.extensions["settings"].data_dir.rglob("cover/*")) == []
 
 
 def test_a_photo_that_is_deleted_while_it_becomes_the_cover_does_not(
@@ -222,14 +247,15 @@ def test_a_photo_that_is_deleted_while_it_becomes_the_cover_does_not(
     def put_late(key: str, source: IO[bytes]) -> BlobInfo:
         """Somebody deletes the photo between its being read and the cover's being written down."""
         stored: BlobInfo = put(key, source)
-        with app.app_context(), unit_of_work():
-            photo_erasure.erase_photo(db.session.scalars(select(Photo)).one(), None)
+        if key.endswith(".jpg"):
+            with app.app_context(), unit_of_work():
+                photo_erasure.erase_photo(db.session.scalars(select(Photo)).one(), None)
         return stored
 
     monkeypatch.setattr(store, "put", put_late)
     assert browser.submit(f"{page}/cover", {"photo": photo_id}, page=page).status_code == 422
     assert event(app).cover_key is None
-    assert list(app.extensions["settings"].data_dir.rglob("cover/*.jpg")) == []
+    assert list(app.extensions["settings"].data_dir.rglob("cover/*")) == []
 
 
 # --- publishing ---

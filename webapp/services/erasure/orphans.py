@@ -104,7 +104,7 @@ def known(keys: Collection[str]) -> set[str]:
     with reading():
         named = {
             key
-            for column in (Rendition.blob_key, Event.cover_key, Upload.blob_key)
+            for column in (Rendition.blob_key, Event.cover_key, Event.cover_small_key, Upload.blob_key)
             for key in db.session.scalars(select(column).where(column.in_(keys)))
         }
         pictures = set(db.session.scalars(select(Selfie.blob_key).where(Selfie.public_id.in_(owners))))

@@ -22,7 +22,7 @@ MOST_MEGAPIXELS = 24
 """What is decoded while somebody waits; a JPEG that is scaled while it is decoded may be larger."""
 
 CHOICE = 12
-CONTENT_TYPE = "image/jpeg"
+CONTENT_TYPE, SMALL_CONTENT_TYPE = "image/jpeg", "image/webp"
 
 _ONE_AT_A_TIME = threading.Lock()
 """Decoding takes memory, in whichever process: each web process has one cover decoded at a time."""
@@ -112,14 +112,14 @@ def set_photo(event: Event, photo_public_id: str, actor: User) -> None:
 
 def remove(event: Event, actor: User) -> None:
     """Go back to a cover without a picture. Call it outside a unit of work."""
-    _exchange(event.id, None, actor)
+    _exchange(event.id, None, None, actor)
 
 
 def forget_photos(event: Event, photo_public_ids: Collection[str]) -> None:
     """Let the cover go with the photo that it is a copy of, if that is one of these. The event is locked."""
     if event.cover_key is not None and _photo_of(event.cover_key) in photo_public_ids:
-        deletion_outbox.remove_blobs(event.public_id, [event.cover_key])
-        event.cover_key = None
+        _remove_blobs(event)
+        event.cover_key = event.cover_small_key = None
 
 
 def _rendered(stream: IO[bytes]) -> bytes:
@@ -135,14 +135,17 @@ def _rendered(stream: IO[bytes]) -> bytes:
 def _keep(event: Event, content: bytes, actor: User, photo_public_id: str = "") -> None:
     event_id, event_key = event.id, event.public_id
     db.session.rollback()
+    small = imaging.small_cover(imaging.decode(io.BytesIO(content), max_megapixels=MOST_MEGAPIXELS).frame).content
     # The name says of which photo it is a copy, so that it goes with that one.
     name = "-".join(filter(None, (new_public_id(), photo_public_id)))
-    key = f"events/{event_key}/cover/{name}.jpg"
-    blobs.store().put(key, io.BytesIO(content))
+    key, small_key = (f"events/{event_key}/cover/{name}{end}" for end in (".jpg", "-small.webp"))
     try:
-        _exchange(event_id, key, actor)
+        blobs.store().put(key, io.BytesIO(content))
+        blobs.store().put(small_key, io.BytesIO(small))
+        _exchange(event_id, key, small_key, actor)
     except BaseException:
         blobs.store().delete(key)
+        blobs.store().delete(small_key)
         raise
 
 
@@ -160,11 +163,16 @@ def _photo_of(key: str) -> str:
     return key.rpartition("/")[2].removesuffix(".jpg").partition("-")[2]
 
 
-def _exchange(event_id: int, key: str | None, actor: User) -> None:
+def _exchange(event_id: int, key: str | None, small_key: str | None, actor: User) -> None:
     with unit_of_work():
         event = locks.lock_event(event_id)
         _require_photo(_photo_of(key or ""))
-        before, event.cover_key = event.cover_key, key
-        if before is not None:
-            deletion_outbox.remove_blobs(event.public_id, [before])
+        _remove_blobs(event)
+        event.cover_key, event.cover_small_key = key, small_key
         audit.record(actor, "event.cover", "event", event.public_id)
+
+
+def _remove_blobs(event: Event) -> None:
+    keys = [key for key in (event.cover_key, event.cover_small_key) if key is not None]
+    if keys:
+        deletion_outbox.remove_blobs(event.public_id, keys)
