@@ -1,4 +1,4 @@
 // Pages of photographers and admins.
 
-import "../studio/new-event.js";
+import "../studio/event-fields.js";
 import "../shared/every-page.js";

@@ -73,7 +73,7 @@ class Join {
     if (this.tries >= PAUSES_MS.length) {
       this.tries = 0;
       this.say("");
-      return; // app.js says it and waits for a person.
+      return; // request-error.js says it and waits for a person.
     }
     event.stopPropagation();
     this.say(this.words.sayAgain);

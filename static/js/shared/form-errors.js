@@ -1,4 +1,6 @@
-// Form answers replace only the error regions, so that a chosen picture stays chosen. This ties them to their fields.
+// Answers to a form replace only its error regions, so that a chosen picture stays chosen. This marks the fields that
+// they belong to, and leads to the first of them.
+
 function markFields(root) {
   for (const region of root.querySelectorAll("[data-error-for]")) {
     const field = document.getElementById(region.dataset.errorFor);

@@ -1,4 +1,4 @@
-// Regions that are asked for again and again: a hidden tab rests, and one that is looked at again asks at once.
+// Regions of a page that htmx fetches again and again, so that they show what is so now: a hidden tab rests, and one that is looked at again asks at once.
 
 import htmx from "htmx.org";
 

@@ -1,4 +1,4 @@
-// What is said of a request that failed.
+// Says in one sentence what went wrong when a request of htmx fails: no connection, too slow, or refused by the server.
 
 import { LIVE } from "./polling.js";
 

@@ -3,8 +3,8 @@
 // Workers look into the files some time after they came: until then they count as being checked.
 
 import AwsS3 from "@uppy/aws-s3";
+import { AT_ONCE, passing, pause, RETRIES } from "./patience.js";
 import { Session } from "./session.js";
-import { AT_ONCE, passing, pause, RETRIES } from "./ways.js";
 
 const ASK_EVERY = 2000;
 const MOST_ASKED = 100;

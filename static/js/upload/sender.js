@@ -2,13 +2,16 @@
 
 import { Uppy } from "@uppy/core";
 import DropTarget from "@uppy/drop-target";
+import { verdictOf } from "./answers.js";
 import { Batch } from "./batch.js";
 import { Direct } from "./direct.js";
 import { Journal } from "./journal.js";
+import { missingAmong } from "./missing-files.js";
 import { Session } from "./session.js";
-import { Aside, kindOf, pairKeyOf } from "./sorting.js";
+import { Aside, kindOf, pairKeyOf, suffixesIn } from "./sorting.js";
+import { sendByTus } from "./tus.js";
 import { View } from "./view.js";
-import { AT_ONCE, isReadable, sendByTus, verdictOf } from "./ways.js";
+import { WakeLock } from "./wake-lock.js";
 import { Words } from "./words.js";
 
 const STALLED = 60_000;
@@ -19,13 +22,7 @@ class Sender {
     this.root = root;
     this.facts = JSON.parse(document.getElementById("upload-facts").textContent);
     this.words = new Words(this.facts.words, document.documentElement.lang);
-    this.formats = new Set(
-      this.facts.accept
-        .split(",")
-        .filter((end) => end.startsWith("."))
-        .map((end) => end.slice(1))
-        .concat("jpe", "jfif"),
-    );
+    this.formats = suffixesIn(this.facts.accept);
     this.batch = new Batch();
     this.aside = new Aside();
     this.pairs = new Set();
@@ -39,6 +36,7 @@ class Sender {
     });
     this.journal = new Journal(this.facts.event);
     this.confirming = 0;
+    this.awake = new WakeLock();
     this.uppy = this.makeUppy();
     this.listen();
     this.recall();
@@ -216,15 +214,10 @@ class Sender {
     this.settle(file.id, refused ? "rejected" : "failed", said.detail || error?.detail || "");
   }
 
-  /** What broke off may be no fault of the line: that a card was pulled out shows only when its files are read. */
+  /** Set aside what is gone, as when a card was pulled out; no connection is missing then. */
   async search() {
     const open = [...this.batch.inState("sending"), ...this.batch.inState("waiting")];
-    let lost = 0;
-    for (const [index, item] of open.entries()) {
-      if (index >= 2 * AT_ONCE && !lost) return;
-      const file = this.uppy.getFile(item.id);
-      if (!file || (await isReadable(file.data))) continue;
-      lost += 1;
+    for await (const [item, file] of missingAmong(open, ({ id }) => this.uppy.getFile(id))) {
       this.state.away = false;
       this.lose(item, file);
     }
@@ -315,19 +308,8 @@ class Sender {
     this.view.figures();
   }
 
-  /** The screen stays on while photos leave, where the browser can do that. */
-  async stayAwake() {
-    const wanted = this.batch.isRunning && !this.state.paused && !document.hidden;
-    try {
-      if (wanted && !this.lock) {
-        this.lock = await navigator.wakeLock.request("screen");
-        this.lock.addEventListener("release", () => {
-          this.lock = null;
-        });
-      } else if (!wanted && this.lock) await this.lock.release();
-    } catch {
-      this.lock = null;
-    }
+  stayAwake() {
+    this.awake.hold(this.batch.isRunning && !this.state.paused && !document.hidden);
   }
 }
 

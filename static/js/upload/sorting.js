@@ -17,6 +17,16 @@ const KINDS_OF_FILES = new Set([
   ...words("raws jpg jpgs jpeg jpegs jpe heic heif hif avif photo photos picture pictures file files"),
 ]);
 
+/** The suffixes that a file field's `accept` names, with JPEG's two rare ones. */
+export const suffixesIn = (accept) =>
+  new Set(
+    accept
+      .split(",")
+      .filter((end) => end.startsWith("."))
+      .map((end) => end.slice(1))
+      .concat("jpe", "jfif"),
+  );
+
 /**
  * What a RAW file and its JPEG have in common: the name without suffix, and the folder, where folders that differ only
  * in the kind of their files ("RAW" and "JPG", "CAM_A_RAW" and "CAM_A") are the same. Two cameras use the same numbers,

@@ -1,6 +1,6 @@
 """Apps that open links in a browser of their own, where a page often gets no camera: told by the user agent.
 
-A user agent is a hint. Where it says nothing, static/js/in-app.js finds out that there is no camera.
+A user agent is a hint. Where it says nothing, static/js/selfie/in-app.js finds out that there is no camera.
 """
 
 import re
