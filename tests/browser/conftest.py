@@ -130,7 +130,9 @@ def open_page(chromium: Browser, product: Product) -> Iterator[OpenPage]:
     trouble: list[str] = []
 
     def open_(path: str, *, camera: bool = True, tolerated: str = "$^", **options: object) -> Page:
-        settings = {"viewport": PHONE, "locale": "en-GB", "base_url": product.url, **STILL} | options
+        settings = {"viewport": PHONE, "locale": "en-GB", "base_url": product.url, **STILL}
+        # What a service worker takes over, Playwright's routes don't see.
+        settings |= {"service_workers": "block"} | options
         context = chromium.new_context(**settings, permissions=["camera"] if camera else [])
         contexts.append(context)
         page = context.new_page()

@@ -1,15 +1,18 @@
-"""What browsers ask for to show the product among apps and bookmarks: the web app manifest and the favicon."""
+"""What browsers keep of the product: how it looks among apps and bookmarks, and what is shown without a connection."""
 
-from flask import Blueprint, Response, current_app, send_from_directory
+import hashlib
+
+from flask import Blueprint, Response, current_app, render_template, request, send_from_directory, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale, gettext
+from flask_babel import force_locale, get_locale, gettext
 
 from webapp.web.access.permissions import Who
 from webapp.web.bundles import asset, bundles
+from webapp.web.localisation import LANGUAGES
 
 blueprint = Blueprint("installing", __name__)
 
-WHO = {"manifest": Who.ANYONE, "favicon": Who.ANYONE}
+WHO = dict.fromkeys(("manifest", "favicon", "worker", "offline"), Who.ANYONE)
 
 PAPER = "#fbfaf7"
 """The pages' ground, as in base.html and static/css/parts/tokens.css."""
@@ -58,6 +61,41 @@ def favicon() -> ResponseReturnValue:
     )
     response.headers["Cache-Control"] = f"public, max-age={DAY}"
     return response
+
+
+@blueprint.get("/worker.js")
+def worker() -> Response:
+    """The service worker of all pages, told what it keeps; another language is another worker."""
+    built = bundles()
+    source = (built.folder / "files" / built.manifest.files["worker.js"]).read_text(encoding="utf-8")
+    source = source.partition("//# sourceMappingURL")[0]
+    page, files = url_for("installing.offline", language=_language()), [asset("offline.css"), asset("offline.js")]
+    # Another page makes another script, by which browsers know that there is something to fetch.
+    version = hashlib.sha256((source + _offline_page()).encode()).hexdigest()[:16]
+    kept = current_app.json.dumps({"name": f"offline-{version}", "page": page, "files": files})
+    response = Response(f"self.KEPT={kept};\n{source}", mimetype="text/javascript")
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+@blueprint.get("/offline")
+def offline() -> ResponseReturnValue:
+    """What the service worker shows where a page can't be fetched."""
+    response = Response(_offline_page())
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def _offline_page() -> str:
+    with force_locale(_language()):
+        return render_template("offline/page.html", language=_language())
+
+
+def _language() -> str:
+    """The language in the address, by which browsers keep the page; else the visitor's."""
+    wanted = request.args.get("language", "")
+    locale = get_locale()
+    return wanted if wanted in LANGUAGES else (locale.language if locale else "en")
 
 
 def _icon(name: str, sizes: str, *, kind: str = "image/png", purpose: str = "any") -> dict[str, str]:

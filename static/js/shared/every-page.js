@@ -9,3 +9,4 @@ import "./copy-and-share.js";
 import "./photo-keys.js";
 import "./lines-in-sight.js";
 import "./arrivals.js";
+import "../offline/registration.js";

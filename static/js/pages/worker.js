@@ -1,0 +1,3 @@
+// The service worker of all pages.
+
+import "../offline/worker.js";
