@@ -8,7 +8,7 @@
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { basename, extname, join, relative } from "node:path";
+import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import esbuild from "esbuild";
@@ -76,6 +76,9 @@ function namesIn(source) {
   return { tags, classes: words, ids: words, attributes: { names: words, values: words }, undetermined: [] };
 }
 
+/** Where a new file may name something that no other does. */
+const FOLDERS = [...new Set([...below("templates", ".html"), ...below("static/js", ".js")].map((path) => dirname(path)))];
+
 async function trimmedFrameworks() {
   const content = [...below("templates", ".html"), ...below("static/js", ".js")];
   const styles = below("static/css", ".css").map(text).join("\n");
@@ -98,7 +101,7 @@ const frameworks = {
     build.onResolve({ filter: /^trimmed:frameworks$/ }, () => ({ path: "frameworks", namespace: "trimmed" }));
     build.onLoad({ filter: /./, namespace: "trimmed" }, async () => {
       const { css, from } = await trimmedFrameworks();
-      return { contents: css, loader: "css", resolveDir: ROOT, watchFiles: from };
+      return { contents: css, loader: "css", resolveDir: ROOT, watchFiles: from, watchDirs: FOLDERS };
     });
   },
 };

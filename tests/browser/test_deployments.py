@@ -1,8 +1,6 @@
 """Two deployments in a row, each with scripts and styles of its own, under pages that are open in a browser."""
 
 import re
-import shutil
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,29 +9,13 @@ import requests
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.steps import SHOWN, sign_in
+from tests.support.checkouts import checkout
 from tests.support.product import demo_facts, running
 from tests.support.servers import free_port
-from webapp.install import VENV
-from webapp.settings import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ASSET = re.compile(r'(?:href|src)="(/static/[^"]+)"')
-
-
-def checkout(folder: Path, version: str) -> Path:
-    """A checkout of the product whose script and style sheets differ from those of other versions, as it is built."""
-    for name in ("webapp", "jobs", "templates", "static"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("built", "__pycache__"))
-    for name in ("wsgi.py", "pyproject.toml", "package.json"):
-        shutil.copy(ROOT / name, folder / name)
-    (folder / "node_modules").symlink_to(ROOT / "node_modules")
-    with (folder / "static" / "js" / "shared" / "every-page.js").open("a") as script:
-        script.write(f'\ndocument.documentElement.dataset.version = "{version}";\n')
-    with (folder / "static" / "css" / "parts" / "base.css").open("a") as style:
-        style.write(f'\nbody {{ --version: "{version}"; }}\n')
-    subprocess.run([(VENV / "node").read_text(), "static/build.mjs"], cwd=folder, check=True)
-    return folder
 
 
 def assets(url: str) -> dict[str, bytes]:

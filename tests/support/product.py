@@ -135,11 +135,11 @@ def photographer(product: Product) -> Client:
 
 
 @contextmanager
-def running(data_dir: Path, *, root: Path = ROOT, **changes: str) -> Iterator[Product]:
+def running(data_dir: Path, *, root: Path = ROOT, dev: bool = False, **changes: str) -> Iterator[Product]:
     """Start `python -m webapp.run.supervisor` on a folder, wait until it is ready, and end it with the block.
 
     `changes` are settings by their names in the environment; without a DATABASE_URL it is SQLite in that folder.
-    `root` is the checkout that is started.
+    `root` is the checkout that is started; `dev` is as `make dev` starts it.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR")}
@@ -147,7 +147,12 @@ def running(data_dir: Path, *, root: Path = ROOT, **changes: str) -> Iterator[Pr
     env = kept | {"DATA_DIR": str(data_dir), "PORT": str(free_port()), "DEMO": "0"} | changes
     with (data_dir / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "webapp.run.supervisor"], cwd=root, env=env, stdout=log, stderr=log, process_group=0
+            [sys.executable, "-m", "webapp.run.supervisor", *(["--dev"] if dev else [])],
+            cwd=root,
+            env=env,
+            stdout=log,
+            stderr=log,
+            process_group=0,
         )
     product = Product("", data_dir, process, env)
     try:

@@ -79,6 +79,11 @@ class Supervisor:
         # Pages go before matching when both want the processor.
         return self._child(f"worker-{number}", *command, env=env, niceness=self._settings.matching_nice, is_worker=True)
 
+    def _pages(self) -> Child:
+        """In development: what makes scripts and style sheets again when their sources change."""
+        node = Path(sys.prefix, "node").read_text()
+        return self._child("pages", node, "static/build.mjs", "--watch")
+
     # --- from start to end ---
 
     def run(self) -> int:
@@ -112,6 +117,8 @@ class Supervisor:
         migration = self._run_once("migrate", "db", "upgrade")
         if migration.status:
             raise StartFailed(f"The database could not be brought up to date:\n{migration.last_words()}")
+        if self._dev:
+            self._launch(self._pages())
         web = self._web()
         self._launch(web)
         workers = [self._worker(number + 1) for number in range(self._settings.matching_processes)]
@@ -241,7 +248,7 @@ class Supervisor:
         """Web first, so that nothing new comes in; then the workers, warm; Redis last; all within the time there is."""
         self._here.listener.close()
         deadline = time.monotonic() + self._settings.graceful_timeout
-        stages = ("web", "worker", "reaper", "redis")
+        stages = ("web", "pages", "worker", "reaper", "redis")
         for stage in stages:
             members = [child for child in self._children if child.name.startswith(stage)]
             for child in members:
