@@ -11,6 +11,7 @@ import mimetypes
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,15 +59,17 @@ def find(name: str) -> Kept | None:
 
 
 def keep(folder: Path, names: Iterable[str]) -> None:
-    """Put files of a folder there, or give those that are there another day.
+    """Put files of a folder there, or give those that are there another day; a later build may have removed some.
 
     Raises:
         redis.RedisError: Redis is away.
+        OSError: a file can't be read.
     """
     store = connection()
     for name in names:
-        if not store.expire(_key(name), KEPT_SECONDS):
-            store.set(_key(name), gzip.compress((folder / name).read_bytes(), 9, mtime=0), ex=KEPT_SECONDS)
+        with suppress(FileNotFoundError):
+            if not store.expire(_key(name), KEPT_SECONDS):
+                store.set(_key(name), gzip.compress((folder / name).read_bytes(), 9, mtime=0), ex=KEPT_SECONDS)
 
 
 def keep_for_ever(app: Flask, folder: Path, names: Iterable[str]) -> None:
