@@ -71,7 +71,7 @@ class _Files(WhiteNoise):
     def add_cache_headers(self, headers: Headers, path: str, url: str) -> None:  # noqa: ARG002 - the library calls it so
         headers["Cache-Control"] = FOR_EVER
 
-    def serve(self, static_file: Any, environ: dict[str, Any], start_response: Any) -> Any:  # type: ignore[override]
+    def serve(self, static_file: Any, environ: dict[str, Any], start_response: Any) -> Any:
         """Without the encodings that the client does not want (`br;q=0`), which the library takes for wanted ones.
 
         The app is asked where a later build has removed the file under this process (`_earlier`).

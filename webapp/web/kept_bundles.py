@@ -17,7 +17,7 @@ from pathlib import Path
 
 import redis
 import structlog
-from flask import Flask
+from flask import Flask, current_app
 
 from webapp.queueing import connection
 
@@ -25,6 +25,11 @@ log = structlog.get_logger()
 
 DAY, HOUR, MINUTE = 24 * 3600, 3600, 60
 KEPT_SECONDS = DAY + HOUR
+
+PAUSE = 5
+"""Seconds for which a Redis that did not answer is not asked for files."""
+
+_ASKED_AGAIN_AT = "bundles_asked_again_at"
 
 
 def _key(name: str) -> str:
@@ -50,10 +55,16 @@ class Kept:
 
 
 def find(name: str) -> Kept | None:
-    """A file of any deployment of the last day; None where there is none, or where Redis is away."""
+    """A file of any deployment of the last day; None where there is none, or where Redis is away.
+
+    A Redis that hangs takes two seconds of a thread, so it is not asked again at once.
+    """
+    if time.monotonic() < current_app.extensions.get(_ASKED_AGAIN_AT, 0.0):
+        return None
     try:
         compressed = connection().get(_key(name))
     except redis.RedisError:
+        current_app.extensions[_ASKED_AGAIN_AT] = time.monotonic() + PAUSE
         return None
     return Kept(name, compressed) if isinstance(compressed, bytes) else None
 

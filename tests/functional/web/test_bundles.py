@@ -4,12 +4,16 @@ import gzip
 import json
 import re
 import shutil
+import socket
+import time
 from pathlib import Path
 
 import brotli
 import pytest
 import redis
 from flask import Flask
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.support.built import address
 from tests.support.process_app import ProcessApps
@@ -133,6 +137,21 @@ def test_without_redis_an_unknown_file_is_missing_and_no_fault(app: Flask, monke
     assert app.test_client().get(f"/static/{OLD}").status_code == 404
     with app.test_client().get(address("guest.js")) as answer:
         assert answer.status_code == 200
+
+
+def test_a_redis_that_hangs_holds_one_request_for_unknown_files_and_not_all(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setitem(
+            app.extensions,
+            "redis",
+            redis.Redis(port=silent.getsockname()[1], socket_timeout=0.5, retry=Retry(NoBackoff(), 0)),
+        )
+        started = time.monotonic()
+        for number in range(20):
+            assert app.test_client().get(f"/static/guest-{number}.js").status_code == 404
+        assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize("name", ["a" * 200 + ".js", "a%00.js", "a/b.js", "%2e%2e", "findme:x", "a b.js", "ä.js"])
