@@ -77,7 +77,9 @@ function namesIn(source) {
 }
 
 /** Where a new file may name something that no other does. */
-const FOLDERS = [...new Set([...below("templates", ".html"), ...below("static/js", ".js")].map((path) => dirname(path)))];
+const FOLDERS = [
+  ...new Set([...below("templates", ".html"), ...below("static/js", ".js")].map((path) => dirname(path))),
+];
 
 async function trimmedFrameworks() {
   const content = [...below("templates", ".html"), ...below("static/js", ".js")];
