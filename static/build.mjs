@@ -77,7 +77,9 @@ function namesIn(source) {
 }
 
 /** Where a new file may name something that no other does. */
-const FOLDERS = [...new Set([...below("templates", ".html"), ...below("static/js", ".js")].map((path) => dirname(path)))];
+const FOLDERS = [
+  ...new Set([...below("templates", ".html"), ...below("static/js", ".js")].map((path) => dirname(path))),
+];
 
 async function trimmedFrameworks() {
   const content = [...below("templates", ".html"), ...below("static/js", ".js")];
@@ -162,23 +164,28 @@ function plainName(path, { entryPoint, inputs }) {
   return font ? `${font[1]}.woff2` : null;
 }
 
+/** Write a file that is there either whole or not at all, also where the build is ended or the disk is full. */
+function put(path, contents) {
+  const half = `${path}.${process.pid}.new`;
+  writeFileSync(half, contents);
+  renameSync(half, path);
+}
+
 function write(name, contents) {
   const path = join(FILES, name);
   if (existsSync(path)) return;
   const end = extname(name);
-  if (COMPRESSIBLE.has(end)) writeFileSync(`${path}.gz`, gzipSync(contents, { level: 9 }));
+  if (COMPRESSIBLE.has(end)) put(`${path}.gz`, gzipSync(contents, { level: 9 }));
   // Source maps are large, and only developers ask for them.
   if (COMPRESSIBLE.has(end) && end !== ".map") {
     const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: contents.length };
-    writeFileSync(`${path}.br`, brotliCompressSync(contents, { params }));
+    put(`${path}.br`, brotliCompressSync(contents, { params }));
   }
-  writeFileSync(path, contents);
+  // The last one: where it is there, so are the others.
+  put(path, contents);
 }
 
-function replace(path, value) {
-  writeFileSync(`${path}.new`, `${JSON.stringify(value, null, 2)}\n`);
-  renameSync(`${path}.new`, path);
-}
+const replace = (path, value) => put(path, `${JSON.stringify(value, null, 2)}\n`);
 
 /** Remove what has not been meant for a day; `current` are the files that are. */
 function sweep(current) {
@@ -187,7 +194,7 @@ function sweep(current) {
   for (const name of readdirSync(FILES)) {
     const plain = name.replace(/\.(gz|br)$/, "");
     if (current.has(plain)) continue;
-    if (Date.now() - (known[plain] ?? Date.now()) > DAY_MS) rmSync(join(FILES, name));
+    if (Date.now() - (known[plain] ?? Date.now()) > DAY_MS) rmSync(join(FILES, name), { force: true });
     else since[plain] = known[plain] ?? Date.now();
   }
   replace(SUPERSEDED, since);

@@ -146,7 +146,8 @@ def install_assets(target: str) -> None:
     """What browsers get, made anew where any of its sources has changed."""
     packages = digest(ROOT / "package.json", ROOT / "package-lock.json", ROOT / "webapp" / "run" / "assets.py", target)
     node = VENV / "node"
-    if not (ROOT / "static" / "vendor").is_dir() or not node.is_file() or not Path(node.read_text()).is_file():
+    made = [ROOT / "static" / "vendor", ROOT / "node_modules"]
+    if not all(map(Path.is_dir, made)) or not node.is_file() or not Path(node.read_text()).is_file():
         (STAMPS / "assets").unlink(missing_ok=True)
     superset = digest(ROOT / "package.json", ROOT / "package-lock.json", ROOT / "webapp" / "run" / "assets.py", "dev")
     if not (STAMPS / "assets").is_file() or (STAMPS / "assets").read_text() != superset:

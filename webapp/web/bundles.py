@@ -71,12 +71,17 @@ class _Files(WhiteNoise):
     def add_cache_headers(self, headers: Headers, path: str, url: str) -> None:  # noqa: ARG002 - the library calls it so
         headers["Cache-Control"] = FOR_EVER
 
-    @staticmethod
-    def serve(static_file: Any, environ: dict[str, Any], start_response: Any) -> Any:
-        """Without the encodings that the client does not want (`br;q=0`), which the library takes for wanted ones."""
+    def serve(self, static_file: Any, environ: dict[str, Any], start_response: Any) -> Any:
+        """Without the encodings that the client does not want (`br;q=0`), which the library takes for wanted ones.
+
+        The app is asked where a later build has removed the file under this process (`_earlier`).
+        """
         said = parse_accept_header(environ.get("HTTP_ACCEPT_ENCODING"), Accept)
         wanted = ", ".join(name for name, quality in said if quality > 0)
-        return WhiteNoise.serve(static_file, environ | {"HTTP_ACCEPT_ENCODING": wanted}, start_response)
+        try:
+            return WhiteNoise.serve(static_file, environ | {"HTTP_ACCEPT_ENCODING": wanted}, start_response)
+        except FileNotFoundError:
+            return self.application(environ, start_response)
 
 
 def init_app(app: Flask, settings: Settings) -> None:

@@ -11,12 +11,13 @@ import mimetypes
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import redis
 import structlog
-from flask import Flask
+from flask import Flask, current_app
 
 from webapp.queueing import connection
 
@@ -24,6 +25,11 @@ log = structlog.get_logger()
 
 DAY, HOUR, MINUTE = 24 * 3600, 3600, 60
 KEPT_SECONDS = DAY + HOUR
+
+PAUSE = 5
+"""Seconds for which a Redis that did not answer is not asked for files."""
+
+_ASKED_AGAIN_AT = "bundles_asked_again_at"
 
 
 def _key(name: str) -> str:
@@ -49,24 +55,32 @@ class Kept:
 
 
 def find(name: str) -> Kept | None:
-    """A file of any deployment of the last day; None where there is none, or where Redis is away."""
+    """A file of any deployment of the last day; None where there is none, or where Redis is away.
+
+    A Redis that hangs takes two seconds of a thread, so it is not asked again at once.
+    """
+    if time.monotonic() < current_app.extensions.get(_ASKED_AGAIN_AT, 0.0):
+        return None
     try:
         compressed = connection().get(_key(name))
     except redis.RedisError:
+        current_app.extensions[_ASKED_AGAIN_AT] = time.monotonic() + PAUSE
         return None
     return Kept(name, compressed) if isinstance(compressed, bytes) else None
 
 
 def keep(folder: Path, names: Iterable[str]) -> None:
-    """Put files of a folder there, or give those that are there another day.
+    """Put files of a folder there, or give those that are there another day; a later build may have removed some.
 
     Raises:
         redis.RedisError: Redis is away.
+        OSError: a file can't be read.
     """
     store = connection()
     for name in names:
-        if not store.expire(_key(name), KEPT_SECONDS):
-            store.set(_key(name), gzip.compress((folder / name).read_bytes(), 9, mtime=0), ex=KEPT_SECONDS)
+        with suppress(FileNotFoundError):
+            if not store.expire(_key(name), KEPT_SECONDS):
+                store.set(_key(name), gzip.compress((folder / name).read_bytes(), 9, mtime=0), ex=KEPT_SECONDS)
 
 
 def keep_for_ever(app: Flask, folder: Path, names: Iterable[str]) -> None:

@@ -1,8 +1,12 @@
 """What apps show of a link to us, and what phones make of us on their home screen."""
 
 import io
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -198,6 +202,32 @@ def test_a_link_to_ones_own_photos_is_shown_as_the_event(app: Flask, world: Worl
     Api(app).register(world.code, "ada")
     answer = app.test_client().get(f"/e/{world.code}/photos", follow_redirects=True)
     assert head(answer.text).tags == preview(Browser(app), f"/e/{world.code}")
+
+
+def test_many_previews_at_once_do_not_hold_all_threads(
+    app: Flask, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.event()
+    set_cover(app, noise(640, 480))
+    path = f"/e/{world.code}/preview.jpg"
+    going_on, most = threading.Event(), 4
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        assert going_on.wait(30)
+        return decode(*arguments, **options)
+
+    decode = imaging.decode
+    monkeypatch.setattr(imaging, "decode", slow)
+    with ThreadPoolExecutor(2 * most) as threads:
+        answers = [threads.submit(lambda: Browser(app).get(path).status_code) for _ in range(2 * most)]
+        deadline = time.monotonic() + 20
+        while sum(answer.done() for answer in answers) < most and time.monotonic() < deadline:
+            time.sleep(0.05)
+        refused = [answer.result() for answer in answers if answer.done()]
+        going_on.set()
+        assert refused == [503] * most
+        assert sorted(answer.result() for answer in answers) == [200] * most + [503] * most
+    assert Browser(app).get(path).status_code == 200
 
 
 def test_unknown_codes_have_no_preview(app: Flask, world: World) -> None:

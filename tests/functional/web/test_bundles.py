@@ -3,17 +3,24 @@
 import gzip
 import json
 import re
+import shutil
+import socket
+import time
 from pathlib import Path
 
+import brotli
 import pytest
 import redis
 from flask import Flask
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.support.built import address
+from tests.support.process_app import ProcessApps
 from webapp.errors import ConfigurationError
 from webapp.queueing import connection
-from webapp.settings import ROOT
-from webapp.web import kept_bundles
+from webapp.settings import ROOT, Settings
+from webapp.web import bundles, kept_bundles
 from webapp.web.bundles import BUILT, Bundles
 
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -80,6 +87,38 @@ def test_it_is_there_for_a_day_after_the_last_process_that_had_it(app: Flask, ea
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+def test_files_that_a_later_build_removed_under_a_process_answer_still(
+    settings: Settings, process_apps: ProcessApps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(BUILT, tmp_path / "built")
+    monkeypatch.setattr(bundles, "BUILT", tmp_path / "built")
+    # An app of its own: the others have found their files already.
+    own = settings.model_dump() | {"public_url": "https://of-a-later-build.example"}
+    with process_apps.lent(Settings(_env_file=None, **own)) as app:
+        script, style = address("guest.js"), address("guest.css")
+        with app.test_client().get(script) as answer:
+            whole = answer.data
+        with app.app_context():
+            kept_bundles.keep(tmp_path / "built" / "files", [Path(script).name])
+        for file in (tmp_path / "built" / "files").iterdir():
+            file.unlink()
+        for accept in ("br", "gzip", "identity"):
+            answer = app.test_client().get(script, headers={"Accept-Encoding": accept})
+            assert answer.status_code == 200
+            undo = {"br": brotli.decompress, "gzip": gzip.decompress, "identity": bytes}[accept]
+            assert undo(answer.data) == whole
+        assert app.test_client().get(style).status_code == 404
+
+
+def test_one_removed_file_does_not_keep_the_others_from_being_kept(app: Flask, earlier: Path) -> None:
+    with app.app_context():
+        connection().delete(*(f"findme:bundle:{name}" for name in NAMES))
+        (earlier / OLD).unlink()
+        kept_bundles.keep(earlier, NAMES)
+        assert kept_bundles.find(OLD) is None
+        assert kept_bundles.find(NAMES[1]) is not None
+
+
 def test_all_that_pages_ask_for_is_kept_and_takes_little(app: Flask) -> None:
     with app.app_context():
         manifest = Bundles(BUILT, watched=False).manifest
@@ -98,6 +137,21 @@ def test_without_redis_an_unknown_file_is_missing_and_no_fault(app: Flask, monke
     assert app.test_client().get(f"/static/{OLD}").status_code == 404
     with app.test_client().get(address("guest.js")) as answer:
         assert answer.status_code == 200
+
+
+def test_a_redis_that_hangs_holds_one_request_for_unknown_files_and_not_all(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setitem(
+            app.extensions,
+            "redis",
+            redis.Redis(port=silent.getsockname()[1], socket_timeout=0.5, retry=Retry(NoBackoff(), 0)),
+        )
+        started = time.monotonic()
+        for number in range(20):
+            assert app.test_client().get(f"/static/guest-{number}.js").status_code == 404
+        assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize("name", ["a" * 200 + ".js", "a%00.js", "a/b.js", "%2e%2e", "findme:x", "a b.js", "ä.js"])

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from webapp.db.columns import new_public_id
 from webapp.db.extensions import db
-from webapp.errors import FindMeError, NotFound, TooLarge
+from webapp.errors import FindMeError, NotFound, TooLarge, Transient
 from webapp.models import Event, Photo, PhotoStatus, Rendition, RenditionKind, User
 from webapp.pictures import cover_process, imaging
 from webapp.queueing import unit_of_work
@@ -29,6 +29,9 @@ _ONE_AT_A_TIME = threading.Lock()
 
 _ONE_PREVIEW_AT_A_TIME = threading.Lock()
 """Made of a cover that is ours, within a tenth of a second: it does not wait for files that are decoded."""
+
+_PREVIEW_PLACES = threading.BoundedSemaphore(4)
+"""How many threads of a process may make or wait for a preview: who asks for very many can't hold all of them."""
 
 
 def choice(event: Event) -> list[Photo]:
@@ -53,17 +56,22 @@ def preview(event: Event) -> bytes:
 
     Raises:
         NotFound: there is none.
-        Transient: the store is away.
+        Transient: the store is away, or too many are asked for at once.
     """
     key = event.cover_key
     if key is None:
         raise NotFound(code="not_found")
     db.session.rollback()
-    with blobs.store().open(key) as stream:
-        content = io.BytesIO(stream.read())
-    # Made each time: a copy that is kept would have to go whenever the cover goes.
-    with _ONE_PREVIEW_AT_A_TIME:
-        return imaging.link_preview(imaging.decode(content, max_megapixels=MOST_MEGAPIXELS).frame).content
+    if not _PREVIEW_PLACES.acquire(blocking=False):
+        raise Transient
+    try:
+        with blobs.store().open(key) as stream:
+            content = io.BytesIO(stream.read())
+        # Made each time: a copy that is kept would have to go whenever the cover goes.
+        with _ONE_PREVIEW_AT_A_TIME:
+            return imaging.link_preview(imaging.decode(content, max_megapixels=MOST_MEGAPIXELS).frame).content
+    finally:
+        _PREVIEW_PLACES.release()
 
 
 def set_picture(event: Event, stream: IO[bytes], actor: User) -> None:
