@@ -200,24 +200,21 @@ function sweep(current) {
   replace(SUPERSEDED, since);
 }
 
+/** The text of a script that no page asks for by a name of its own. */
+function textOf(source) {
+  const options = { bundle: true, write: false, minify: true, format: "iife", target: TARGET };
+  return esbuild.buildSync({ entryPoints: [join(STATIC, "js", source)], ...options }).outputFiles[0].text.trim();
+}
+
 /** The script that pages have inline, and its hash for the content policy. */
 function earlyScript() {
-  const entryPoints = [join(STATIC, "js/early.js")];
-  const made = esbuild.buildSync({
-    entryPoints,
-    bundle: true,
-    write: false,
-    minify: true,
-    format: "iife",
-    target: TARGET,
-  });
-  const script = made.outputFiles[0].text.trim();
+  const script = textOf("early.js");
   return { script, hash: `sha256-${createHash("sha256").update(script).digest("base64")}` };
 }
 
 function deliver({ outputFiles, metafile }) {
   mkdirSync(FILES, { recursive: true });
-  const manifest = { files: {}, early: earlyScript() };
+  const manifest = { files: {}, early: earlyScript(), worker: textOf("offline/worker.js") };
   const current = new Set();
   for (const file of outputFiles) {
     const path = relative(ROOT, file.path);

@@ -157,7 +157,7 @@ def install_assets(target: str) -> None:
     names = " ".join(str(path.relative_to(ROOT)) for path in sources)
     if not (ROOT / "static" / "built" / "manifest.json").is_file():
         (STAMPS / "built").unlink(missing_ok=True)
-    once("built", digest(packages, names, ROOT / "static" / "build.mjs", *sources), build_pages)
+    once("built", digest(superset, names, ROOT / "static" / "build.mjs", *sources), build_pages)
 
 
 def compile_translations(catalogues: list[Path]) -> None:

@@ -42,7 +42,6 @@ KEPT = {
     "installing.manifest": {PICTURE},
     "installing.favicon": {"public, max-age=86400"},
     "installing.worker": {"no-cache"},
-    "installing.offline": {"no-cache"},
     "sharing.accent": {DAY_LONG},
     "static": {FOR_EVER},
     "rq_dashboard.static": {"no-cache"},

@@ -14,6 +14,7 @@ from tests.browser.conftest import ON_LAPTOP, OpenPage
 from tests.browser.steps import sign_in
 from tests.browser.wire import WEAK, Cost, counted, cover_paint, first_contentful_paint, layout_shift
 from tests.support.actors import photos_with
+from tests.support.built import address
 from tests.support.product import Product, demo_facts, login
 
 pytestmark = [pytest.mark.browser, ON_LAPTOP]
@@ -61,11 +62,10 @@ def visits(open_page: OpenPage, path: str) -> Iterator[tuple[Page, Cost]]:
 
 def kept_without_connection(url: str) -> int:
     """Bytes that the service worker fetches once the page is there."""
-    accept = {"Accept-Encoding": "br"}
-    worker = requests.get(f"{url}/worker.js", headers=accept, stream=True, timeout=20)
-    size = len(worker.raw.read(decode_content=False))
-    page = requests.get(f"{url}/offline?language=en", headers=accept, timeout=20)
-    return size + len(page.content)
+    worker = requests.get(f"{url}/worker.js", headers={"Accept-Encoding": "br"}, stream=True, timeout=20)
+    files = [requests.get(url + address("offline.css"), headers={"Accept-Encoding": "br"}, stream=True, timeout=20)]
+    files += [requests.get(url + address("offline.js"), headers={"Accept-Encoding": "br"}, stream=True, timeout=20)]
+    return sum(len(answer.raw.read(decode_content=False)) for answer in [worker, *files])
 
 
 def test_the_first_page_keeps_its_budget(open_page: OpenPage, product: Product, with_cover: str) -> None:

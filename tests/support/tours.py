@@ -23,8 +23,7 @@ THIRD_PARTY = "rq_dashboard."
 
 NOT_ON_THE_TOUR = {
     "static": "files, not pages",
-    "installing.worker": "a script, which pages register",
-    "installing.offline": "what that script shows without a connection (tests/functional/pages/test_offline.py)",
+    "installing.worker": "a script, which pages register (tests/functional/pages/test_offline.py)",
     "uploading.s3_outcomes": "for the upload client alone, where an object store is set up",
     "uploading.s3_part": "for the upload client alone, where an object store is set up",
     "uploading.s3_parts": "for the upload client alone, where an object store is set up",

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from flask import Blueprint, Response, current_app, render_template, request, send_from_directory, url_for
+from flask import Blueprint, Response, current_app, render_template, request, send_from_directory
 from flask.typing import ResponseReturnValue
 from flask_babel import force_locale, get_locale, gettext
 
@@ -12,7 +12,7 @@ from webapp.web.localisation import LANGUAGES
 
 blueprint = Blueprint("installing", __name__)
 
-WHO = dict.fromkeys(("manifest", "favicon", "worker", "offline"), Who.ANYONE)
+WHO = dict.fromkeys(("manifest", "favicon", "worker"), Who.ANYONE)
 
 PAPER = "#fbfaf7"
 """The pages' ground, as in base.html and static/css/parts/tokens.css."""
@@ -65,23 +65,12 @@ def favicon() -> ResponseReturnValue:
 
 @blueprint.get("/worker.js")
 def worker() -> Response:
-    """The service worker of all pages, told what it keeps; another language is another worker."""
-    built = bundles()
-    source = (built.folder / "files" / built.manifest.files["worker.js"]).read_text(encoding="utf-8")
-    source = source.partition("//# sourceMappingURL")[0]
-    page, files = url_for("installing.offline", language=_language()), [asset("offline.css"), asset("offline.js")]
+    """The service worker of all pages, with the page that it shows without a connection; each language has its own."""
+    page = _offline_page()
     # Another page makes another script, by which browsers know that there is something to fetch.
-    version = hashlib.sha256((source + _offline_page()).encode()).hexdigest()[:16]
-    kept = current_app.json.dumps({"name": f"offline-{version}", "page": page, "files": files})
-    response = Response(f"self.KEPT={kept};\n{source}", mimetype="text/javascript")
-    response.headers["Cache-Control"] = "no-cache"
-    return response
-
-
-@blueprint.get("/offline")
-def offline() -> ResponseReturnValue:
-    """What the service worker shows where a page can't be fetched."""
-    response = Response(_offline_page())
+    name = f"offline-{hashlib.sha256(page.encode()).hexdigest()[:16]}"
+    kept = current_app.json.dumps({"name": name, "page": page, "files": [asset("offline.css"), asset("offline.js")]})
+    response = Response(f"self.KEPT={kept};\n{bundles().manifest.worker}", mimetype="text/javascript")
     response.headers["Cache-Control"] = "no-cache"
     return response
 

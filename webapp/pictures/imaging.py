@@ -58,6 +58,9 @@ LINK_PREVIEW_QUALITIES = (80, 65, 45, 25)
 MOST_SMALL_COVER_BYTES = 45_000
 """Nine tenths of a second at 400 kbit/s, so that the cover is there three seconds after the tap on the link."""
 
+SMALL_COVER_RATIO = 2.0
+"""A phone shows nearly a square of it; what a panorama has beyond that would only take the pixels."""
+
 SMALL_COVERS = ((900, 74), (900, 60), (900, 45), (900, 30), (640, 30), (480, 25), (320, 20))
 """Long side and quality, until it is light enough: confetti needs the later ones."""
 
@@ -202,9 +205,17 @@ def link_preview(frame: Frame) -> Rendition:
     return made
 
 
+def _within(image: Image.Image, ratio: float) -> Image.Image:
+    """The picture, cut at its long sides where it is longer than `ratio` times its short side."""
+    width, height = image.size
+    size = (min(width, round(height * ratio)), min(height, round(width * ratio)))
+    # As covers are placed: in the middle, and a little above it, where people's heads are.
+    return image if size == image.size else ImageOps.fit(image, size, centering=(0.5, 0.35))
+
+
 def small_cover(frame: Frame) -> Rendition:
     """An event's cover for phones: long side ≤ 900, WebP, as light as a weak network needs it."""
-    image = Image.fromarray(frame)
+    image = _within(Image.fromarray(frame), SMALL_COVER_RATIO)
     for side, quality in SMALL_COVERS:
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
         made = _webp(image, quality)

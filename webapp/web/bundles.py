@@ -27,14 +27,15 @@ _NAME = re.compile(r"[\w.-]{1,120}")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a build made: plain name → file, all files that pages need, directly or by another one, and the script that
-    pages have inline, with its hash for the policy.
+    """What a build made: plain name → file, all files that pages need, directly or by another one, the script that
+    pages have inline, with its hash for the policy, and the service worker's script.
     """
 
     files: dict[str, str]
     all: list[str]
     early_script: str
     early_hash: str
+    worker: str
 
 
 class Bundles:
@@ -58,7 +59,8 @@ class Bundles:
         try:
             self._seen = self._path.stat().st_mtime_ns
             said: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
-            return Manifest(said["files"], said["all"], said["early"]["script"], said["early"]["hash"])
+            early = said["early"]
+            return Manifest(said["files"], said["all"], early["script"], early["hash"], said["worker"])
         except (OSError, ValueError, KeyError) as error:
             raise ConfigurationError(
                 f"The pages' scripts and styles are not built ({self._path} can't be read). Run `make install`."

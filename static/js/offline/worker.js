@@ -1,15 +1,20 @@
-// The service worker: where a page can't be fetched it shows one that says what will happen. It keeps that page and its
-// two files, and nothing of anyone. `KEPT`, {name, page, files}, is written before this by the server (pages/installing.py).
+// The service worker: where a page can't be fetched it shows one that says what will happen. It has that page in itself
+// and keeps the page's two files, and nothing of anyone. The server writes `KEPT`, {name, page, files}, before this
+// (pages/installing.py): page and files are of one version, whichever server each is asked from.
 
 const { name, page, files } = self.KEPT;
 
 /** What browsers save as files they fetch by themselves; a worker is ended before a large one is through. */
 const NO_PAGE = /\/(download|original)\b|\.(zip|csv|pdf|jpg|png|svg)$/;
 
+const HEADERS = {
+  "Cache-Control": "no-store",
+  "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "Content-Type": "text/html; charset=utf-8",
+};
+
 self.addEventListener("install", (event) => {
-  // Without cookies: what is kept is the same for everyone.
-  const requests = [page, ...files].map((address) => new Request(address, { credentials: "omit" }));
-  event.waitUntil(caches.open(name).then((kept) => kept.addAll(requests)));
+  event.waitUntil(caches.open(name).then((kept) => kept.addAll(files)));
   self.skipWaiting();
 });
 
@@ -24,7 +29,7 @@ async function pageOrWords(event) {
   try {
     return (await event.preloadResponse) ?? (await fetch(event.request));
   } catch {
-    return (await caches.match(page)) ?? Response.error();
+    return new Response(page, { headers: HEADERS });
   }
 }
 

@@ -180,6 +180,19 @@ def test_a_cover_for_phones_is_light_whatever_it_shows(app: Flask, world: World)
     assert len(small.data) <= 45_000
 
 
+@pytest.mark.parametrize(("size", "shown"), [((3000, 350), (700, 350)), ((300, 2400), (300, 600)), ((2, 2), (2, 2))])
+def test_a_panorama_keeps_its_pixels_on_phones(
+    app: Flask, world: World, size: tuple[int, int], shown: tuple[int, int]
+) -> None:
+    event_id = world.event()
+    data = {"file": (io.BytesIO(picture(size)), "panorama.jpg")}
+    assert owner(app).submit(f"{settings_of(event_id)}/cover", data, page=settings_of(event_id)).status_code == 303
+    large = Image.open(io.BytesIO(Browser(app).get(f"/e/{world.code}/cover.jpg").data))
+    small = Image.open(io.BytesIO(Browser(app).get(f"/e/{world.code}/cover.jpg?size=small").data))
+    share = large.width / size[0]
+    assert small.size == pytest.approx((shown[0] * share, shown[1] * share), abs=1.5)
+
+
 def test_a_cover_from_before_there_were_small_ones_is_shown_as_it_is(app: Flask, world: World) -> None:
     event_id = world.event()
     data = {"file": (io.BytesIO(picture((3000, 2000))), "a.jpg")}

@@ -67,7 +67,6 @@ CALLS = [
     Call("installing.manifest", "GET", "/manifest.webmanifest", everybody(200)),
     Call("installing.favicon", "GET", "/favicon.ico", everybody(200)),
     Call("installing.worker", "GET", "/worker.js", everybody(200)),
-    Call("installing.offline", "GET", "/offline", everybody(200)),
     Call("home.language", "POST", "/language", everybody(303)),
     Call("auth.sign_in", "GET", "/sign-in", everybody(303) | {"anonymous": 200}),
     Call("auth.sign_in", "POST", "/sign-in", everybody(422)),

@@ -1,3 +1,0 @@
-// The service worker of all pages.
-
-import "../offline/worker.js";
