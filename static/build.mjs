@@ -79,17 +79,30 @@ function namesIn(source) {
 /** Where a new file may name something that no other does. */
 const FOLDERS = [...new Set([...below("templates", ".html"), ...below("static/js", ".js")].map((path) => dirname(path)))];
 
+/** Variables, and those that their values in a style sheet are made of: PurgeCSS does not look into these. */
+function withTheirOwn(names, css) {
+  const values = [...css.matchAll(/(--[\w-]+)\s*:([^;}]*)/g)];
+  const all = new Set(names);
+  // What is added while a set is walked through comes up in the same walk.
+  for (const name of all) {
+    for (const [, defined, value] of values) {
+      if (defined === name) for (const inner of value.match(/--[\w-]+/g) ?? []) all.add(inner);
+    }
+  }
+  return all;
+}
+
 async function trimmedFrameworks() {
   const content = [...below("templates", ".html"), ...below("static/js", ".js")];
   const styles = below("static/css", ".css").map(text).join("\n");
-  const used = (styles + content.map(text).join("\n")).match(/--[\w-]+/g) ?? [];
   const raw = FRAMEWORKS.map((name) => text(join(ROOT, "node_modules", name))).join("\n");
+  const used = withTheirOwn((styles + content.map(text).join("\n")).match(/--[\w-]+/g) ?? [], raw);
   const [{ css }] = await new PurgeCSS().purge({
     content,
     css: [{ raw }],
     variables: true,
     keyframes: true,
-    safelist: { standard: [...FROM_PYTHON, "html", "body"], variables: [...new Set(used)] },
+    safelist: { standard: [...FROM_PYTHON, "html", "body"], variables: [...used] },
     defaultExtractor: namesIn,
   });
   return { css, from: content };

@@ -44,6 +44,15 @@ def test_built_files_are_kept_for_a_year_and_never_asked_for_again(app: Flask) -
         answer.close()
 
 
+@pytest.mark.parametrize("sheet", ["guest.css", "offline.css", "shots.css", "studio.css", "upload.css"])
+def test_each_variable_that_a_style_sheet_needs_is_in_it(sheet: str) -> None:
+    """The build leaves out what pages do not use of the frameworks: a shadow made of variables needs each of them."""
+    built = Bundles(BUILT, watched=False)
+    css = (built.folder / "files" / built.manifest.files[sheet]).read_text(encoding="utf-8")
+    needed = set(re.findall(r"var\((--[\w-]+)\)", css))
+    assert needed - set(re.findall(r"(--[\w-]+)\s*:", css)) == set()
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "superseded.json", "../manifest.json", "files/guest.js", ""])
 def test_nothing_but_the_files_is_served(app: Flask, name: str) -> None:
     answer = app.test_client().get(f"/static/{name}")
