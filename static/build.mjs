@@ -49,6 +49,7 @@ const FRAMEWORKS = ["@picocss/pico/css/pico.css", "open-props/easings.min.css", 
 const FROM_PYTHON = [
   "select",
   "option",
+  "optgroup",
   "textarea",
   "checkbox",
   "radio",
@@ -92,6 +93,9 @@ function withTheirOwn(names, css) {
   return all;
 }
 
+/** What PurgeCSS takes out where it stands without an element: a state, such as the `:focus` in `:is(:active, :focus)`. */
+const STATES = /^:(?!host)/;
+
 async function trimmedFrameworks() {
   const content = [...below("templates", ".html"), ...below("static/js", ".js")];
   const styles = below("static/css", ".css").map(text).join("\n");
@@ -102,7 +106,7 @@ async function trimmedFrameworks() {
     css: [{ raw }],
     variables: true,
     keyframes: true,
-    safelist: { standard: [...FROM_PYTHON, "html", "body"], variables: [...used] },
+    safelist: { standard: [...FROM_PYTHON, "html", "body", STATES], variables: [...used] },
     defaultExtractor: namesIn,
   });
   return { css, from: content };

@@ -53,6 +53,13 @@ def test_each_variable_that_a_style_sheet_needs_is_in_it(sheet: str) -> None:
     assert needed - set(re.findall(r"(--[\w-]+)\s*:", css)) == set()
 
 
+def test_the_build_keeps_what_a_framework_says_of_states(app: Flask) -> None:
+    """Of links under the pointer, and of a select that has the focus: selectors that name no element of their own."""
+    css = app.test_client().get(address("guest.css")).text
+    assert ":where(a:not([role=button])):is([aria-current]:not([aria-current=false]),:hover,:active,:focus)" in css
+    assert ":where(select,textarea):not([readonly]):is(:active,:focus)" in css
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "superseded.json", "../manifest.json", "files/guest.js", ""])
 def test_nothing_but_the_files_is_served(app: Flask, name: str) -> None:
     answer = app.test_client().get(f"/static/{name}")
