@@ -2,9 +2,9 @@
 //
 //     node static/build.mjs [--watch]
 //
-// Each file's name has a hash of its content, so a browser may keep it for ever. manifest.json says which file is
-// meant by a plain name (webapp/web/bundles.py reads it). What is no longer meant stays for a day, since pages that are
-// open in browsers may still ask for it.
+// Each file's name has a hash of its content, so a browser may keep it for ever. manifest.json says which file a plain
+// name such as guest.css stands for (webapp/web/bundles.py reads it). Files of earlier builds stay for a day, since pages
+// that are open in browsers may still ask for them.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -78,7 +78,9 @@ function namesIn(source) {
 }
 
 /** Where a new file may name something that no other does. */
-const FOLDERS = [...new Set([...below("templates", ".html"), ...below("static/js", ".js")].map((path) => dirname(path)))];
+const FOLDERS = [
+  ...new Set([...below("templates", ".html"), ...below("static/js", ".js")].map((path) => dirname(path))),
+];
 
 /** Variables, and those that their values in a style sheet are made of: PurgeCSS does not look into these. */
 function withTheirOwn(names, css) {
@@ -197,7 +199,7 @@ function replace(path, value) {
   renameSync(`${path}.new`, path);
 }
 
-/** Remove what has not been meant for a day; `current` are the files that are. */
+/** Remove the files of builds that were superseded more than a day ago; `current` are those of this build. */
 function sweep(current) {
   const known = existsSync(SUPERSEDED) ? JSON.parse(text(SUPERSEDED)) : {};
   const since = {};
