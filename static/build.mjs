@@ -2,9 +2,9 @@
 //
 //     node static/build.mjs [--watch]
 //
-// Each file's name has a hash of its content, so a browser may keep it for ever. manifest.json says which file is
-// meant by a plain name (webapp/web/bundles.py reads it). What is no longer meant stays for a day, since pages that are
-// open in browsers may still ask for it.
+// Each file's name has a hash of its content, so a browser may keep it for ever. manifest.json says which file a plain
+// name such as guest.css stands for (webapp/web/bundles.py reads it). Files of earlier builds stay for a day, since pages
+// that are open in browsers may still ask for them.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -49,6 +49,7 @@ const FRAMEWORKS = ["@picocss/pico/css/pico.css", "open-props/easings.min.css", 
 const FROM_PYTHON = [
   "select",
   "option",
+  "optgroup",
   "textarea",
   "checkbox",
   "radio",
@@ -81,17 +82,33 @@ const FOLDERS = [
   ...new Set([...below("templates", ".html"), ...below("static/js", ".js")].map((path) => dirname(path))),
 ];
 
+/** Variables, and those that their values in a style sheet are made of: PurgeCSS does not look into these. */
+function withTheirOwn(names, css) {
+  const values = [...css.matchAll(/(--[\w-]+)\s*:([^;}]*)/g)];
+  const all = new Set(names);
+  // What is added while a set is walked through comes up in the same walk.
+  for (const name of all) {
+    for (const [, defined, value] of values) {
+      if (defined === name) for (const inner of value.match(/--[\w-]+/g) ?? []) all.add(inner);
+    }
+  }
+  return all;
+}
+
+/** What PurgeCSS takes out where it stands without an element: a state, such as the `:focus` in `:is(:active, :focus)`. */
+const STATES = /^:(?!host)/;
+
 async function trimmedFrameworks() {
   const content = [...below("templates", ".html"), ...below("static/js", ".js")];
   const styles = below("static/css", ".css").map(text).join("\n");
-  const used = (styles + content.map(text).join("\n")).match(/--[\w-]+/g) ?? [];
   const raw = FRAMEWORKS.map((name) => text(join(ROOT, "node_modules", name))).join("\n");
+  const used = withTheirOwn((styles + content.map(text).join("\n")).match(/--[\w-]+/g) ?? [], raw);
   const [{ css }] = await new PurgeCSS().purge({
     content,
     css: [{ raw }],
     variables: true,
     keyframes: true,
-    safelist: { standard: [...FROM_PYTHON, "html", "body"], variables: [...new Set(used)] },
+    safelist: { standard: [...FROM_PYTHON, "html", "body", STATES], variables: [...used] },
     defaultExtractor: namesIn,
   });
   return { css, from: content };
@@ -187,7 +204,7 @@ function write(name, contents) {
 
 const replace = (path, value) => put(path, `${JSON.stringify(value, null, 2)}\n`);
 
-/** Remove what has not been meant for a day; `current` are the files that are. */
+/** Remove the files of builds that were superseded more than a day ago; `current` are those of this build. */
 function sweep(current) {
   const known = existsSync(SUPERSEDED) ? JSON.parse(text(SUPERSEDED)) : {};
   const since = {};

@@ -40,17 +40,23 @@ function fetchFonts(how) {
   }
 }
 
+// Once they are there, they are for all pages that follow: one that the server is slow to make has them as well.
+function keepFonts() {
+  try {
+    sessionStorage.setItem(KEPT, "");
+  } catch {
+    // Without it each page decides for itself, by how soon it came.
+  }
+}
+
 // It is counted from the tap on a link to here: names, connections, redirects and the page's first bytes.
 if (areKept() || performance.now() < SLOW_MS) {
   fetchFonts("preload");
+  addEventListener("load", keepFonts);
 } else {
   root.classList.add("is-slow");
   addEventListener("load", () => {
     fetchFonts("prefetch");
-    try {
-      sessionStorage.setItem(KEPT, "");
-    } catch {
-      // Without it the next page is drawn in the system's fonts as well.
-    }
+    keepFonts();
   });
 }

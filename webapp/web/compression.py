@@ -1,9 +1,9 @@
 """Compresses pages, fragments and JSON while they are sent; built files are compressed once (static/build.mjs).
 
-The length of a compressed answer tells how much of it repeats. Who sees the lengths on the line, and can make the
-answer contain words of theirs, finds out what else is in it, letter by letter (BREACH). Two things stand against that,
-which docs/decisions/0016-compressed-pages.md explains: an answer that knows its reader is compressed only where no
-other site can have asked for it, and the secret of a CSRF token is another one in each second.
+The length of a compressed answer tells how much of it repeats. An attacker who sees lengths on the line, and can put
+words of their own into the answers, finds out what else is in them, letter by letter (BREACH). Two things prevent that,
+which docs/decisions/0016-compressed-pages.md explains: an answer to a request with a cookie is compressed only where no
+other site can have asked for it, and a CSRF token has another signature in each second.
 """
 
 from flask import Flask, Response, request
@@ -31,7 +31,7 @@ _compress = Compress()
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Compress what the app answers. To be bound before what changes answers: hooks run in reverse order."""
+    """Compress answers. Call it before others add hooks that change answers: hooks run in reverse order."""
     app.config.from_mapping(
         COMPRESS_REGISTER=False,
         COMPRESS_MIMETYPES=WORTH_IT,
@@ -61,9 +61,9 @@ def _is_wanted() -> bool:
 
 
 def _is_safe(*, https: bool) -> bool:
-    """Whether the length of the answer can tell no one anything.
+    """Whether the answer's length gives nothing away.
 
-    Without https whoever is on the line reads the answer itself, and without a cookie there is nothing of anyone in it.
+    Without https anyone on the line reads the answer itself, and without a cookie nothing in it is personal.
     Browsers that are too old for Sec-Fetch-Site (Safari before 16.4) get their pages as they are.
     """
     return not https or not request.cookies or request.headers.get("Sec-Fetch-Site") in _OUR_OWN

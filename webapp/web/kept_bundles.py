@@ -2,8 +2,8 @@
 
 While two versions serve side by side, and after a new one has replaced the old, a browser may ask any web process for a
 file of either. Each process puts its own here when it starts, and again each hour, so that a file is still there a day
-after the last process that had it has ended. Whoever can write to Redis can name jobs that workers run, and gains
-nothing by changing a script here.
+after the last process that had it has ended. It gives an attacker nothing new: with write access to Redis they can have
+the workers run any job already.
 """
 
 import gzip
@@ -70,7 +70,9 @@ def find(name: str) -> Kept | None:
 
 
 def keep(folder: Path, names: Iterable[str]) -> None:
-    """Put files of a folder there, or give those that are there another day; a later build may have removed some.
+    """Put files of a folder into Redis; those that are there already stay another day.
+
+    A later build may have removed some from the folder.
 
     Raises:
         redis.RedisError: Redis is away.

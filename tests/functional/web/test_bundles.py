@@ -51,6 +51,22 @@ def test_built_files_are_kept_for_a_year_and_never_asked_for_again(app: Flask) -
         answer.close()
 
 
+@pytest.mark.parametrize("sheet", ["guest.css", "offline.css", "shots.css", "studio.css", "upload.css"])
+def test_each_variable_that_a_style_sheet_needs_is_in_it(sheet: str) -> None:
+    """The build leaves out what pages do not use of the frameworks: a shadow made of variables needs each of them."""
+    built = Bundles(BUILT, watched=False)
+    css = (built.folder / "files" / built.manifest.files[sheet]).read_text(encoding="utf-8")
+    needed = set(re.findall(r"var\((--[\w-]+)\)", css))
+    assert needed - set(re.findall(r"(--[\w-]+)\s*:", css)) == set()
+
+
+def test_the_build_keeps_what_a_framework_says_of_states(app: Flask) -> None:
+    """Of links under the pointer, and of a select that has the focus: selectors that name no element of their own."""
+    css = app.test_client().get(address("guest.css")).text
+    assert ":where(a:not([role=button])):is([aria-current]:not([aria-current=false]),:hover,:active,:focus)" in css
+    assert ":where(select,textarea):not([readonly]):is(:active,:focus)" in css
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "superseded.json", "../manifest.json", "files/guest.js", ""])
 def test_nothing_but_the_files_is_served(app: Flask, name: str) -> None:
     answer = app.test_client().get(f"/static/{name}")
