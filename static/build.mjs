@@ -177,8 +177,8 @@ const fonts = {
 function plainName(path, { entryPoint, inputs }) {
   if (entryPoint) return basename(entryPoint);
   const [source] = Object.keys(inputs);
-  const font = extname(path) === ".woff2" && source && basename(source).match(/^(.+)-latin-(wght|\d+)-/);
-  return font ? `${font[1]}.woff2` : null;
+  const font = extname(path) === ".woff2" && source && basename(source).match(/^(.+)-latin(-ext)?-(wght|\d+)-/);
+  return font ? `${font[1]}${font[2] ?? ""}.woff2` : null;
 }
 
 /** Write a file that is there either whole or not at all, also where the build is ended or the disk is full. */

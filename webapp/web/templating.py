@@ -27,6 +27,10 @@ OG_LOCALES = {"en": "en_US", "fr": "fr_FR"}
 """A language → how the Open Graph protocol names it, which wants a country as well."""
 
 ACCENTS = tuple(accents.PALETTE)
+FONTS = ("figtree.woff2", "instrument-serif.woff2")
+_MORE_LETTERS = re.compile("[\u0100-\u0130\u0132-\u0151\u0154-\u0177\u0179-\u024f\u1e00-\u1eff]")
+"""What the second file of each font has, as far as names of people and places need it (static/css/parts/fonts.css)."""
+
 ICONS = ROOT / "static" / "vendor" / "icons"
 MOST_COLOURS = 60
 """In one style sheet; an event beyond that is shown in ours."""
@@ -43,7 +47,7 @@ def init_app(app: Flask) -> None:
     }
     app.jinja_env.filters["merged"] = merged
     app.jinja_env.globals |= {"asset": asset, "icon": icon, "accent_of": accent_of, "ratio_class": ratio_class}
-    app.jinja_env.globals["early_script"] = early_script
+    app.jinja_env.globals |= {"early_script": early_script, "fonts_for": fonts_for}
     app.jinja_env.globals |= {"accent_sheet": accent_sheet, "cover_url": cover_url, "small_cover_url": small_cover_url}
     app.jinja_env.globals |= {"opened_in": opened_in, "chrome_link": in_app.chrome_link, "landing_url": landing_url}
     app.jinja_env.globals |= {"absolute": absolute, "event_url": event_url, "preview_url": absolute_preview}
@@ -62,6 +66,12 @@ def _each_time(filter_: Callable[..., str]) -> Callable[..., str]:
         return filter_(*values)
 
     return ask
+
+
+def fonts_for(event: Event | None) -> tuple[str, ...]:
+    """The fonts that a page needs at once, by their plain names; of letters such as Ł only where the event has some."""
+    texts = {} if event is None else {"instrument-serif-ext.woff2": event.name, "figtree-ext.woff2": event.place}
+    return (*FONTS, *(font for font, text in texts.items() if _MORE_LETTERS.search(text)))
 
 
 def early_script() -> Markup:

@@ -14,11 +14,15 @@ import redis
 from flask import Flask
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from sqlalchemy import update
 
+from tests.support.actors import World
 from tests.support.built import address
 from tests.support.process_app import ProcessApps
+from webapp.db.extensions import db
 from webapp.errors import ConfigurationError
-from webapp.queueing import connection
+from webapp.models import Event
+from webapp.queueing import connection, unit_of_work
 from webapp.settings import ROOT, Settings
 from webapp.web import bundles, kept_bundles
 from webapp.web.bundles import BUILT, Bundles
@@ -192,3 +196,17 @@ def test_a_new_build_counts_at_once_where_files_are_watched(tmp_path: Path) -> N
     manifest.write_text(json.dumps(said))
     assert watched.manifest.files["guest.js"] == "guest-NEW.js"
     assert fixed.manifest.files["guest.js"] != "guest-NEW.js"
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("Bärbel & Zoë, Œuvre", 0), ("Łucja i Paweł", 1), ("Nguyễn", 1), ("Άννα", 0), ("婚礼", 0)]
+)
+def test_letters_beyond_our_languages_are_fetched_where_an_event_has_them(
+    app: Flask, world: World, name: str, more: int
+) -> None:
+    world.event()
+    with app.app_context(), unit_of_work():
+        db.session.execute(update(Event).values(name=name))
+    page = app.test_client().get(f"/e/{world.code}").text
+    assert page.count('as="font" type=') == 2 + more
+    assert (address("instrument-serif-ext.woff2") in page) == bool(more)
