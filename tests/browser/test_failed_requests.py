@@ -33,6 +33,7 @@ def studio(open_page: OpenPage, product: Product, path: str = "") -> Page:
     expect(page.locator("#tiles > li").first).to_be_visible()
     if path:
         page.goto(f"{urlsplit(page.url).path}{path}")
+    page.wait_for_load_state("load")  # its script is part of that
     return page
 
 
