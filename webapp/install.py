@@ -143,7 +143,7 @@ def build_pages() -> None:
 
 
 def install_assets(target: str) -> None:
-    """What browsers get, made anew where any of its sources has changed."""
+    """Make what browsers get, again where any of its sources has changed."""
     packages = digest(ROOT / "package.json", ROOT / "package-lock.json", ROOT / "webapp" / "run" / "assets.py", target)
     node = VENV / "node"
     made = [ROOT / "static" / "vendor", ROOT / "node_modules"]

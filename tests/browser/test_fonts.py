@@ -24,7 +24,7 @@ def make_late(page: Page) -> None:
 
 
 def has_ours(page: Page) -> bool:
-    """Whether the heading is in our font, where it was there in time."""
+    """Return True where the heading is drawn in our font, and not in the system's."""
     return "Instrument Serif" in str(page.evaluate("getComputedStyle(document.querySelector('h1')).fontFamily"))
 
 

@@ -1,6 +1,6 @@
 // Pages of guests, accounts, and whatever has no script of its own.
 
-// What works without htmx, and is waited for, comes first.
+// What is waited for comes first.
 import "../selfie/join.js";
 import "../selfie/field.js";
 import "../selfie/in-app.js";
